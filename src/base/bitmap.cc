@@ -1,0 +1,50 @@
+// Word-at-a-time scans and range updates of BitmapView.
+#include "base/bitmap.h"
+
+namespace verso {
+namespace {
+/// The bits of one word that fall into [first, end), for the word that starts at `base`.
+u64 mask_within(u64 base, u64 first, u64 end) {
+    const u64 low = first > base ? first - base : 0;
+    const u64 high = std::min<u64>(end - base, BitmapView::bits_per_word);
+    const u64 upper = high == BitmapView::bits_per_word ? ~u64{0} : (u64{1} << high) - 1;
+    return upper & (~u64{0} << low);
+}
+}  // namespace
+
+u64 BitmapView::count() const {
+    u64 total = 0;
+    for (u64 i = 0; i < words_for(bits_); ++i) {
+        total += static_cast<u64>(std::popcount(words_[i].load(std::memory_order_acquire)));
+    }
+    return total;
+}
+
+u64 BitmapView::next(u64 from, u64 flip) const {
+    for (u64 base = round_down(from, bits_per_word); base < bits_; base += bits_per_word) {
+        u64 value = words_[base / bits_per_word].load(std::memory_order_acquire) ^ flip;
+        if (base < from) {
+            value &= ~u64{0} << (from - base);
+        }
+        if (value != 0) {
+            return std::min(base + static_cast<u64>(std::countr_zero(value)), bits_);
+        }
+    }
+    return bits_;
+}
+
+void BitmapView::change_range(u64 first, u64 count, bool value) {
+    const u64 end = first + count;
+    VERSO_CHECK(first <= end && end <= bits_, "range {}+{} of {}", first, count, bits_);
+    for (u64 base = round_down(first, bits_per_word); base < end; base += bits_per_word) {
+        const u64 mask = mask_within(base, first, end);
+        Word& word = words_[base / bits_per_word];
+        if (value) {
+            word.fetch_or(mask, std::memory_order_acq_rel);
+        } else {
+            word.fetch_and(~mask, std::memory_order_acq_rel);
+        }
+    }
+}
+
+}  // namespace verso

@@ -1,0 +1,171 @@
+// Call: one call that the engine makes of an operating system, as a plain value: comparable, hashable,
+// printable. The same value is executed by Linux, by the model, counted, made to fail, recorded and
+// replayed. Bulk data travels beside it (Payload), so that the value stays small and flat.
+//
+// The named constructors are the only way calls are made: they say which field means what.
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/types.h"
+
+namespace verso::kernel {
+
+enum class Op : u8 {
+    memfd_create,       // aux = MemfdFlag                            → descriptor; payload.in = name
+    file_resize,        // fd, length
+    file_size,          // fd                                         → bytes
+    file_punch,         // fd, offset, length: the pages go, reads give zeroes
+    file_used,          // fd                                         → bytes the file really occupies
+    file_read,          // fd, offset; payload.out                    → bytes
+    file_write,         // fd, offset; payload.in                     → bytes
+    map,                // fd (-1 anonymous), address (hint), length, offset, aux = MapFlag → address
+    unmap,              // address, length
+    protect,            // address, length, aux = MapFlag (read, write): mprotect
+    advise,             // address, length, aux = Advice
+    uffd_open,          // aux = UffdFeature                          → descriptor
+    uffd_register,      // fd, address, length, aux = RegisterMode
+    uffd_unregister,    // fd, address, length
+    uffd_wake,          // fd, address, length
+    uffd_write_protect, // fd, address, length, aux = 1 protect, 0 release and wake
+    uffd_copy,          // fd, address, length, aux = FillFlag, source address in `offset` → bytes
+    uffd_zeropage,      // fd, address, length                        → bytes
+    uffd_continue,      // fd, address, length, aux = FillFlag        → bytes
+    uffd_poison,        // fd, address, length                        → bytes
+    uffd_read,          // fd; payload.events                         → number of events, never blocks
+    pagemap_scan,       // address, length, aux = ScanFlag; payload.runs → number of runs; stop in `walk_end`
+    pagemap_read,       // address, length; payload.out (one u64 a page) → bytes
+    memory_read,        // address; payload.out: loads that may fault  → bytes
+    memory_write,       // address; payload.in: stores that may fault  → bytes
+    memory_usage,       // address, length; payload.usage: the mapping's smaps figures
+    watch_segv,         // address, length; payload.sink: access faults of this range go there
+    unwatch_segv,       // address, length
+    wait,               // payload.waits, aux = timeout in ms (~0 for ever) → number ready
+    event_create,       //                                            → descriptor to signal and wait on
+    event_signal,       // fd
+    event_drain,        // fd
+    socket_send,        // fd; payload.in, payload.fds
+    socket_receive,     // fd; payload.out, payload.received          → bytes (0: closed)
+    duplicate,          // fd                                         → descriptor
+};
+inline constexpr unsigned op_count = static_cast<unsigned>(Op::duplicate) + 1;
+
+struct MapFlag {
+    static constexpr u64 read = 1, write = 2, shared = 4, fixed = 8, no_reserve = 16, no_fork = 32;
+};
+enum class Advice : u64 { drop, remove, no_huge_page };
+struct RegisterMode {
+    static constexpr u64 missing = 1, write_protect = 2, minor = 4;
+};
+struct FillFlag {
+    static constexpr u64 write_protect = 1, no_wake = 2;
+};
+struct ScanFlag {
+    static constexpr u64 written = 1;     // report pages written since they were armed
+    static constexpr u64 arm = 2;         // … and arm exactly those, in the same atomic step
+    static constexpr u64 private_copy = 4;  // report pages that are not the file's own
+};
+
+struct Call {
+    Op op{};
+    int fd = -1;
+    u64 address = 0;
+    u64 length = 0;
+    u64 offset = 0;
+    u64 aux = 0;
+    friend auto operator<=>(const Call&, const Call&) = default;
+
+    static Call memfd_create(u64 flags = 0) { return {Op::memfd_create, -1, 0, 0, 0, flags}; }
+    static Call file_resize(int fd, u64 length) { return {Op::file_resize, fd, 0, length, 0, 0}; }
+    static Call file_size(int fd) { return {Op::file_size, fd, 0, 0, 0, 0}; }
+    static Call file_punch(int fd, u64 offset, u64 length) {
+        return {Op::file_punch, fd, 0, length, offset, 0};
+    }
+    static Call file_used(int fd) { return {Op::file_used, fd, 0, 0, 0, 0}; }
+    static Call file_read(int fd, u64 offset, u64 length) {
+        return {Op::file_read, fd, 0, length, offset, 0};
+    }
+    static Call file_write(int fd, u64 offset, u64 length) {
+        return {Op::file_write, fd, 0, length, offset, 0};
+    }
+    static Call map(int fd, u64 offset, u64 length, u64 flags, u64 address = 0) {
+        return {Op::map, fd, address, length, offset, flags};
+    }
+    static Call unmap(u64 address, u64 length) { return {Op::unmap, -1, address, length, 0, 0}; }
+    static Call protect(u64 address, u64 length, u64 flags) {
+        return {Op::protect, -1, address, length, 0, flags};
+    }
+    static Call advise(u64 address, u64 length, Advice advice) {
+        return {Op::advise, -1, address, length, 0, static_cast<u64>(advice)};
+    }
+    static Call uffd_open(u64 features) { return {Op::uffd_open, -1, 0, 0, 0, features}; }
+    static Call uffd_register(int fd, u64 address, u64 length, u64 mode) {
+        return {Op::uffd_register, fd, address, length, 0, mode};
+    }
+    static Call uffd_unregister(int fd, u64 address, u64 length) {
+        return {Op::uffd_unregister, fd, address, length, 0, 0};
+    }
+    static Call uffd_wake(int fd, u64 address, u64 length) {
+        return {Op::uffd_wake, fd, address, length, 0, 0};
+    }
+    static Call uffd_write_protect(int fd, u64 address, u64 length, bool on) {
+        return {Op::uffd_write_protect, fd, address, length, 0, on ? u64{1} : u64{0}};
+    }
+    static Call uffd_copy(int fd, u64 address, u64 length, u64 source, u64 flags) {
+        return {Op::uffd_copy, fd, address, length, source, flags};
+    }
+    static Call uffd_zeropage(int fd, u64 address, u64 length) {
+        return {Op::uffd_zeropage, fd, address, length, 0, 0};
+    }
+    static Call uffd_continue(int fd, u64 address, u64 length, u64 flags) {
+        return {Op::uffd_continue, fd, address, length, 0, flags};
+    }
+    static Call uffd_poison(int fd, u64 address, u64 length) {
+        return {Op::uffd_poison, fd, address, length, 0, 0};
+    }
+    static Call uffd_read(int fd) { return {Op::uffd_read, fd, 0, 0, 0, 0}; }
+    static Call pagemap_scan(u64 address, u64 length, u64 flags) {
+        return {Op::pagemap_scan, -1, address, length, 0, flags};
+    }
+    static Call pagemap_read(u64 address, u64 length) {
+        return {Op::pagemap_read, -1, address, length, 0, 0};
+    }
+    static Call memory_read(u64 address, u64 length) {
+        return {Op::memory_read, -1, address, length, 0, 0};
+    }
+    static Call memory_write(u64 address, u64 length) {
+        return {Op::memory_write, -1, address, length, 0, 0};
+    }
+    static Call memory_usage(u64 address, u64 length) {
+        return {Op::memory_usage, -1, address, length, 0, 0};
+    }
+    static Call watch_segv(u64 address, u64 length) {
+        return {Op::watch_segv, -1, address, length, 0, 0};
+    }
+    static Call unwatch_segv(u64 address, u64 length) {
+        return {Op::unwatch_segv, -1, address, length, 0, 0};
+    }
+    static Call wait(u64 timeout_ms) { return {Op::wait, -1, 0, 0, 0, timeout_ms}; }
+    static Call event_create() { return {Op::event_create, -1, 0, 0, 0, 0}; }
+    static Call event_signal(int fd) { return {Op::event_signal, fd, 0, 0, 0, 0}; }
+    static Call event_drain(int fd) { return {Op::event_drain, fd, 0, 0, 0, 0}; }
+    static Call socket_send(int fd) { return {Op::socket_send, fd, 0, 0, 0, 0}; }
+    static Call socket_receive(int fd) { return {Op::socket_receive, fd, 0, 0, 0, 0}; }
+    static Call duplicate(int fd) { return {Op::duplicate, fd, 0, 0, 0, 0}; }
+};
+
+std::string_view name_of(Op op);
+/// One line, for people: uffd_write_protect(fd 5, 0x7f0000000000+0x200000, aux 0x1)
+std::string to_string(const Call& call);
+
+}  // namespace verso::kernel
+
+template <>
+struct std::hash<verso::kernel::Call> {
+    std::size_t operator()(const verso::kernel::Call& call) const noexcept;
+};
