@@ -1,0 +1,34 @@
+# What is neither product nor test: bench/*.cc → verso_micro, examples/*.{cc,c} → example_<name>,
+# fuzz/*.cc → fuzz_<name> (libFuzzer; only in the fuzz preset).
+if(VERSO_BENCH)
+    file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/*.cc)
+    if(sources)
+        add_executable(verso_micro ${sources})
+        target_link_libraries(verso_micro PRIVATE
+            verso_cli benchmark::benchmark benchmark::benchmark_main verso_flags)
+    endif()
+endif()
+
+# Examples see what an application sees: the merged library and include/verso, nothing of src/.
+file(GLOB sources CONFIGURE_DEPENDS
+    ${PROJECT_SOURCE_DIR}/examples/*.cc ${PROJECT_SOURCE_DIR}/examples/*.c)
+foreach(source ${sources})
+    get_filename_component(name ${source} NAME_WE)
+    add_executable(example_${name} ${source})
+    target_link_libraries(example_${name} PRIVATE verso_library verso_flags)
+    set_target_properties(example_${name} PROPERTIES LINKER_LANGUAGE CXX)
+    if(BUILD_TESTING)
+        add_test(NAME examples.${name} COMMAND example_${name})
+        set_tests_properties(examples.${name} PROPERTIES TIMEOUT 120 LABELS examples)
+    endif()
+endforeach()
+
+if(VERSO_FUZZ)
+    file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/fuzz/*.cc)
+    foreach(source ${sources})
+        get_filename_component(name ${source} NAME_WE)
+        add_executable(fuzz_${name} ${source})
+        target_link_libraries(fuzz_${name} PRIVATE verso_api verso_flags)
+        target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    endforeach()
+endif()

@@ -1,0 +1,55 @@
+# One GoogleTest binary per folder of tests/: tests/base/*.cc → test_base, its tests are base.Suite.Name.
+# tests/support/ is a small library that all of them link. A folder needs no CMakeLists of its own.
+#
+# Tests are discovered when ctest starts, not when they are built: a binary that cannot start is a failed
+# test, never a failed build. A skipped test prints its reason; scripts/test lists them all at the end.
+include(GoogleTest)
+
+# Folders that need the machine to themselves (they change sysctls, measure, or build things).
+set(serial_folders cli linux packaging)
+
+file(GLOB support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cc)
+if(support)
+    add_library(verso_test_support STATIC ${support})
+    target_link_libraries(verso_test_support
+        PUBLIC verso_api GTest::gmock Threads::Threads PRIVATE verso_flags)
+else()
+    add_library(verso_test_support INTERFACE)
+    target_link_libraries(verso_test_support INTERFACE verso_api GTest::gmock Threads::Threads)
+endif()
+target_include_directories(verso_test_support INTERFACE ${PROJECT_SOURCE_DIR}/tests)
+
+# What the tests may know of the build they are part of.
+add_library(verso_test_facts INTERFACE)
+target_compile_definitions(verso_test_facts INTERFACE
+    VERSO_SOURCE_DIR="${PROJECT_SOURCE_DIR}" VERSO_BINARY_DIR="${PROJECT_BINARY_DIR}"
+    VERSO_CXX="${CMAKE_CXX_COMPILER}" VERSO_C="${CMAKE_C_COMPILER}" VERSO_CMAKE="${CMAKE_COMMAND}"
+    VERSO_SANITIZE="${VERSO_SANITIZE}" VERSO_VERSION="${PROJECT_VERSION}")
+
+function(verso_test_folder folder)
+    file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${folder}/*.cc)
+    if(NOT sources)
+        return()
+    endif()
+    set(target test_${folder})
+    add_executable(${target} ${sources})
+    target_link_libraries(${target} PRIVATE
+        verso_cli verso_test_support verso_test_facts rapidcheck GTest::gmock_main verso_flags)
+    add_dependencies(${target} verso verso_library)
+    set(serial FALSE)
+    if(folder IN_LIST serial_folders)
+        set(serial TRUE)
+    endif()
+    gtest_discover_tests(${target}
+        TEST_PREFIX ${folder}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
+        PROPERTIES TIMEOUT 120 LABELS ${folder} RUN_SERIAL ${serial})
+endfunction()
+
+file(GLOB folders CONFIGURE_DEPENDS LIST_DIRECTORIES true
+    RELATIVE ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/tests/*)
+list(REMOVE_ITEM folders support)
+foreach(folder ${folders})
+    if(IS_DIRECTORY ${PROJECT_SOURCE_DIR}/tests/${folder})
+        verso_test_folder(${folder})
+    endif()
+endforeach()
