@@ -1,18 +1,232 @@
-// The table of contents of `verso`: which verbs there are, and what each may be asked.
+// The table of contents of `verso`: which verbs there are, what each may be asked, and who does it.
 //
-// Stand-in until the verbs arrive; see verbs.h.
+// The only file that includes CLI11 (7 s of compilation) and the only place where its exceptions exist:
+// a parsed command line leaves here as a plain struct, a refused one as one line on stderr and exit
+// code 2. To add a verb: its header beside the others, one add_… function here, one line in main().
 #include <cstdio>
-#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
 
+#include <CLI/CLI.hpp>
 #include <fmt/core.h>
+#include <unistd.h>
 
+#include "base/types.h"
 #include "cli/verbs.h"
 
-int main(int argc, char** argv) {
-    if (argc == 2 && std::strcmp(argv[1], "version") == 0) {
-        fmt::print("verso {}\n", VERSO_VERSION);
-        return 0;
+namespace verso::cli {
+namespace {
+
+constexpr int exit_refused = 2;
+constexpr const char* about =
+    "verso: fork() for memory.\n"
+    "Takes snapshots of memory that is in use, forks them into writable children that share every\n"
+    "untouched page, and rewinds. Start with `verso demo`; ask `verso doctor` what this machine offers.";
+
+/// A verb is chosen by the parser and runs after it: nothing happens while options are still being read.
+using Chosen = std::function<int()>;
+
+std::string one_line(std::string text) {
+    for (char& c : text) {
+        if (c == '\n' || c == '\r') {
+            c = ' ';
+        }
     }
-    fmt::print(stderr, "verso: no such verb; see verso --help\n");
-    return 2;
+    return text;
+}
+
+int refuse(const std::string& what, const std::string& mend) {
+    fmt::print(stderr, "verso: {}; {}\n", one_line(what), mend);
+    return exit_refused;
+}
+
+// ── what an option's value must be ───────────────────────────────────────────────────────────────
+
+[[maybe_unused]] CLI::Validator readable_file() {
+    return {[](std::string& path) -> std::string {
+                std::error_code error;
+                if (!std::filesystem::is_regular_file(path, error)) {
+                    return fmt::format("there is no file '{}'", path);
+                }
+                // Why safe: only asks; the string outlives the call.
+                if (::access(path.c_str(), R_OK) != 0) {
+                    return fmt::format("the file '{}' may not be read by this user", path);
+                }
+                return {};
+            },
+            ""};
+}
+
+/// Checked before a run of minutes, not when its result is to be written.
+[[maybe_unused]] CLI::Validator writable_path() {
+    return {[](std::string& path) -> std::string {
+                const std::filesystem::path file(path);
+                std::error_code error;
+                if (path.empty() || std::filesystem::is_directory(file, error)) {
+                    return fmt::format("'{}' is not the name of a file", path);
+                }
+                const std::filesystem::path folder =
+                    file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+                const bool exists = std::filesystem::exists(file, error);
+                // Why safe: only asks; the strings outlive the call.
+                if (::access(exists ? file.c_str() : folder.c_str(), W_OK) != 0) {
+                    return fmt::format("'{}' cannot be written: its folder is missing or read-only", path);
+                }
+                return {};
+            },
+            ""};
+}
+
+[[maybe_unused]] CLI::Validator between(u64 low, u64 high) {
+    return {[low, high](std::string& text) -> std::string {
+                u64 value = 0;
+                if (!CLI::detail::lexical_cast(text, value) || value < low || value > high) {
+                    return fmt::format("'{}' is not a whole number from {} to {}", text, low, high);
+                }
+                return {};
+            },
+            fmt::format("{}..{}", low, high)};
+}
+
+// ── the verbs ────────────────────────────────────────────────────────────────────────────────────
+
+#if __has_include("cli/demo/demo.cc")
+void add_demo(CLI::App& app, Chosen& chosen) {
+    CLI::App& verb = *app.add_subcommand(
+        "demo", "Snapshots, forks and rewinds a live SQLite database");
+    const auto options = std::make_shared<DemoOptions>();
+    verb.add_option("--db", options->db, "the database to use; without it, one is built")
+        ->check(readable_file())->type_name("FILE");
+    verb.add_option("--size-mib", options->size_mib, "size of the database that is built")
+        ->check(between(1, 1 << 20))->type_name("N")->capture_default_str();
+    verb.add_option("--snapshots", options->snapshots, "how many snapshots to take")
+        ->check(between(1, Limits::snapshots_max))->type_name("N")->capture_default_str();
+    verb.add_option("--interval-ms", options->interval_ms, "time between two snapshots")
+        ->check(between(0, 60'000))->type_name("N")->capture_default_str();
+    verb.add_option("--children", options->children, "child processes forked from snapshots")
+        ->check(between(1, 64))->type_name("N")->capture_default_str();
+    verb.add_option("--json", options->json, "also write every figure to this file")
+        ->check(writable_path())->type_name("FILE");
+    verb.add_flag("--quiet", options->quiet, "no progress lines, only the final table");
+    verb.footer(
+        "\nWhat happens: a writer runs SQLite transactions at full speed on a database that lives in a\n"
+        "Region. Meanwhile snapshots are taken; child processes are forked from some of them (two from a\n"
+        "child), each checks the database, writes to it, and proves that nobody else sees that; at the\n"
+        "end the parent rewinds to the first snapshot and compares hashes. The same work is then done\n"
+        "with fork(2). Every check is printed; the exit code is 0 only if all of them held.");
+    verb.callback([options, &chosen] { chosen = [options] { return demo(*options); }; });
+}
+#endif
+
+#if __has_include("cli/bench/bench_engine.cc")
+void add_bench(CLI::App& app, Chosen& chosen) {
+    CLI::App& verb = *app.add_subcommand("bench", "Measures, each figure beside a rival in the same run");
+    verb.require_subcommand(1);
+    CLI::App& engine = *verb.add_subcommand(
+        "engine", "Arming, faults, forks, rewind and scans against the raw system calls and fork(2)");
+    const auto options = std::make_shared<BenchOptions>();
+    engine.add_option("--sizes-mib", options->sizes_mib, "region sizes to measure")
+        ->delimiter(',')->check(between(1, 1 << 20))->type_name("N")->capture_default_str();
+    engine.add_option("--repeats", options->repeats, "runs per figure; the median is reported")
+        ->check(between(1, 1000))->type_name("N")->capture_default_str();
+    engine.add_option("--only", options->only, "only figures whose name contains this")->type_name("TEXT");
+    engine.add_option("--json", options->json, "also write every figure to this file")
+        ->check(writable_path())->type_name("FILE");
+    engine.callback([options, &chosen] { chosen = [options] { return bench_engine(*options); }; });
+}
+#endif
+
+#if __has_include("cli/doctor.cc")
+void add_doctor(CLI::App& app, Chosen& chosen) {
+    CLI::App& verb = *app.add_subcommand(
+        "doctor", "What this machine offers and what to change to get more");
+    const auto options = std::make_shared<DoctorOptions>();
+    verb.add_flag("--json", options->json, "print JSON instead of text");
+    verb.callback([options, &chosen] {
+        chosen = [options] { return doctor(*options, *host::make_kernel()); };
+    });
+}
+#endif
+
+void add_version(CLI::App& app, Chosen& chosen) {
+    app.add_subcommand("version", "Prints the version")->callback([&chosen] {
+        chosen = [] {
+            fmt::print("verso {}\n", VERSO_VERSION);
+            return 0;
+        };
+    });
+}
+
+// ── refusing well ────────────────────────────────────────────────────────────────────────────────
+
+/// The deepest verb named on the command line: whose --help would have helped.
+std::string named_verb(const CLI::App& app) {
+    const auto subs = app.get_subcommands();
+    const std::string own = app.get_name();
+    return subs.empty() ? own : own + " " + named_verb(*subs.front());
+}
+
+std::string verbs_of(const CLI::App& app) {
+    std::string names;
+    for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) {
+        names += (names.empty() ? "" : ", ") + verb->get_name();
+    }
+    return names;
+}
+
+int refuse_parse(const CLI::App& app, const CLI::ParseError& error) {
+    const CLI::App* at = &app;
+    for (auto subs = at->get_subcommands(); !subs.empty(); subs = at->get_subcommands()) {
+        at = subs.front();
+    }
+    const std::string verb = named_verb(app);
+    const std::string names = verbs_of(*at);
+    if (!names.empty()) {  // `verso`, `verso nonsense`, `verso bench`: a verb is missing
+        const auto rest = at->remaining();
+        return refuse(rest.empty() ? "a verb is missing" : fmt::format("there is no '{}'", rest.front()),
+                      fmt::format("after `{}` comes one of: {}", verb, names));
+    }
+    return refuse(error.what(), fmt::format("see `{} --help`", verb));
+}
+
+int run(int argc, char** argv) {
+    CLI::App app(about, "verso");
+    app.require_subcommand(1);
+    app.set_version_flag("--version", "verso " VERSO_VERSION);
+    app.get_formatter()->column_width(28);
+    Chosen chosen;
+#if __has_include("cli/demo/demo.cc")
+    add_demo(app, chosen);
+#endif
+#if __has_include("cli/bench/bench_engine.cc")
+    add_bench(app, chosen);
+#endif
+#if __has_include("cli/doctor.cc")
+    add_doctor(app, chosen);
+#endif
+    add_version(app, chosen);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return error.get_exit_code() == 0 ? app.exit(error) : refuse_parse(app, error);
+    }
+    return chosen();
+}
+
+}  // namespace
+}  // namespace verso::cli
+
+int main(int argc, char** argv) {
+#if __has_include("cli/demo/demo.cc")
+    // A child process of the demo: not for people, so not in the help.
+    if (argc > 1 && std::string_view(argv[1]) == "demo-child") {
+        return verso::cli::demo_child(argc, argv);
+    }
+#endif
+    const int code = verso::cli::run(argc, argv);
+    // A report that did not reach its reader (full disk, closed pipe) is not a success.
+    return std::fflush(stdout) == 0 ? code : (code == 0 ? 1 : code);
 }
