@@ -1,0 +1,107 @@
+// The address space: mapping, protecting, advising, and loads and stores into memory that may fault.
+#include <cstring>
+
+#include <sys/mman.h>
+
+#include "base/check.h"
+#include "linux/address.h"
+#include "linux/calls.h"
+
+namespace verso::host {
+namespace {
+using kernel::Advice;
+using kernel::MapFlag;
+
+int protection_of(u64 flags) {
+    return ((flags & MapFlag::read) != 0 ? PROT_READ : 0) |
+           ((flags & MapFlag::write) != 0 ? PROT_WRITE : 0);
+}
+
+int mapping_flags_of(const Call& call) {
+    int flags = (call.aux & MapFlag::shared) != 0 ? MAP_SHARED : MAP_PRIVATE;
+    if (call.fd < 0) {
+        flags |= MAP_ANONYMOUS;
+    }
+    if ((call.aux & MapFlag::fixed) != 0) {
+        flags |= MAP_FIXED;
+    } else if (call.address != 0) {
+        flags |= MAP_FIXED_NOREPLACE;  // an address is a demand; what is there already is not ours
+    }
+    if ((call.aux & MapFlag::no_reserve) != 0) {
+        flags |= MAP_NORESERVE;
+    }
+    return flags;
+}
+}  // namespace
+
+Outcome map(const Call& call) {
+    // Why safe: without `fixed` no existing mapping can be replaced; with it, the caller names a range
+    // that it owns.
+    void* const at = ::mmap(pointer_to(call.address), call.length, protection_of(call.aux),
+                            mapping_flags_of(call), call.fd, static_cast<off_t>(call.offset));
+    if (at == MAP_FAILED) {
+        return failure(errno);
+    }
+    const bool demanded = call.address != 0;
+    // Kernels before 4.17 take MAP_FIXED_NOREPLACE for a mere hint.
+    if (demanded && address_of(at) != call.address) {
+        // Why safe: the mapping was made a moment ago by this function, nobody else knows it.
+        VERSO_CHECK(::munmap(at, call.length) == 0, "munmap: errno {}", errno);
+        return failure(EEXIST);
+    }
+    // Why safe: advice about the mapping just made; at worst it is refused.
+    if ((call.aux & MapFlag::no_fork) != 0 && ::madvise(at, call.length, MADV_DONTFORK) != 0) {
+        const int error = errno;
+        // Why safe: as above. A half-made mapping must not stay behind a failed call.
+        VERSO_CHECK(::munmap(at, call.length) == 0, "munmap: errno {}", errno);
+        return failure(error);
+    }
+    return Outcome::done(static_cast<i64>(address_of(at)));
+}
+
+Outcome unmap(const Call& call) {
+    // Why safe: the caller owns the range.
+    const int result = ::munmap(pointer_to(call.address), call.length);
+    return result_of(result);
+}
+
+Outcome protect(const Call& call) {
+    // Why safe: the caller owns the range; faults that follow are the purpose.
+    const int result = ::mprotect(pointer_to(call.address), call.length, protection_of(call.aux));
+    return result_of(result);
+}
+
+Outcome advise(const Call& call) {
+    int advice = MADV_DONTNEED;
+    switch (static_cast<Advice>(call.aux)) {
+        case Advice::drop: advice = MADV_DONTNEED; break;
+        case Advice::remove: advice = MADV_REMOVE; break;
+        case Advice::no_huge_page: advice = MADV_NOHUGEPAGE; break;
+    }
+    // Why safe: the caller owns the range and asks for what it does to the contents.
+    const int result = ::madvise(pointer_to(call.address), call.length, advice);
+    if (result != 0 && errno == EINVAL && advice == MADV_NOHUGEPAGE &&
+        is_page_aligned(call.address)) {
+        return Outcome::done();  // a kernel built without huge pages: there are none to forbid
+    }
+    return result_of(result);
+}
+
+Outcome memory_read(const Call& call, const Payload& payload) {
+    VERSO_CHECK(call.length <= payload.out.size(), "{} bytes into {}", call.length,
+                payload.out.size());
+    // Why safe: the caller owns the source range, mapped readable. The load may wait for a userfault;
+    // whoever calls this is not the thread that serves it.
+    std::memcpy(payload.out.data(), pointer_to(call.address), call.length);
+    return Outcome::done(static_cast<i64>(call.length));
+}
+
+Outcome memory_write(const Call& call, const Payload& payload) {
+    VERSO_CHECK(call.length <= payload.in.size(), "{} bytes from {}", call.length,
+                payload.in.size());
+    // Why safe: as memory_read, for a range mapped writable.
+    std::memcpy(pointer_to(call.address), payload.in.data(), call.length);
+    return Outcome::done(static_cast<i64>(call.length));
+}
+
+}  // namespace verso::host
