@@ -1,7 +1,8 @@
-// Hazard H30: a number copied by hand is a number copied wrong, and a wrong ioctl fails where nobody
-// looks. So each of ours is compared, at compile time, with the system header's wherever that defines the
-// same name; newer headers bring more comparisons by themselves. Numbers that no header here
-// defines are compared with literals that tests/abi has from the kernel's documentation.
+// Hazard H30: a number copied by hand is a number copied wrong, and a wrong ioctl fails where
+// nobody looks. So each of ours is compared, at compile time, with the system header's wherever
+// that defines the same name; newer headers bring more comparisons by themselves. Numbers that no
+// header here defines are compared with literals that tests/abi has from the kernel's
+// documentation.
 #include <cstddef>
 
 #include <linux/fs.h>

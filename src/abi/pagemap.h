@@ -1,5 +1,5 @@
-// /proc/PID/pagemap: what the eight bytes of an entry say, and the PAGEMAP_SCAN ioctl of 6.7, which finds
-// runs of pages by category and can write-protect what it found in the same step.
+// /proc/PID/pagemap: what the eight bytes of an entry say, and the PAGEMAP_SCAN ioctl of 6.7, which
+// finds runs of pages by category and can write-protect what it found in the same step.
 #pragma once
 
 #include "abi/userfaultfd.h"

@@ -1,5 +1,5 @@
-// userfaultfd(2): the numbers and structures of its ioctls and messages, with the release that brought
-// each. Own definitions instead of <linux/userfaultfd.h>: see abi.h.
+// userfaultfd(2): the numbers and structures of its ioctls and messages, with the release that
+// brought each. Own definitions instead of <linux/userfaultfd.h>: see abi.h.
 //
 //   ioctl number:  direction(2) | size of the structure(14) | 0xAA | command(8)
 #pragma once
@@ -12,23 +12,23 @@ namespace verso::abi {
 
 /// Bits of the API handshake. A kernel lists those it has; a context uses those it asked for.
 struct Feature {
-    static constexpr u64 pagefault_flag_wp = u64{1} << 0;     // 5.7
-    static constexpr u64 event_fork = u64{1} << 1;            // 4.11
-    static constexpr u64 event_remap = u64{1} << 2;           // 4.11
-    static constexpr u64 event_remove = u64{1} << 3;          // 4.11
-    static constexpr u64 missing_hugetlbfs = u64{1} << 4;     // 4.11
-    static constexpr u64 missing_shmem = u64{1} << 5;         // 4.11
-    static constexpr u64 event_unmap = u64{1} << 6;           // 4.11
-    static constexpr u64 sigbus = u64{1} << 7;                // 4.14
-    static constexpr u64 thread_id = u64{1} << 8;             // 4.14
-    static constexpr u64 minor_hugetlbfs = u64{1} << 9;       // 5.13
-    static constexpr u64 minor_shmem = u64{1} << 10;          // 5.14
-    static constexpr u64 exact_address = u64{1} << 11;        // 5.18
-    static constexpr u64 wp_hugetlbfs_shmem = u64{1} << 12;   // 5.19
-    static constexpr u64 wp_unpopulated = u64{1} << 13;       // 6.4
-    static constexpr u64 poison = u64{1} << 14;               // 6.6
-    static constexpr u64 wp_async = u64{1} << 15;             // 6.7
-    static constexpr u64 move = u64{1} << 16;                 // 6.8
+    static constexpr u64 pagefault_flag_wp = u64{1} << 0;    // 5.7
+    static constexpr u64 event_fork = u64{1} << 1;           // 4.11
+    static constexpr u64 event_remap = u64{1} << 2;          // 4.11
+    static constexpr u64 event_remove = u64{1} << 3;         // 4.11
+    static constexpr u64 missing_hugetlbfs = u64{1} << 4;    // 4.11
+    static constexpr u64 missing_shmem = u64{1} << 5;        // 4.11
+    static constexpr u64 event_unmap = u64{1} << 6;          // 4.11
+    static constexpr u64 sigbus = u64{1} << 7;               // 4.14
+    static constexpr u64 thread_id = u64{1} << 8;            // 4.14
+    static constexpr u64 minor_hugetlbfs = u64{1} << 9;      // 5.13
+    static constexpr u64 minor_shmem = u64{1} << 10;         // 5.14
+    static constexpr u64 exact_address = u64{1} << 11;       // 5.18
+    static constexpr u64 wp_hugetlbfs_shmem = u64{1} << 12;  // 5.19
+    static constexpr u64 wp_unpopulated = u64{1} << 13;      // 6.4
+    static constexpr u64 poison = u64{1} << 14;              // 6.6
+    static constexpr u64 wp_async = u64{1} << 15;            // 6.7
+    static constexpr u64 move = u64{1} << 16;                // 6.8
     static constexpr u64 layout_events = event_remap | event_remove | event_unmap;
 };
 
@@ -151,7 +151,8 @@ constexpr unsigned long uffd_ioctl(unsigned direction, unsigned command) {
 struct UffdIoctl {
     static constexpr unsigned long
         api = uffd_ioctl<UffdApi>(Direction::read_write, UffdCommand::api),
-        register_range = uffd_ioctl<UffdRegister>(Direction::read_write, UffdCommand::register_range),
+        register_range =
+            uffd_ioctl<UffdRegister>(Direction::read_write, UffdCommand::register_range),
         unregister = uffd_ioctl<UffdRange>(Direction::read, UffdCommand::unregister),
         wake = uffd_ioctl<UffdRange>(Direction::read, UffdCommand::wake),
         copy = uffd_ioctl<UffdCopy>(Direction::read_write, UffdCommand::copy),

@@ -77,8 +77,8 @@ std::string to_string(const Call& call) {
 
 std::size_t std::hash<verso::kernel::Call>::operator()(
     const verso::kernel::Call& call) const noexcept {
-    // Multiply and fold, one word at a time: an odd constant near 2^64 / golden ratio spreads the low
-    // bits (addresses are page aligned, so theirs are all zero) over the whole word.
+    // Multiply and fold, one word at a time: an odd constant near 2^64 / golden ratio spreads the
+    // low bits (addresses are page aligned, so theirs are all zero) over the whole word.
     verso::u64 state = static_cast<verso::u64>(call.op) + 1;
     const auto mix = [&](verso::u64 word) {
         state = (state ^ word) * 0x9E3779B97F4A7C15U;

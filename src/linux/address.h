@@ -7,7 +7,7 @@
 
 namespace verso::host {
 
-// NOLINTBEGIN(cppcoreguidelines-pro-type-reinterpret-cast,performance-no-int-to-ptr): its only purpose.
+// NOLINTBEGIN(cppcoreguidelines-pro-type-reinterpret-cast,performance-no-int-to-ptr): its purpose
 inline void* pointer_to(u64 address) {
     return reinterpret_cast<void*>(static_cast<std::uintptr_t>(address));
 }

@@ -1,6 +1,6 @@
-// The calls of the seam, one function each, grouped in files by what they touch. LinuxKernel::perform is
-// the switch over them. Each does one system call (or the shortest loop that makes the answer
-// whole) and turns its errno into an Outcome; none decides anything.
+// The calls of the seam, one function each, grouped in files by what they touch.
+// LinuxKernel::perform is the switch over them. Each does one system call (or the shortest loop
+// that makes the answer whole) and turns its errno into an Outcome; none decides anything.
 #pragma once
 
 #include <cerrno>
@@ -13,7 +13,8 @@ using kernel::Call;
 using kernel::Outcome;
 using kernel::Payload;
 
-/// The general meaning of an errno. What differs per call (EAGAIN above all) is decided by the call.
+/// The general meaning of an errno. What differs per call (EAGAIN above all) is decided by the
+/// call.
 Outcome failure(int error);
 /// The outcome of a system call that returns a value ≥ 0, or -1 with errno.
 inline Outcome result_of(i64 returned) {
@@ -61,8 +62,8 @@ Outcome uffd_continue(const Call& call);
 Outcome uffd_poison(const Call& call);
 Outcome uffd_read(const Call& call, const Payload& payload);
 
-/// Separate from the ioctls, so that every pair of (errno, result field) can be tested: `error` is 0
-/// if the ioctl succeeded, `bytes` its result field, which holds a negative errno at times.
+/// Separate from the ioctls, so that every pair of (errno, result field) can be tested: `error` is
+/// 0 if the ioctl succeeded, `bytes` its result field, which holds a negative errno at times.
 Outcome fill_outcome(int error, i64 bytes, u64 length);
 
 // pagemap_calls.cc

@@ -1,4 +1,5 @@
-// errno to Verdict: the general table. EAGAIN is missing on purpose: its meaning belongs to the call.
+// errno to Verdict: the general table. EAGAIN is missing on purpose: its meaning belongs to the
+// call.
 #include "linux/calls.h"
 
 namespace verso::host {
@@ -33,8 +34,6 @@ Verdict verdict_of(int error) {
 }
 }  // namespace
 
-Outcome failure(int error) {
-    return {verdict_of(error), error, 0, 0};
-}
+Outcome failure(int error) { return {verdict_of(error), error, 0, 0}; }
 
 }  // namespace verso::host

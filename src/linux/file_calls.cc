@@ -12,9 +12,9 @@
 
 namespace verso::host {
 namespace {
-constexpr unsigned memfd_noexec_seal = 8;      // MFD_NOEXEC_SEAL, 6.3
-constexpr std::size_t memfd_name_max = 249;    // the kernel's limit, without "memfd:" and the zero
-constexpr u64 stat_block_bytes = 512;          // st_blocks counts these whatever the file system's block
+constexpr unsigned memfd_noexec_seal = 8;    // MFD_NOEXEC_SEAL, 6.3
+constexpr std::size_t memfd_name_max = 249;  // the kernel's limit, without "memfd:" and the zero
+constexpr u64 stat_block_bytes = 512;        // what st_blocks counts, on every file system
 }  // namespace
 
 Outcome memfd_create_call(const Call& call, const Payload& payload) {
@@ -23,7 +23,8 @@ Outcome memfd_create_call(const Call& call, const Payload& payload) {
                    [](std::byte byte) { return static_cast<char>(byte); });
     name.resize(std::min(name.size(), memfd_name_max));
     const unsigned flags = MFD_CLOEXEC | static_cast<unsigned>(call.aux);
-    // Memory is data: 6.3 wants that said and 6.6 can be told to insist. Older kernels know no such flag.
+    // Memory is data: 6.3 wants that said and 6.6 can be told to insist. Older kernels know no such
+    // flag.
     // Why safe: the name is a zero-terminated string that the call only reads.
     int fd = ::memfd_create(name.c_str(), flags | memfd_noexec_seal);
     if (fd < 0 && errno == EINVAL) {
@@ -59,9 +60,9 @@ Outcome file_used(const Call& call) {
 
 Outcome file_punch(const Call& call) {
     // Why safe: the size stays, so no mapping of the file loses its backing; it reads zeroes.
-    const int result = ::fallocate(call.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                                   static_cast<off_t>(call.offset),
-                                   static_cast<off_t>(call.length));
+    const int result =
+        ::fallocate(call.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                    static_cast<off_t>(call.offset), static_cast<off_t>(call.length));
     return result_of(result);
 }
 
@@ -92,8 +93,8 @@ Outcome file_write(const Call& call, const Payload& payload) {
                 payload.in.size());
     u64 total = 0;
     while (total < call.length) {
-        // Why safe: reads the caller's span, whose size was just checked. Being a system call and not
-        // a store, it answers a full file system with ENOSPC instead of a SIGBUS.
+        // Why safe: reads the caller's span, whose size was just checked. Being a system call and
+        // not a store, it answers a full file system with ENOSPC instead of a SIGBUS.
         const ssize_t count = ::pwrite(call.fd, payload.in.data() + total, call.length - total,
                                        static_cast<off_t>(call.offset + total));
         if (count < 0 && errno == EINTR) {

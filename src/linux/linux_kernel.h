@@ -1,9 +1,10 @@
-// linux/: the seam on real system calls. It decides nothing: what to call when is the engine's, what
-// the answer means is Outcome's.
+// linux/: the seam on real system calls. It decides nothing: what to call when is the engine's,
+// what the answer means is Outcome's.
 //   calls.h        one function per call, in *_calls.cc, usage.cc, segv_watch.cc
 //   threads.cc     threads, locks, time
 //   probe.cc       what this kernel and this privilege offer, by trying
-// Locks: one in segv_watch (installing the handler); leaves, held across nothing. May include: base, abi, kernel.
+// Locks: one in segv_watch (installing the handler); leaves, held across nothing. May include:
+// base, abi, kernel.
 #pragma once
 
 #include <mutex>
@@ -12,7 +13,8 @@
 
 namespace verso::host {
 
-/// What a test pretends this machine lacks. Abilities report it missing and calls answer `unsupported`.
+/// What a test pretends this machine lacks. Abilities report it missing and calls answer
+/// `unsupported`.
 struct Mask {
     bool no_userfaultfd = false;
     bool no_write_protect_shmem = false;

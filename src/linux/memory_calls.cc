@@ -1,4 +1,5 @@
-// The address space: mapping, protecting, advising, and loads and stores into memory that may fault.
+// The address space: mapping, protecting, advising, and loads and stores into memory that may
+// fault.
 #include <cstring>
 
 #include <sys/mman.h>
@@ -35,8 +36,8 @@ int mapping_flags_of(const Call& call) {
 }  // namespace
 
 Outcome map(const Call& call) {
-    // Why safe: without `fixed` no existing mapping can be replaced; with it, the caller names a range
-    // that it owns.
+    // Why safe: without `fixed` no existing mapping can be replaced; with it, the caller names a
+    // range that it owns.
     void* const at = ::mmap(pointer_to(call.address), call.length, protection_of(call.aux),
                             mapping_flags_of(call), call.fd, static_cast<off_t>(call.offset));
     if (at == MAP_FAILED) {
@@ -90,8 +91,8 @@ Outcome advise(const Call& call) {
 Outcome memory_read(const Call& call, const Payload& payload) {
     VERSO_CHECK(call.length <= payload.out.size(), "{} bytes into {}", call.length,
                 payload.out.size());
-    // Why safe: the caller owns the source range, mapped readable. The load may wait for a userfault;
-    // whoever calls this is not the thread that serves it.
+    // Why safe: the caller owns the source range, mapped readable. The load may wait for a
+    // userfault; whoever calls this is not the thread that serves it.
     std::memcpy(payload.out.data(), pointer_to(call.address), call.length);
     return Outcome::done(static_cast<i64>(call.length));
 }

@@ -1,8 +1,8 @@
 // /proc/self/pagemap: the scan of 6.7 and plain entries.
 //
-// The descriptor is opened once and kept. It names the address space of the process that opened it, so a
-// child of fork(2) that used its parent's would scan its parent: the cache remembers for whom it was
-// opened, in one atomic word with the descriptor, pid << 32 | fd.
+// The descriptor is opened once and kept. It names the address space of the process that opened it,
+// so a child of fork(2) that used its parent's would scan its parent: the cache remembers for whom
+// it was opened, in one atomic word with the descriptor, pid << 32 | fd.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -37,7 +37,7 @@ int pagemap_fd() {
     }
     const u64 ours = pid << 32 | static_cast<u64>(fd.get());
     if (cached.compare_exchange_strong(seen, ours, std::memory_order_acq_rel)) {
-        return fd.release();  // the cache keeps it; a parent's number is left alone, it may be reused
+        return fd.release();  // the cache's now; a parent's number stays, it may be reused
     }
     return static_cast<int>(seen & 0xFFFFFFFFU);  // another thread was faster; ours closes
 }
@@ -79,10 +79,12 @@ Outcome pagemap_scan(const Call& call, const Payload& payload) {
         scan.end = end;
         scan.regions = room > 0 ? address_of(regions.data()) : 0;
         scan.regions_max = room;
-        // Why safe: `scan` is the structure of this request, and `regions` holds regions_max of them.
+        // Why safe: `scan` is the structure of this request, and `regions` holds regions_max of
+        // them.
         const int found = ::ioctl(fd, abi::pagemap_scan_ioctl, &scan);
         if (found < 0) {
-            // What earlier turns armed must not be forgotten: report it, and the next call meets the error.
+            // What earlier turns armed must not be forgotten: report it, and the next call meets
+            // the error.
             return filled > 0 ? Outcome{kernel::Verdict::done, 0, static_cast<i64>(filled), at}
                               : failure(errno);
         }

@@ -1,7 +1,7 @@
-// What this kernel and this process' privilege offer. Every answer that matters is got by doing the thing on
-// scratch memory: a feature bit says that code was compiled in, not that it works for this kind of
-// memory, this privilege or under this seccomp filter (H13, H14). Nothing here can block: a page is
-// looked at only after its entry in the pagemap said that it is there.
+// What this kernel and this process' privilege offer. Every answer that matters is got by doing the
+// thing on scratch memory: a feature bit says that code was compiled in, not that it works for this
+// kind of memory, this privilege or under this seccomp filter (H13, H14). Nothing here can block: a
+// page is looked at only after its entry in the pagemap said that it is there.
 #include <array>
 #include <cstring>
 #include <fstream>
@@ -67,10 +67,10 @@ u64 first_entry(u64 address) {
 struct Trial {
     Trial(u64 features, int file, u64 map_flags, u64 mode)
         : mapping(file, map_flags), uffd(open_uffd(features).fd) {
-        ready = mapping.valid() && uffd.valid() &&
-                uffd_register(
-                    Call::uffd_register(uffd.get(), mapping.address(), scratch_bytes, mode))
-                    .ok();
+        ready =
+            mapping.valid() && uffd.valid() &&
+            uffd_register(Call::uffd_register(uffd.get(), mapping.address(), scratch_bytes, mode))
+                .ok();
     }
     Mapping mapping;
     Fd uffd;
@@ -87,7 +87,8 @@ bool try_write_protect_shmem() {
     }
     alias.fill(1);
     const u64 address = trial.mapping.address();
-    // Read once, so that there is an entry to protect: without WP_UNPOPULATED an absent one is skipped (H3).
+    // Read once, so that there is an entry to protect: without WP_UNPOPULATED an absent one is
+    // skipped (H3).
     static_cast<void>(*static_cast<volatile unsigned char*>(pointer_to(address)));
     return uffd_write_protect(
                Call::uffd_write_protect(trial.uffd.get(), address, scratch_bytes, true))
@@ -102,15 +103,14 @@ bool try_pagemap_scan() {
     }
     mapping.fill(1);
     std::array<kernel::Run, 1> runs;
-    const Outcome scan =
-        pagemap_scan(Call::pagemap_scan(mapping.address(), scratch_bytes,
-                                        kernel::ScanFlag::private_copy),
-                     Payload{.runs = runs});
+    const Outcome scan = pagemap_scan(
+        Call::pagemap_scan(mapping.address(), scratch_bytes, kernel::ScanFlag::private_copy),
+        Payload{.runs = runs});
     return scan.ok() && scan.value == 1 && scan.walk_end == mapping.address() + scratch_bytes;
 }
 
-/// Async protection is known only through the scan, so the two are tried together: arm all, write one page,
-/// and the scan must name that page alone.
+/// Async protection is known only through the scan, so the two are tried together: arm all, write
+/// one page, and the scan must name that page alone.
 bool try_wp_async() {
     const Fd file = scratch_file();
     Trial trial(Feature::wp_async | Feature::wp_hugetlbfs_shmem | Feature::wp_unpopulated,
@@ -126,10 +126,10 @@ bool try_wp_async() {
     }
     *static_cast<volatile unsigned char*>(pointer_to(address + page_size)) = 1;
     std::array<kernel::Run, 4> runs;
-    const Outcome scan = pagemap_scan(
-        Call::pagemap_scan(address, scratch_bytes,
-                           kernel::ScanFlag::written | kernel::ScanFlag::arm),
-        Payload{.runs = runs});
+    const Outcome scan =
+        pagemap_scan(Call::pagemap_scan(address, scratch_bytes,
+                                        kernel::ScanFlag::written | kernel::ScanFlag::arm),
+                     Payload{.runs = runs});
     return scan.ok() && scan.value == 1 && runs[0].start == address + page_size &&
            runs[0].end == address + 2 * page_size;
 }
@@ -154,8 +154,7 @@ bool try_poison() {
     Trial trial(Feature::missing_shmem | Feature::poison, file.get(), plain | MapFlag::shared,
                 RegisterMode::missing);
     return trial.ready &&
-           uffd_poison(
-               Call::uffd_poison(trial.uffd.get(), trial.mapping.address(), scratch_bytes))
+           uffd_poison(Call::uffd_poison(trial.uffd.get(), trial.mapping.address(), scratch_bytes))
                .ok();
 }
 
@@ -171,23 +170,22 @@ std::string why_none(const OpenedUffd& opened) {
         return "no descriptor was left to open a userfaultfd with: raise RLIMIT_NOFILE (ulimit -n)";
     }
     if (opened.error == ENOSYS) {
-        return "userfaultfd(2) does not exist here: use a kernel with CONFIG_USERFAULTFD=y, or allow "
-               "the call in the container's seccomp profile";
+        return "userfaultfd(2) does not exist here: use a kernel with CONFIG_USERFAULTFD=y, or "
+               "allow the call in the container's seccomp profile";
     }
     if (opened.error == EPERM || opened.error == EACCES) {
         if (opened.last_error == EINVAL) {
             return fmt::format(
-                "userfaultfd(2) is for the privileged here (vm.unprivileged_userfaultfd is {}) and this "
-                "kernel is too old (before 5.11) for the unprivileged form: set "
+                "userfaultfd(2) is for the privileged here (vm.unprivileged_userfaultfd is {}) "
+                "and this kernel is too old (before 5.11) for the unprivileged form: set "
                 "vm.unprivileged_userfaultfd=1 or grant CAP_SYS_PTRACE",
                 first_line("/proc/sys/vm/unprivileged_userfaultfd"));
         }
-        return "userfaultfd(2) is refused even in its unprivileged form, so a seccomp filter or security "
-               "module forbids it: allow the call in the container's seccomp profile, or grant access to "
-               "/dev/userfaultfd";
+        return "userfaultfd(2) is refused even in its unprivileged form, so a seccomp filter or "
+               "security module forbids it: allow the call in the container's seccomp profile, or "
+               "grant access to /dev/userfaultfd";
     }
-    return fmt::format("userfaultfd(2) failed: {}",
-                       kernel::to_string(failure(opened.error)));
+    return fmt::format("userfaultfd(2) failed: {}", kernel::to_string(failure(opened.error)));
 }
 }  // namespace
 

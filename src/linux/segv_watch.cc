@@ -1,14 +1,14 @@
-// Access faults of watched ranges: one SIGSEGV handler for the process and a table that it can read at
-// any moment without a lock, on any thread, in the middle of anything.
+// Access faults of watched ranges: one SIGSEGV handler for the process and a table that it can read
+// at any moment without a lock, on any thread, in the middle of anything.
 //
 //   slot:   state   free ──watch──▶ taken ──unwatch──▶ free
 //           begin   0: not visible to the handler. Stored last by watch, cleared first by unwatch
 //           end, sink   written only while begin is 0 and nobody is inside
 //           inside  handlers that are using the slot
 //
-// The handler enters (inside + 1) and then looks at begin once more; unwatch clears begin and then waits
-// until nobody is inside. Both orders are sequentially consistent, so one of the two sees the other: a sink is
-// never called after unwatch_segv returned. A sink must not unwatch its own range.
+// The handler enters (inside + 1) and then looks at begin once more; unwatch clears begin and then
+// waits until nobody is inside. Both orders are sequentially consistent, so one of the two sees the
+// other: a sink is never called after unwatch_segv returned. A sink must not unwatch its own range.
 //
 // A fault that is nobody's goes to the handler that was there before ours.
 #include <array>
@@ -44,7 +44,7 @@ static_assert(std::atomic<u64>::is_always_lock_free && std::atomic<FaultSink*>::
 // Globals: a signal's disposition is one per process, whatever the number of kernels.
 constinit std::array<Slot, slots_max> slots;
 constinit std::atomic<std::size_t> slots_used{0};  // no slot at or above it was ever taken
-struct sigaction previous_action;  // written once, before the handler can run
+struct sigaction previous_action;                  // written once, before the handler can run
 
 bool is_write(const void* context) {
 #if defined(__x86_64__)
@@ -91,8 +91,8 @@ void pass_on(int number, siginfo_t* info, void* context) {
     }
     struct sigaction fatal {};
     fatal.sa_handler = SIG_DFL;
-    // Why safe: sigaction is allowed in handlers. The access repeats on return and ends the process,
-    // with a core that shows the real place.
+    // Why safe: sigaction is allowed in handlers. The access repeats on return and ends the
+    // process, with a core that shows the real place.
     ::sigaction(number, &fatal, nullptr);
     if (info->si_code <= 0) {
         ::raise(number);  // sent by somebody: nothing repeats it
@@ -127,8 +127,8 @@ int install_once() {
     ours.sa_sigaction = &on_segv;
     // NODEFER: a sink may touch memory that faults in turn. ONSTACK: the fault may be a stack's.
     ours.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
-    // Why safe: reads the disposition first, so that `previous_action` is complete before the handler
-    // that uses it is there; both are plain structures of ours.
+    // Why safe: reads the disposition first, so that `previous_action` is complete before the
+    // handler that uses it is there; both are plain structures of ours.
     if (::sigaction(SIGSEGV, nullptr, &previous_action) != 0 ||
         ::sigaction(SIGSEGV, &ours, nullptr) != 0) {
         return errno;
@@ -153,8 +153,7 @@ Outcome watch_segv(const Call& call, const Payload& payload) {
         slot.end.store(call.address + call.length);
         slot.sink.store(payload.sink);
         std::size_t used = slots_used.load();
-        while (used < i + 1 && !slots_used.compare_exchange_weak(used, i + 1)) {
-        }
+        while (used < i + 1 && !slots_used.compare_exchange_weak(used, i + 1)) {}
         slot.begin.store(call.address);
         return Outcome::done();
     }

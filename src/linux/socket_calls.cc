@@ -1,7 +1,7 @@
 // Messages over Unix sockets, with descriptors in them.
 //
-// Sending blocks, receiving never does (callers wait first). A message that did not fit is not a message:
-// whatever came of it is dropped and closed, and the answer is `invalid`.
+// Sending blocks, receiving never does (callers wait first). A message that did not fit is not a
+// message: whatever came of it is dropped and closed, and the answer is `invalid`.
 #include <array>
 #include <cstring>
 #include <vector>
@@ -71,14 +71,15 @@ Outcome socket_send(const Call& call, const Payload& payload) {
         }
         ssize_t count = 0;
         do {
-            // Why safe: header, data and control are locals or the caller's spans, with their own sizes.
+            // Why safe: header, data and control are locals or the caller's spans, with their own
+            // sizes.
             count = ::sendmsg(call.fd, &header, MSG_NOSIGNAL);
         } while (count < 0 && errno == EINTR);
         if (count < 0) {
             return failure(errno);
         }
         sent += static_cast<std::size_t>(count);
-        control_bytes = 0;  // a stream may take the bytes in parts; the descriptors went with the first
+        control_bytes = 0;  // a stream takes parts; the descriptors went with the first
     } while (sent < payload.in.size());
     return Outcome::done(static_cast<i64>(sent));
 }
@@ -89,7 +90,8 @@ Outcome socket_receive(const Call& call, const Payload& payload) {
     msghdr header = header_of(data, control, control.bytes.size());
     ssize_t count = 0;
     do {
-        // Why safe: the kernel writes into the caller's span and our control buffer, and knows both sizes.
+        // Why safe: the kernel writes into the caller's span and our control buffer, and knows both
+        // sizes.
         count = ::recvmsg(call.fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     } while (count < 0 && errno == EINTR);
     if (count < 0) {

@@ -15,9 +15,9 @@
 namespace verso::host {
 namespace {
 
-/// The engine's threads live inside somebody else's program: none of its signals may land on them. Faults
-/// stay open, because the kernel kills a thread that faults while its signal is blocked, and a store into
-/// memory under mprotect is meant to reach our handler.
+/// The engine's threads live inside somebody else's program: none of its signals may land on them.
+/// Faults stay open, because the kernel kills a thread that faults while its signal is blocked, and
+/// a store into memory under mprotect is meant to reach our handler.
 class SignalsBlocked {
 public:
     SignalsBlocked() {
@@ -90,7 +90,8 @@ public:
         lock.release();  // still locked, and the caller's again
     }
     bool wait_for(kernel::Mutex& held, u64 timeout_ns) override {
-        constexpr u64 longest_ns = u64{365} * 86'400 * 1'000'000'000;  // a sum with now() must not overflow
+        // A year: the sum with now() must not overflow.
+        constexpr u64 longest_ns = u64{365} * 86'400 * 1'000'000'000;
         std::unique_lock lock(native(held), std::adopt_lock);
         const std::cv_status status = condition_.wait_for(
             lock, std::chrono::nanoseconds(static_cast<i64>(std::min(timeout_ns, longest_ns))));

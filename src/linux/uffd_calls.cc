@@ -1,14 +1,16 @@
 // userfaultfd: opening one, its ioctls, its messages.
 //
-// Three ways lead to one, tried in this order, because the first two also serve faults that the kernel
-// itself takes in our memory (read(2) into the region), and the third, alone open to anybody, does not:
+// Three ways lead to one, tried in this order, because the first two also serve faults that the
+// kernel itself takes in our memory (read(2) into the region), and the third, alone open to
+// anybody, does not:
 //
 //   userfaultfd(2)            CAP_SYS_PTRACE, or vm.unprivileged_userfaultfd = 1
 //   /dev/userfaultfd (6.1)    permission on the file
 //   UFFD_USER_MODE_ONLY       always, where a kernel (5.11) has it and no filter forbids it
 //
-// Fills (copy, zeropage, continue, poison) have two answers: errno and a result field, which is a count
-// of bytes or a negative errno, or untouched. fill_outcome() is the only reader of that pair (H1, H2, H31).
+// Fills (copy, zeropage, continue, poison) have two answers: errno and a result field, which is a
+// count of bytes or a negative errno, or untouched. fill_outcome() is the only reader of that pair
+// (H1, H2, H31).
 #include <algorithm>
 #include <array>
 
@@ -59,7 +61,8 @@ Fd open_by(UffdWay way) {
 template <class Argument>
 int uffd_ioctl(int fd, unsigned long request, Argument& argument) {
     // Why safe: `argument` is the structure that the request's number is made of (abi/), and lives
-    // until the call returns. What the ioctl does to memory is the range in it, which the caller owns.
+    // until the call returns. What the ioctl does to memory is the range in it, which the caller
+    // owns.
     return ::ioctl(fd, request, &argument) == 0 ? 0 : errno;
 }
 
@@ -99,7 +102,8 @@ Event event_of(const abi::UffdMessage& message) {
         case abi::UffdEvent::remap:
             return {EventKind::remapped, false, message.first, message.second, message.third};
         case abi::UffdEvent::fork:
-            // Never asked for, but a context from elsewhere may send it, and it carries a descriptor.
+            // Never asked for, but a context from elsewhere may send it, and it carries a
+            // descriptor.
             Fd{static_cast<int>(message.first)}.reset();
             return {};
         default: return {};
@@ -109,8 +113,7 @@ Event event_of(const abi::UffdMessage& message) {
 
 OpenedUffd open_uffd(u64 features) {
     OpenedUffd opened;
-    for (const UffdWay way :
-         {UffdWay::system_call, UffdWay::device, UffdWay::user_mode_only}) {
+    for (const UffdWay way : {UffdWay::system_call, UffdWay::device, UffdWay::user_mode_only}) {
         errno = 0;
         Fd fd = open_by(way);
         if (fd.valid()) {
@@ -228,8 +231,7 @@ Outcome uffd_read(const Call& call, const Payload& payload) {
     const std::size_t room = std::min(messages.size(), payload.events.size());
     VERSO_CHECK(room > 0, "nowhere to put an event of fd {}", call.fd);
     // Why safe: at most `room` messages of the array; the descriptor is non-blocking.
-    const ssize_t bytes =
-        ::read(call.fd, messages.data(), room * sizeof(abi::UffdMessage));
+    const ssize_t bytes = ::read(call.fd, messages.data(), room * sizeof(abi::UffdMessage));
     if (bytes < 0) {
         return failure(errno);
     }

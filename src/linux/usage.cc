@@ -1,6 +1,6 @@
-// What the kernel's own books say about a range: /proc/self/smaps, added up. Whole mappings are counted, also
-// those that the range only touches; a region's mapping has a userfaultfd or a file of its own and so
-// is never merged with a neighbour's.
+// What the kernel's own books say about a range: /proc/self/smaps, added up. Whole mappings are
+// counted, also those that the range only touches; a region's mapping has a userfaultfd or a file
+// of its own and so is never merged with a neighbour's.
 #include <charconv>
 #include <string>
 

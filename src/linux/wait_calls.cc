@@ -70,7 +70,8 @@ Outcome event_drain(const Call& call) {
     if (count < 0 && errno != EAGAIN) {
         return failure(errno);
     }
-    return Outcome::done(static_cast<i64>(signals));  // EAGAIN: drained by another thread, which is as good
+    // EAGAIN: drained by another thread, which is as good.
+    return Outcome::done(static_cast<i64>(signals));
 }
 
 }  // namespace verso::host
