@@ -103,6 +103,9 @@ Outcome file_write(const Call& call, const Payload& payload) {
         if (count < 0) {
             return failure(errno);
         }
+        if (count == 0) {
+            return failure(ENOSPC);  // no progress and no reason: never loop on it
+        }
         total += static_cast<u64>(count);
     }
     return Outcome::done(static_cast<i64>(total));
