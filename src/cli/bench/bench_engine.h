@@ -23,6 +23,7 @@ struct BenchOptions {
     std::vector<u64> sizes_mib = {256, 1024, 4096};
     unsigned repeats = 5;
     std::string only;                               // run one row by name; empty: all
+    u64 second_ms = 1000;  // how long "the second before" and "after" last; tests cannot wait so long
 };
 
 int bench_engine(const BenchOptions& options);

@@ -16,7 +16,8 @@ double figure_of(const Line& line) {
 }
 
 Verdict judge(const Line& line) {
-    if (!line.why_skipped.empty()) return Verdict::skipped;
+    if (line.failed) return Verdict::failed;
+    if (!line.why_not.empty()) return Verdict::skipped;
     if (line.restores && !line.times.complete()) return Verdict::incomplete;
     if (line.target.bound == Bound::none) return Verdict::reported;
     const double figure = figure_of(line);
@@ -34,6 +35,7 @@ const char* name_of(Verdict verdict) {
         case Verdict::reported: return "reported";
         case Verdict::incomplete: return "incomplete";
         case Verdict::skipped: return "skipped";
+        case Verdict::failed: return "failed";
     }
     return "?";
 }

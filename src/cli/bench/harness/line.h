@@ -45,7 +45,8 @@ enum class Verdict {
     missed,
     reported,    // no target: printed for information
     incomplete,  // a fork or restore without both times of H16: never counted as met
-    skipped,     // this machine cannot run it; `why_skipped` says why
+    skipped,     // this machine cannot run it; `why_not` says why
+    failed,      // it should have run and did not; `why_not` says what happened
 };
 
 struct Line {
@@ -63,7 +64,8 @@ struct Line {
     bool restores = false;  // forks or restores: RestoreTimes are due
     RestoreTimes times{};
     std::vector<Series> more{};  // reported beside it, never judged
-    std::string why_skipped{};
+    std::string why_not{};
+    bool failed = false;
 };
 
 /// The number that is held against the target.

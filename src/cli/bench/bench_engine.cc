@@ -1,0 +1,112 @@
+#include "cli/bench/bench_engine.h"
+
+#include <algorithm>
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include "cli/bench/harness/report.h"
+#include "cli/bench/rivals/machine.h"
+#include "cli/bench/rivals/memory.h"
+#include "cli/bench/rows/rows.h"
+
+namespace verso::cli {
+
+namespace {
+
+constexpr unsigned repeats_max = 1000;
+constexpr u64 extra_mib = 512;  // our own tables, samples, children
+
+/// The most memory that a row has in use at once: in `rewind` and in a captured `child_scan` the region,
+/// its old pages and a copy, for the row that takes the largest size.
+u64 peak_mib(const BenchOptions& options) {
+    constexpr u64 largest_mib = Limits::region_bytes_max >> 20;  // keeps the product in range
+    const u64 size = *std::max_element(options.sizes_mib.begin(), options.sizes_mib.end());
+    return std::min(size, largest_mib) * 3 + extra_mib;
+}
+
+Result<void> check(const BenchOptions& options) {
+    if (options.sizes_mib.empty() || std::count(options.sizes_mib.begin(), options.sizes_mib.end(), 0)) {
+        return fail(ErrorKind::invalid_argument, 0,
+                    "--sizes-mib: give one or more sizes of at least 1, as in 256,1024,4096");
+    }
+    if (options.repeats == 0 || options.repeats > repeats_max) {
+        return fail(ErrorKind::invalid_argument, 0, "--repeats: give a number from 1 to {}",
+                    repeats_max);
+    }
+    const std::vector<std::string_view> names = bench_row_names();
+    if (!options.only.empty() && std::find(names.begin(), names.end(), options.only) == names.end()) {
+        return fail(ErrorKind::invalid_argument, 0, "--only: there is no row {}; the rows are {}",
+                    options.only, fmt::join(names, ", "));
+    }
+    const u64 available_mib = meminfo_bytes("MemAvailable") >> 20;
+    if (peak_mib(options) > available_mib) {
+        return fail(ErrorKind::invalid_argument, 0,
+                    "--sizes-mib: the largest size needs about {} MiB of free memory and {} are "
+                    "available; give smaller sizes",
+                    peak_mib(options), available_mib);
+    }
+    if (!options.json.empty()) return check_writable(options.json);
+    return {};
+}
+
+/// One row; an error becomes a line that says so, and the rows after it still run.
+Lines run_row(const Row& row, const BenchOptions& options, bool& failed) {
+    fmt::print(stderr, "bench: {} …\n", row.name);
+    Result<Lines> lines = row.run(options);
+    if (lines) {
+        for (Line& line : *lines) line.restores = line.restores || row.restores;
+        return std::move(*lines);
+    }
+    Line line;
+    line.row = row.name;
+    line.why_not = lines.error().message;
+    // What this machine cannot do is skipped; anything else is a failure of the run.
+    line.failed = lines.error().kind != ErrorKind::unsupported;
+    failed = failed || line.failed;
+    return {line};
+}
+
+}  // namespace
+
+std::vector<std::string_view> bench_row_names() {
+    std::vector<std::string_view> names;
+    for (const Row& row : all_rows()) names.push_back(row.name);
+    return names;
+}
+
+int bench_engine(const BenchOptions& options) {
+    const Result<void> right = check(options);
+    if (!right) {
+        fmt::print(stderr, "verso bench engine: {}\n", right.error().message);
+        return 2;
+    }
+    Report report;
+    report.options = options;
+    report.before = describe_machine();
+    report.warmed_mib = peak_mib(options);
+    fmt::print(stderr, "bench: warming {} MiB …\n", report.warmed_mib);
+    bool failed = false;
+    const Result<void> warmed = warm_memory(report.warmed_mib << 20);
+    if (!warmed) {
+        fmt::print(stderr, "verso bench engine: {}\n", warmed.error().message);
+        return 1;
+    }
+    for (const Row& row : all_rows()) {
+        if (!options.only.empty() && row.name != options.only) continue;
+        Lines lines = run_row(row, options, failed);
+        report.lines.insert(report.lines.end(), lines.begin(), lines.end());
+    }
+    report.load_after = describe_machine().load;
+    fmt::print("{}", table_of(report));
+    if (!options.json.empty()) {
+        const Result<void> written = write_file(options.json, json_of(report));
+        if (!written) {
+            fmt::print(stderr, "verso bench engine: {}\n", written.error().message);
+            failed = true;
+        }
+    }
+    return failed ? 1 : 0;
+}
+
+}  // namespace verso::cli
