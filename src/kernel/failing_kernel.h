@@ -27,10 +27,10 @@ namespace verso::kernel {
 const std::vector<Outcome>& documented_failures(Op op);
 
 struct FailurePlan {
-    u64 nth = 1;             // of the calls that count, from 1, beginning when the plan is made
-    Outcome outcome{};       // what it answers
-    std::optional<Op> only;  // if set, other calls do not count
-    u64 times = 1;           // this many calls that count fail in a row
+    u64 nth = 1;        // of the calls that count, from 1, beginning when the plan is made
+    Outcome outcome{};  // what it answers
+    std::optional<Op> only = std::nullopt;  // if set, other calls do not count
+    u64 times = 1;                          // this many calls that count fail in a row
 };
 
 class FailingKernel final : public Kernel {
