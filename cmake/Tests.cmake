@@ -7,6 +7,11 @@ include(GoogleTest)
 
 # Folders that need the machine to themselves (they change sysctls, measure, or build things).
 set(serial_folders cli linux packaging)
+# Rooms whose tests link that room and nothing to the right of it: it stands alone.
+set(alone_folders base abi kernel)
+# Folders that look at the project from outside (its text, its installed tree, its program).
+set(outside_folders house packaging)
+set(program_folders cli packaging)
 
 file(GLOB support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cc)
 if(support)
@@ -34,8 +39,16 @@ function(verso_test_folder folder)
     set(target test_${folder})
     add_executable(${target} ${sources})
     target_link_libraries(${target} PRIVATE
-        verso_cli verso_test_support verso_test_facts rapidcheck GTest::gmock_main verso_flags)
-    add_dependencies(${target} verso verso_library)
+        verso_test_facts fmt::fmt rapidcheck GTest::gmock GTest::gmock_main verso_flags)
+    target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+    if(folder IN_LIST alone_folders)
+        target_link_libraries(${target} PRIVATE verso_${folder})
+    elseif(NOT folder IN_LIST outside_folders)
+        target_link_libraries(${target} PRIVATE verso_cli verso_test_support)
+    endif()
+    if(folder IN_LIST program_folders)
+        add_dependencies(${target} verso verso_library)
+    endif()
     set(serial FALSE)
     if(folder IN_LIST serial_folders)
         set(serial TRUE)

@@ -23,8 +23,17 @@ namespace {
 constexpr int exit_refused = 2;
 constexpr const char* about =
     "verso: fork() for memory.\n"
-    "Takes snapshots of memory that is in use, forks them into writable children that share every\n"
-    "untouched page, and rewinds. Start with `verso demo`; ask `verso doctor` what this machine offers.";
+    "Takes snapshots of memory that is in use, forks them into writable children that share\n"
+    "every untouched page, and rewinds. Start with `verso demo`; ask `verso doctor` what this\n"
+    "machine offers.";
+
+constexpr const char* demo_footer =
+    "\nWhat happens: a writer runs SQLite transactions at full speed on a database that lives\n"
+    "in a Region. Meanwhile snapshots are taken; child processes are forked from some of them\n"
+    "(two from a child); each checks the database, writes to it, and proves that nobody else\n"
+    "sees that. At the end the parent rewinds to the first snapshot and compares hashes. The\n"
+    "same work is then done with fork(2). Every check is printed; the exit code is 0 only if\n"
+    "all of them held.";
 
 /// A verb is chosen by the parser and runs after it: nothing happens while options are still being read.
 using Chosen = std::function<int()>;
@@ -73,7 +82,8 @@ int refuse(const std::string& what, const std::string& mend) {
                 const bool exists = std::filesystem::exists(file, error);
                 // Why safe: only asks; the strings outlive the call.
                 if (::access(exists ? file.c_str() : folder.c_str(), W_OK) != 0) {
-                    return fmt::format("'{}' cannot be written: its folder is missing or read-only", path);
+                    return fmt::format("'{}' cannot be written: its folder is missing or read-only",
+                                       path);
                 }
                 return {};
             },
@@ -95,54 +105,68 @@ int refuse(const std::string& what, const std::string& mend) {
 
 #if __has_include("cli/demo/demo.cc")
 void add_demo(CLI::App& app, Chosen& chosen) {
-    CLI::App& verb = *app.add_subcommand(
-        "demo", "Snapshots, forks and rewinds a live SQLite database");
+    CLI::App& verb =
+        *app.add_subcommand("demo", "Snapshots, forks and rewinds a live SQLite database");
     const auto options = std::make_shared<DemoOptions>();
     verb.add_option("--db", options->db, "the database to use; without it, one is built")
-        ->check(readable_file())->type_name("FILE");
+        ->check(readable_file())
+        ->type_name("FILE");
     verb.add_option("--size-mib", options->size_mib, "size of the database that is built")
-        ->check(between(1, 1 << 20))->type_name("N")->capture_default_str();
+        ->check(between(1, 1 << 20))
+        ->type_name("N")
+        ->capture_default_str();
     verb.add_option("--snapshots", options->snapshots, "how many snapshots to take")
-        ->check(between(1, Limits::snapshots_max))->type_name("N")->capture_default_str();
+        ->check(between(1, Limits::snapshots_max))
+        ->type_name("N")
+        ->capture_default_str();
     verb.add_option("--interval-ms", options->interval_ms, "time between two snapshots")
-        ->check(between(0, 60'000))->type_name("N")->capture_default_str();
+        ->check(between(0, 60'000))
+        ->type_name("N")
+        ->capture_default_str();
     verb.add_option("--children", options->children, "child processes forked from snapshots")
-        ->check(between(1, 64))->type_name("N")->capture_default_str();
+        ->check(between(1, 64))
+        ->type_name("N")
+        ->capture_default_str();
     verb.add_option("--json", options->json, "also write every figure to this file")
-        ->check(writable_path())->type_name("FILE");
+        ->check(writable_path())
+        ->type_name("FILE");
     verb.add_flag("--quiet", options->quiet, "no progress lines, only the final table");
-    verb.footer(
-        "\nWhat happens: a writer runs SQLite transactions at full speed on a database that lives in a\n"
-        "Region. Meanwhile snapshots are taken; child processes are forked from some of them (two from a\n"
-        "child), each checks the database, writes to it, and proves that nobody else sees that; at the\n"
-        "end the parent rewinds to the first snapshot and compares hashes. The same work is then done\n"
-        "with fork(2). Every check is printed; the exit code is 0 only if all of them held.");
+    verb.footer(demo_footer);
     verb.callback([options, &chosen] { chosen = [options] { return demo(*options); }; });
 }
 #endif
 
 #if __has_include("cli/bench/bench_engine.cc")
 void add_bench(CLI::App& app, Chosen& chosen) {
-    CLI::App& verb = *app.add_subcommand("bench", "Measures, each figure beside a rival in the same run");
+    CLI::App& verb =
+        *app.add_subcommand("bench", "Measures, each figure beside a rival in the same run");
     verb.require_subcommand(1);
     CLI::App& engine = *verb.add_subcommand(
-        "engine", "Arming, faults, forks, rewind and scans against the raw system calls and fork(2)");
+        "engine",
+        "Arming, faults, forks, rewind and scans against the raw system calls and fork(2)");
     const auto options = std::make_shared<BenchOptions>();
     engine.add_option("--sizes-mib", options->sizes_mib, "region sizes to measure")
-        ->delimiter(',')->check(between(1, 1 << 20))->type_name("N")->capture_default_str();
+        ->delimiter(',')
+        ->check(between(1, 1 << 20))
+        ->type_name("N")
+        ->capture_default_str();
     engine.add_option("--repeats", options->repeats, "runs per figure; the median is reported")
-        ->check(between(1, 1000))->type_name("N")->capture_default_str();
-    engine.add_option("--only", options->only, "only figures whose name contains this")->type_name("TEXT");
+        ->check(between(1, 1000))
+        ->type_name("N")
+        ->capture_default_str();
+    engine.add_option("--only", options->only, "only figures whose name contains this")
+        ->type_name("TEXT");
     engine.add_option("--json", options->json, "also write every figure to this file")
-        ->check(writable_path())->type_name("FILE");
+        ->check(writable_path())
+        ->type_name("FILE");
     engine.callback([options, &chosen] { chosen = [options] { return bench_engine(*options); }; });
 }
 #endif
 
 #if __has_include("cli/doctor.cc")
 void add_doctor(CLI::App& app, Chosen& chosen) {
-    CLI::App& verb = *app.add_subcommand(
-        "doctor", "What this machine offers and what to change to get more");
+    CLI::App& verb =
+        *app.add_subcommand("doctor", "What this machine offers and what to change to get more");
     const auto options = std::make_shared<DoctorOptions>();
     verb.add_flag("--json", options->json, "print JSON instead of text");
     verb.callback([options, &chosen] {
@@ -186,8 +210,9 @@ int refuse_parse(const CLI::App& app, const CLI::ParseError& error) {
     const std::string names = verbs_of(*at);
     if (!names.empty()) {  // `verso`, `verso nonsense`, `verso bench`: a verb is missing
         const auto rest = at->remaining();
-        return refuse(rest.empty() ? "a verb is missing" : fmt::format("there is no '{}'", rest.front()),
-                      fmt::format("after `{}` comes one of: {}", verb, names));
+        return refuse(
+            rest.empty() ? "a verb is missing" : fmt::format("there is no '{}'", rest.front()),
+            fmt::format("after `{}` comes one of: {}", verb, names));
     }
     return refuse(error.what(), fmt::format("see `{} --help`", verb));
 }

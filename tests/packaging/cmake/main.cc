@@ -1,0 +1,3 @@
+// A consumer in three lines, built with find_package(Verso).
+#include <verso/verso.hpp>
+int main() { return verso::Region::create({.size = verso::page_bytes})->size() == 4096 ? 0 : 1; }
