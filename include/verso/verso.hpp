@@ -43,7 +43,7 @@ struct Limits {
     static constexpr std::size_t region_bytes_max = std::size_t{1} << 42;  // 4 TiB
     static constexpr unsigned snapshots_max = 1024;  // alive at once, per region
     static constexpr unsigned regions_max = 4096;    // per process
-    static constexpr unsigned depth_max = 64;        // fork of a fork of a fork …, across processes
+    static constexpr unsigned depth_max = 60;        // fork of a fork of a fork …, across processes
 };
 
 enum class ErrorKind {

@@ -17,6 +17,20 @@ struct PagemapBit {
     static constexpr u64 present = u64{1} << 63;     // 2.6.25
 };
 
+/// Whether the entry of a private file mapping holds a page of its own (or the shared zero page) rather than the file's:
+/// in memory, swapped out or being migrated. A PTE marker (swap type 31) holds nothing.
+constexpr bool is_private_copy(u64 entry) {
+    constexpr u64 type_mask = 31;
+    constexpr u64 marker_type = 31;
+    if ((entry & PagemapBit::file) != 0) {
+        return false;
+    }
+    if ((entry & PagemapBit::present) != 0) {
+        return true;
+    }
+    return (entry & PagemapBit::swapped) != 0 && (entry & type_mask) != marker_type;
+}
+
 /// Categories of PAGEMAP_SCAN.
 struct PageIs {
     static constexpr u64 wp_allowed = 1 << 0;  // 6.7, as all without a number

@@ -33,6 +33,17 @@ u64 BitmapView::next(u64 from, u64 flip) const {
     return bits_;
 }
 
+bool BitmapView::any(u64 first, u64 count) const {
+    const u64 end = std::min(first + count, bits_);
+    for (u64 base = round_down(first, bits_per_word); base < end; base += bits_per_word) {
+        if ((words_[base / bits_per_word].load(std::memory_order_acquire) &
+             mask_within(base, first, end)) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void BitmapView::change_range(u64 first, u64 count, bool value) {
     const u64 end = first + count;
     VERSO_CHECK(first <= end && end <= bits_, "range {}+{} of {}", first, count, bits_);

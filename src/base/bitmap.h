@@ -51,6 +51,9 @@ public:
     u64 next_set(u64 from) const { return next(from, 0); }
     u64 next_clear(u64 from) const { return next(from, ~u64{0}); }
 
+    /// Whether any bit of [first, first + count) is set; looks no further than that.
+    bool any(u64 first, u64 count) const;
+
     /// visit(first, count) for every maximal run of set bits in [first, first + count).
     template <class Visit>
     void for_each_run(u64 first, u64 count, Visit visit) const {

@@ -1,0 +1,183 @@
+// Children: how a fork shares, makes its mapping and starts.
+#include <algorithm>
+
+#include "engine/local_filler.h"
+#include "engine/region.h"
+
+namespace verso::engine {
+
+using kernel::Call;
+using kernel::MapFlag;
+using kernel::Outcome;
+using kernel::RegisterMode;
+
+/// Live sharing costs nothing until the source overwrites a page, then one private copy per child that reads
+/// it; the frozen layer costs one copy of what is read, shared by all. So: live, unless an eighth or more of the
+/// snapshot has been captured already, or we cannot take pages back (another mapping might be reading them).
+BaseFile Region::base_file_for(const Layer& layer) {
+    const bool can_revoke = origin_ == Origin::created &&
+                            backend() == Backend::userfaultfd &&
+                            !kernel_.abilities().user_mode_only;
+    if (!can_revoke) {
+        return BaseFile::frozen;
+    }
+    u64 captured = 0;
+    const Stripes::All held(stripes_);
+    for (const std::unique_ptr<Layer>& each : frozen_.layers()) {
+        captured += each->seq >= layer.seq ? each->captured.count() : 0;
+    }
+    return captured * 8 < pages_ ? BaseFile::live : BaseFile::frozen;
+}
+
+/// From the first live child on, a page of ours may be missing for a moment while it is taken back; our own
+/// threads must then wait instead of finding zeroes.
+Result<void> Region::expect_live_child() {
+    Locked one_at_a_time(*arm_mutex_);
+    if (!missing_on_) {
+        const Outcome outcome = kernel_.perform(
+            Call::uffd_register(uffd_.get(), base_, to_bytes(pages_),
+                                RegisterMode::write_protect | RegisterMode::missing));
+        if (!outcome.ok()) {
+            return refuse(outcome, fmt::format("preparing region '{}' to share its pages", name_));
+        }
+        missing_on_ = true;
+    }
+    const Stripes::All held(stripes_);
+    ++live_children_;
+    return {};
+}
+
+void Region::live_child_gone() {
+    const Stripes::All held(stripes_);
+    VERSO_CHECK(live_children_ > 0, "region '{}' has no live child", name_);
+    if (--live_children_ == 0) {
+        exposed_->clear_range(0, pages_);
+    }
+}
+
+void Region::pin(Layer& layer) {
+    const Stripes::All held(stripes_);
+    ++layer.pins;
+}
+
+void Region::unpin(Layer& layer) {
+    const Stripes::All held(stripes_);
+    (void)frozen_.unpin(layer);
+}
+
+Result<std::shared_ptr<Region>> Region::make_child(Runtime& runtime, const ChildPlan& plan) {
+    Result<Runtime::Seat> seat = runtime.seat();
+    if (!seat) {
+        return pass(seat);
+    }
+    Result<std::shared_ptr<Region>> made =
+        make(runtime, Setup{plan.name, plan.pages, Tracking::contents, Origin::child, std::move(*seat)},
+             false);
+    if (!made) {
+        return made;
+    }
+    Region& child = **made;
+    const Outcome copied = child.kernel_.perform(Call::duplicate(plan.file));
+    if (!copied.ok()) {
+        return refuse(copied, "keeping the source's file");
+    }
+    child.live_ = Fd(static_cast<int>(copied.value));
+    const u64 access = MapFlag::read | (plan.read_only ? u64{0} : u64{MapFlag::write});
+    Result<Mapping> mapped =
+        Mapping::map(child.kernel_, child.live_.get(), plan.file_offset, to_bytes(plan.pages),
+                     access | MapFlag::no_reserve | MapFlag::no_fork, "a child's memory", plan.address);
+    if (!mapped) {
+        return pass(mapped);
+    }
+    child.app_ = std::move(*mapped);
+    child.base_ = child.app_.address();
+    Result<void> ready = child.open_uffd(0);
+    if (ready) {
+        ready = child.watch(RegisterMode::missing | RegisterMode::minor | RegisterMode::write_protect);
+    }
+    if (!ready) {
+        return pass(ready);
+    }
+    child.target_.uffd = child.uffd_.get();
+    child.target_.base = child.base_;
+    child.target_.pages = plan.pages;
+    child.target_.base_file = plan.base_file;
+    child.target_.served = Bitmap(plan.pages);
+    return made;
+}
+
+Result<void> Region::start(std::unique_ptr<Filler> filler) {
+    filler_ = std::move(filler);
+    if (backend() == Backend::mprotect_segv) {
+        return {};
+    }
+    worker_ = kernel_.spawn("verso-capture", [this] { work(); });
+    reader_ = kernel_.spawn("verso-fill", [this] { read_events(); });
+    if (worker_ == nullptr || reader_ == nullptr) {
+        return fail(ErrorKind::resource, 0,
+                    "no more threads to serve region '{}'; raise the limit (ulimit -u)", name_);
+    }
+    return {};
+}
+
+Result<std::shared_ptr<Region>> Snapshot::child(std::string name, bool read_only) {
+    Region& parent = *region_;
+    if (parent.backend() == Backend::mprotect_segv) {
+        return Region::make_copying_child(region_, layer_, std::move(name), read_only);
+    }
+    Region::ChildPlan plan;
+    plan.base_file = parent.base_file_for(layer_);
+    plan.file = plan.base_file == BaseFile::live ? parent.live_fd() : parent.frozen().fd();
+    plan.file_offset =
+        plan.base_file == BaseFile::live ? 0 : parent.frozen().area_offset(layer_.slot);
+    plan.pages = parent.pages();
+    plan.name = std::move(name);
+    plan.read_only = read_only;
+    Result<std::unique_ptr<Filler>> filler = LocalFiller::make(region_, layer_, plan.base_file);
+    if (!filler) {
+        return pass(filler);
+    }
+    Result<std::shared_ptr<Region>> made = Region::make_child(parent.runtime(), plan);
+    if (!made) {
+        return made;
+    }
+    const Result<void> started = (*made)->start(std::move(*filler));
+    if (!started) {
+        return tl::unexpected<Error>(started.error());
+    }
+    return made;
+}
+
+Result<std::shared_ptr<Region>> Snapshot::fork(std::string name) {
+    return child(std::move(name), false);
+}
+
+Result<std::span<const std::byte>> Snapshot::bytes() {
+    Locked lock(*view_mutex_);
+    if (view_ == nullptr) {
+        Result<std::shared_ptr<Region>> view = child(region_->name() + " (snapshot)", true);
+        if (!view) {
+            return pass(view);
+        }
+        view_ = std::move(*view);
+    }
+    return std::span<const std::byte>(view_->bytes());
+}
+
+Snapshot::Snapshot(std::shared_ptr<Region> region, Layer& layer)
+    : region_(std::move(region)), layer_(layer), view_mutex_(region_->kernel().make_mutex()) {}
+
+Snapshot::~Snapshot() {
+    view_.reset();
+    region_->unpin(layer_);
+}
+
+Result<void> Snapshot::detach() { return region_->settle_layer(layer_, true); }
+
+SnapshotReport Snapshot::report() const {
+    SnapshotReport report = layer_.cost;
+    report.pages_captured = layer_.pages_captured.load();
+    return report;
+}
+
+}  // namespace verso::engine

@@ -1,0 +1,177 @@
+// Exporting a child: see the header.
+#include "engine/exporter.h"
+
+#include <array>
+
+#include "engine/local_filler.h"
+#include "engine/wire.h"
+
+namespace verso::engine {
+
+using kernel::Call;
+using kernel::Outcome;
+using kernel::Payload;
+using kernel::Wait;
+
+namespace {
+
+/// Serves one child until it hangs up. The LocalFiller it holds keeps the region and the layer alive.
+class ChildService final : public Runtime::Service {
+public:
+    ChildService(kernel::Kernel& kernel, std::unique_ptr<Filler> filler, Fd socket, Fd stop)
+        : kernel_(kernel),
+          filler_(std::move(filler)),
+          socket_(std::move(socket)),
+          stop_(std::move(stop)) {}
+
+    void set_child(Fd uffd, u64 base, u64 pages, BaseFile base_file) {
+        uffd_ = std::move(uffd);
+        target_.uffd = uffd_.get();
+        target_.base = base;
+        target_.pages = pages;
+        target_.base_file = base_file;
+        target_.served = Bitmap(pages);
+    }
+    int socket() const { return socket_.get(); }
+
+    void run() override {
+        while (true) {
+            std::array<Wait, 2> waits{Wait{socket_.get()}, Wait{stop_.get()}};
+            (void)kernel_.perform(Call::wait(~u64{0}), Payload{.waits = waits});
+            if (waits[1].ready) {
+                return;
+            }
+            if (!waits[0].ready && !waits[0].hung_up) {
+                continue;
+            }
+            Result<wire::Received> received = wire::receive_now(kernel_, socket_.get());
+            if (!received && received.error().os_error == EAGAIN) {
+                continue;
+            }
+            if (!received) {
+                return;  // gone, or talking nonsense: the child's own side takes over
+            }
+            handle(received->message);
+        }
+    }
+    void stop() override { (void)kernel_.perform(Call::event_signal(stop_.get())); }
+
+private:
+    void handle(const wire::Message& message) {
+        if (message.kind == wire::Kind::serve && message.page < target_.pages) {
+            target_.protect.store(message.protect);
+            filler_->fill(target_, message.page);
+        } else if (message.kind == wire::Kind::barrier) {
+            wire::Message done;
+            done.kind = wire::Kind::barrier_done;
+            done.number = message.number;
+            (void)wire::send(kernel_, socket_.get(), done);
+        }
+    }
+
+    kernel::Kernel& kernel_;
+    std::unique_ptr<Filler> filler_;
+    Fd socket_;
+    Fd stop_;
+    Fd uffd_;
+    FillTarget target_;
+};
+
+/// The offer, and the descriptors that go with it.
+std::pair<wire::Message, std::vector<int>> make_offer(const std::vector<Level>& levels, u64 pages,
+                                                      BaseFile base_file) {
+    wire::Message offer;
+    offer.kind = wire::Kind::offer;
+    offer.pages = pages;
+    offer.base_file = base_file;
+    std::vector<int> fds;
+    for (const Level& level : levels) {
+        offer.levels.push_back({level.seq, level.slot, level.live >= 0, level.pin >= 0});
+        fds.push_back(level.frozen);
+        fds.push_back(level.ledger);
+        if (level.live >= 0) {
+            fds.push_back(level.live);
+        }
+        if (level.pin >= 0) {
+            fds.push_back(level.pin);
+        }
+    }
+    return {std::move(offer), std::move(fds)};
+}
+
+Result<void> shake_hands(kernel::Kernel& kernel, ChildService& service, const wire::Message& offer,
+                         std::span<const int> fds, int timeout_ms) {
+    const Outcome sent = wire::send(kernel, service.socket(), offer, fds);
+    if (!sent.ok()) {
+        return refuse(sent, "offering a child to the other process");
+    }
+    Result<wire::Received> ready =
+        wire::receive(kernel, service.socket(), wire::Kind::ready, timeout_ms);
+    if (!ready) {
+        return pass(ready, "waiting for the importing process");
+    }
+    if (ready->fds.size() != 1) {
+        return fail(ErrorKind::peer, 0, "the importing process sent {} descriptors instead of its "
+                    "userfaultfd", ready->fds.size());
+    }
+    service.set_child(std::move(ready->fds[0]), ready->message.address, offer.pages, offer.base_file);
+    wire::Message accepted;
+    accepted.kind = wire::Kind::accepted;
+    const Outcome told = wire::send(kernel, service.socket(), accepted);
+    if (!told.ok()) {
+        return refuse(told, "starting the child in the other process");
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<void> export_child(const std::shared_ptr<Region>& region, Layer& layer, int socket,
+                          int timeout_ms) {
+    kernel::Kernel& kernel = region->kernel();
+    if (region->backend() != Backend::userfaultfd) {
+        return fail(ErrorKind::unsupported, 0,
+                    "a child in another process needs userfaultfd; region '{}' uses mprotect (see "
+                    "`verso doctor`)", region->name());
+    }
+    const Outcome copied = kernel.perform(Call::duplicate(socket));
+    if (!copied.ok()) {
+        return fail(ErrorKind::invalid_argument, copied.error,
+                    "descriptor {} is not a socket that can be kept: {}", socket,
+                    kernel::to_string(copied));
+    }
+    Fd kept(static_cast<int>(copied.value));
+    const Outcome event = kernel.perform(Call::event_create());
+    if (!event.ok()) {
+        return refuse(event, "creating the child's stop event");
+    }
+    Fd stop(static_cast<int>(event.value));
+    const BaseFile base_file = region->base_file_for(layer);
+    Result<std::unique_ptr<Filler>> filler = LocalFiller::make(region, layer, base_file);
+    if (!filler) {
+        return pass(filler);
+    }
+    const Result<void> settled = (*filler)->settle_levels();
+    if (!settled) {
+        return settled;
+    }
+    const std::vector<Level> levels = (*filler)->levels();
+    if (levels.size() > Limits::depth_max) {
+        return fail(ErrorKind::resource, 0, "this child would be a fork of depth {}; the limit is {}",
+                    levels.size(), Limits::depth_max);
+    }
+    const auto [offer, fds] = make_offer(levels, region->pages(), base_file);
+    auto service = std::make_unique<ChildService>(kernel, std::move(*filler), std::move(kept),
+                                                  std::move(stop));
+    const Result<void> agreed = shake_hands(kernel, *service, offer, fds, timeout_ms);
+    if (!agreed) {
+        return agreed;
+    }
+    return region->runtime().start("verso-serve", std::move(service));
+}
+
+Result<void> Snapshot::export_fork(int socket, int timeout_ms) {
+    return export_child(region_, layer_, socket, timeout_ms);
+}
+
+}  // namespace verso::engine

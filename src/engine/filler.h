@@ -1,0 +1,63 @@
+// Where a child's pages come from. A child's mapping starts empty; each first touch asks its Filler, which puts the
+// right version of that page, and of neighbours that cost nothing, into the FillTarget.
+//
+//   LocalFiller    the parent region is in this process          (fill.cc)
+//   RemoteFiller   the parent is elsewhere; asks it over a socket, and reads the ledgers and files itself
+//                  once it has died                              (remote_filler.cc)
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "base/bitmap.h"
+#include "base/result.h"
+#include "kernel/kernel.h"
+
+namespace verso::engine {
+
+/// Which file a child's mapping is a private mapping of. Pages of it can be mapped without a copy.
+enum class BaseFile : u8 {
+    live,    // the parent's own memfd: shares with the running source, until that overwrites a page
+    frozen,  // the snapshot's layer: shares among the snapshot's children
+};
+
+/// A child's mapping, as the one who fills it sees it (perhaps from another process).
+struct FillTarget {
+    int uffd = -1;
+    u64 base = 0;  // address in the child
+    u64 pages = 0;
+    BaseFile base_file = BaseFile::live;
+    std::atomic<bool> protect{false};  // pages must arrive write-protected: the child has snapshots of its own
+    Bitmap served;                     // pages that were put there once; only a hint
+
+    u64 address(u64 page) const { return base + to_bytes(page); }
+};
+
+/// One generation of a child's ancestry: all that is needed to find its pages without asking anybody.
+struct Level {
+    u64 seq = 0;      // the snapshot's place among its region's layers
+    u32 slot = 0;
+    int frozen = -1;  // borrowed descriptors
+    int ledger = -1;
+    int live = -1;    // the region's own memfd; -1 if it is itself a child (then ask the next level)
+    int pin = -1;     // a socket whose being open keeps the layer alive in its owner; -1 if it is in this process
+};
+
+class Filler {
+public:
+    virtual ~Filler() = default;
+    /// Resolves a fault of the child on `page`. Never fails: whoever cannot be helped is told by SIGBUS.
+    virtual void fill(FillTarget& target, u64 page) = 0;
+    /// Returns when every fill that began before has ended.
+    virtual void settle(FillTarget& target) = 0;
+    /// Nearest ancestor first. What the levels name stays valid while the filler lives.
+    virtual std::vector<Level> levels() = 0;
+    /// Makes the levels complete: what only a process of the chain holds in its memory is stored.
+    virtual Result<void> settle_levels() = 0;
+    /// A descriptor to watch beside the userfaultfd (-1: none), and what to do when it is ready.
+    virtual int watched() const { return -1; }
+    virtual void on_watched(FillTarget&) {}
+};
+
+}  // namespace verso::engine

@@ -1,0 +1,212 @@
+// Frozen: who needs which page, and when storage can go.
+#include "engine/frozen.h"
+
+#include <algorithm>
+
+namespace verso::engine {
+
+using kernel::Call;
+using kernel::MapFlag;
+using kernel::Outcome;
+using kernel::Payload;
+using kernel::Verdict;
+
+Result<Frozen> Frozen::create(kernel::Kernel& kernel, u64 pages, bool trusted) {
+    constexpr std::string_view name = "verso-frozen";
+    const Payload named{.in = std::as_bytes(std::span(name))};
+    Outcome outcome = kernel.perform(Call::memfd_create(), named);
+    if (!outcome.ok()) {
+        return refuse(outcome, "creating the file for old pages");
+    }
+    Frozen frozen;
+    frozen.kernel_ = &kernel;
+    frozen.pages_ = pages;
+    frozen.file_ = Fd(static_cast<int>(outcome.value));
+    outcome = kernel.perform(
+        Call::file_resize(frozen.fd(), LedgerHeader::slots_max * to_bytes(pages)));
+    if (!outcome.ok()) {
+        return refuse(outcome, "sizing the file for old pages");
+    }
+    Result<Ledger> ledger = Ledger::create(kernel, pages, trusted);
+    if (!ledger) {
+        return pass(ledger);
+    }
+    frozen.ledger_ = std::move(*ledger);
+    return frozen;
+}
+
+Result<std::unique_ptr<Layer>> Frozen::prepare() {
+    for (u32 slot = 0; slot < LedgerHeader::slots_max; ++slot) {
+        if (ledger_.seq(slot) != 0) {
+            continue;
+        }
+        auto layer = std::make_unique<Layer>();
+        Result<Mapping> area =
+            Mapping::map(*kernel_, fd(), area_offset(slot), to_bytes(pages_),
+                         MapFlag::read | MapFlag::shared | MapFlag::no_fork, "a layer of old pages");
+        if (!area) {
+            return pass(area);
+        }
+        layer->slot = slot;
+        layer->pins = 1;
+        layer->captured = ledger_.captured(slot);
+        layer->lost = ledger_.lost(slot);
+        layer->area = std::move(*area);
+        return layer;
+    }
+    return fail(ErrorKind::resource, 0,
+                "this region already has {} snapshots alive (or still read by children); release some",
+                LedgerHeader::slots_max);
+}
+
+Layer& Frozen::push(std::unique_ptr<Layer> layer) {
+    layer->seq = ++seq_last_;
+    ledger_.set_seq(layer->slot, layer->seq);
+    layers_.push_back(std::move(layer));
+    return *layers_.back();
+}
+
+std::size_t Frozen::index_of(const Layer& layer) const {
+    const auto at = std::lower_bound(
+        layers_.begin(), layers_.end(), layer.seq,
+        [](const std::unique_ptr<Layer>& candidate, u64 seq) { return candidate->seq < seq; });
+    VERSO_CHECK(at != layers_.end() && at->get() == &layer, "layer {} is not ours", layer.seq);
+    return static_cast<std::size_t>(at - layers_.begin());
+}
+
+Layer* Frozen::needed_by(u64 page) const {
+    for (std::size_t i = layers_.size(); i-- > 0;) {
+        if (layers_[i]->captured.test(page)) {
+            return nullptr;  // unchanged since a later moment than any pinned layer before it
+        }
+        if (layers_[i]->pins > 0) {
+            return layers_[i].get();
+        }
+    }
+    return nullptr;
+}
+
+Layer* Frozen::holder(const Layer& from, u64 page) const {
+    for (std::size_t i = index_of(from); i < layers_.size(); ++i) {
+        if (layers_[i]->captured.test(page)) {
+            return layers_[i].get();
+        }
+    }
+    return nullptr;
+}
+
+Outcome Frozen::store(Layer& layer, u64 first, std::span<const std::byte> bytes) {
+    const u64 offset = area_offset(layer.slot) + to_bytes(first);
+    const Outcome outcome =
+        kernel_->perform(Call::file_write(fd(), offset, bytes.size()), Payload{.in = bytes});
+    if (!outcome.ok()) {
+        return outcome;
+    }
+    if (static_cast<u64>(outcome.value) != bytes.size()) {
+        return Outcome{Verdict::no_memory, 0, outcome.value, 0};
+    }
+    const u64 count = to_pages(bytes.size());
+    layer.captured.set_range(first, count);  // bytes first, then the bit (H7)
+    layer.pages_captured.fetch_add(count, std::memory_order_relaxed);
+    return outcome;
+}
+
+void Frozen::lose(Layer& layer, u64 first, u64 count) {
+    layer.lost.set_range(first, count);
+    layer.captured.set_range(first, count);
+}
+
+u64 Frozen::unpin(Layer& layer) {
+    VERSO_CHECK(layer.pins > 0, "layer {} is not pinned", layer.seq);
+    --layer.pins;
+    if (layer.pins == 0) {
+        for (std::size_t i = layers_.size(); i-- > 0;) {
+            if (layers_[i]->pins == 0) {
+                prune(i);
+            }
+        }
+    }
+    u64 pinned = 0;
+    for (const std::unique_ptr<Layer>& each : layers_) {
+        pinned += each->pins > 0 ? 1 : 0;
+    }
+    return pinned;
+}
+
+const Layer* Frozen::pinned_before(std::size_t index) const {
+    while (index-- > 0) {
+        if (layers_[index]->pins > 0) {
+            return layers_[index].get();
+        }
+    }
+    return nullptr;
+}
+
+/// Frees the pages of an unpinned layer that no older pinned layer reads from it. The nearest older
+/// pinned one decides: what it already has stored before this layer, still older ones have before it too.
+void Frozen::prune(std::size_t index) {
+    Layer& layer = *layers_[index];
+    const Layer* reader = pinned_before(index);
+    if (reader == nullptr) {
+        erase(index);
+        return;
+    }
+    const std::size_t from = index_of(*reader);
+    u64 kept = 0;
+    u64 run_first = 0;
+    u64 run_count = 0;
+    const auto flush = [&] {
+        if (run_count > 0) {
+            const Outcome outcome = kernel_->perform(Call::file_punch(
+                fd(), area_offset(layer.slot) + to_bytes(run_first), to_bytes(run_count)));
+            // A refused punch keeps memory a little longer; nobody reads it, nothing is wrong.
+            (void)outcome;
+            layer.captured.clear_range(run_first, run_count);
+            run_count = 0;
+        }
+    };
+    layer.captured.for_each_run([&](u64 first, u64 count) {
+        for (u64 page = first; page < first + count; ++page) {
+            bool stored_earlier = false;
+            for (std::size_t i = from; i < index && !stored_earlier; ++i) {
+                stored_earlier = layers_[i]->captured.test(page);
+            }
+            if (!stored_earlier) {
+                ++kept;
+            } else if (run_count > 0 && run_first + run_count == page) {
+                ++run_count;
+            } else {
+                flush();
+                run_first = page;
+                run_count = 1;
+            }
+        }
+    });
+    flush();
+    if (kept == 0) {
+        erase(index);
+    }
+}
+
+void Frozen::erase(std::size_t index) {
+    const u32 slot = layers_[index]->slot;
+    layers_.erase(layers_.begin() + static_cast<std::ptrdiff_t>(index));
+    // The pages and the bitmaps go before the slot is offered again: a new layer must start empty.
+    Outcome outcome = kernel_->perform(Call::file_punch(fd(), area_offset(slot), to_bytes(pages_)));
+    if (outcome.ok()) {
+        outcome = ledger_.erase(slot);
+    }
+    if (outcome.ok()) {
+        ledger_.set_seq(slot, 0);
+    } else {
+        ledger_.set_seq(slot, ~u64{0} >> 1);  // never reused; costs one slot, loses nothing
+        ledger_.captured(slot).clear_range(0, pages_);
+    }
+}
+
+u64 Frozen::used_bytes() const {
+    const Outcome used = kernel_->perform(Call::file_used(fd()));
+    return used.ok() ? static_cast<u64>(used.value) : 0;
+}
+
+}  // namespace verso::engine

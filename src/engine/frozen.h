@@ -1,0 +1,80 @@
+// Frozen: the old versions of one region's pages, by layer.
+//
+//   time ──▶   layer 1      layer 2      layer 3      live
+//   page a      a0            ·            ·           a1      written once, between 1 and 2
+//   page b      ·             b0           ·           b1      snapshots 1 and 2 both mean b0
+//   page c      ·             ·            ·           c0      never written: everybody means live
+//
+// Snapshot k reads a page from the first layer at or after k that holds it, else from the live region. So a page
+// that is overwritten once is stored once, however many snapshots are alive (rivals: once per snapshot).
+// A layer whose snapshot is released keeps only what an older snapshot still reads from it.
+//
+// One sparse memfd holds all layers: layer in slot s has the area [s × size, (s + 1) × size), each page at
+// its own offset, so that a child can map its layer's area as a file. Guarded by Region::stripes_: the
+// list by all of them, a page's bits by its own.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/ledger.h"
+
+namespace verso::engine {
+
+struct Layer {
+    u32 slot = 0;
+    u64 seq = 0;
+    u32 pins = 0;  // snapshots and children that read through this layer
+    BitmapView captured;
+    BitmapView lost;
+    std::atomic<u64> pages_captured{0};
+    SnapshotReport cost;  // arm_ns … pages_protected; written once, before the snapshot is handed out
+    Mapping area;         // this layer's pages, for copying from
+};
+
+class Frozen {
+public:
+    static Result<Frozen> create(kernel::Kernel& kernel, u64 pages, bool trusted);
+
+    int fd() const { return file_.get(); }
+    Ledger& ledger() { return ledger_; }
+    const Ledger& ledger() const { return ledger_; }
+    u64 area_offset(u32 slot) const { return slot * to_bytes(pages_); }
+    std::span<const std::unique_ptr<Layer>> layers() const { return layers_; }
+
+    /// Opens a new layer at the present, pinned once. Fails if no slot is free (Limits::snapshots_max) or unmappable.
+    Result<std::unique_ptr<Layer>> prepare();
+    Layer& push(std::unique_ptr<Layer> layer);
+    /// Drops one pin; frees what nobody reads any more. Returns how many layers are still pinned.
+    u64 unpin(Layer& layer);
+
+    /// The layer that a writer must store old bytes in before it overwrites `page`; nullptr if none needs them.
+    Layer* needed_by(u64 page) const;
+    /// The first layer at or after `from` that holds `page`; nullptr: the live page is the right one.
+    Layer* holder(const Layer& from, u64 page) const;
+
+    /// Stores pages [first, …) and then marks them captured. A failure marks nothing.
+    kernel::Outcome store(Layer& layer, u64 first, std::span<const std::byte> bytes);
+    /// Marks pages as captured but unreadable: their old bytes could not be saved.
+    void lose(Layer& layer, u64 first, u64 count);
+    std::span<const std::byte> bytes(const Layer& layer, u64 first, u64 count) const {
+        return layer.area.at(to_bytes(first), to_bytes(count));
+    }
+    u64 used_bytes() const;
+
+private:
+    std::size_t index_of(const Layer& layer) const;
+    const Layer* pinned_before(std::size_t index) const;
+    void prune(std::size_t index);
+    void erase(std::size_t index);
+
+    kernel::Kernel* kernel_ = nullptr;
+    u64 pages_ = 0;
+    Fd file_;
+    Ledger ledger_;
+    u64 seq_last_ = 0;
+    std::vector<std::unique_ptr<Layer>> layers_;  // by seq
+};
+
+}  // namespace verso::engine

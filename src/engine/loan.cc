@@ -1,0 +1,105 @@
+// Loan: see the header.
+#include "engine/loan.h"
+
+#include <array>
+#include <csignal>
+
+#include "abi/abi.h"
+#include "engine/explain.h"
+#include "engine/wire.h"
+
+namespace verso::engine {
+
+using kernel::Call;
+using kernel::Outcome;
+using kernel::Payload;
+using kernel::Wait;
+
+Result<std::unique_ptr<Loan>> Loan::make(kernel::Kernel& kernel, int socket,
+                                         const AdoptOptions& memory, OnEngineDeath policy) {
+    const auto address = reinterpret_cast<u64>(memory.address);  // NOLINT
+    if (address == 0 || !is_page_aligned(address) || memory.size == 0 ||
+        !is_page_aligned(memory.size)) {
+        return fail(ErrorKind::invalid_argument, 0,
+                    "memory to lend must start and end on a page boundary (address {:#x}, size {})",
+                    address, memory.size);
+    }
+    const kernel::Abilities& can = kernel.abilities();
+    if (!can.userfaultfd || !can.write_protect_shmem) {
+        return fail(ErrorKind::unsupported, 0, "memory can only be lent through userfaultfd: {}",
+                    can.userfaultfd ? "this kernel cannot write-protect shared memory (needs 5.19)"
+                                    : can.why_no_userfaultfd);
+    }
+    std::unique_ptr<Loan> loan(new Loan(kernel, address, memory.size, policy));
+    const u64 features = abi::Feature::pagefault_flag_wp | abi::Feature::wp_hugetlbfs_shmem |
+                         abi::Feature::missing_shmem |
+                         (can.layout_events ? abi::Feature::layout_events : 0);
+    for (const auto& [call, fd] : {std::pair{Call::uffd_open(features), &loan->uffd_},
+                                   std::pair{Call::duplicate(socket), &loan->socket_},
+                                   std::pair{Call::event_create(), &loan->stop_}}) {
+        const Outcome opened = kernel.perform(call);
+        if (!opened.ok()) {
+            return refuse(opened, "preparing memory to lend");
+        }
+        *fd = Fd(static_cast<int>(opened.value));
+    }
+    wire::Message lend;
+    lend.kind = wire::Kind::lend;
+    lend.pages = to_pages(memory.size);
+    lend.address = address;
+    const std::array<int, 2> fds{memory.memfd, loan->uffd_.get()};
+    const Outcome sent = wire::send(kernel, socket, lend, fds);
+    if (!sent.ok()) {
+        return refuse(sent, "sending memory to the engine");
+    }
+    constexpr int timeout_ms = 10'000;
+    Result<wire::Received> answer =
+        wire::receive(kernel, socket, wire::Kind::accepted, timeout_ms);
+    if (!answer) {
+        return pass(answer, "lending memory");
+    }
+    loan->watcher_ = kernel.spawn("verso-loan", [raw = loan.get()] { raw->watch(); });
+    if (loan->watcher_ == nullptr) {
+        return fail(ErrorKind::resource, 0, "no more threads to watch over the loan");
+    }
+    return loan;
+}
+
+/// Ends protection: blocked writers go on, and the engine (if it lives) is told by its next call.
+void Loan::end() {
+    if (uffd_.valid()) {
+        (void)kernel_.perform(Call::uffd_unregister(uffd_.get(), address_, length_));
+        uffd_.reset();
+    }
+}
+
+void Loan::watch() {
+    while (true) {
+        std::array<Wait, 2> waits{Wait{socket_.get()}, Wait{stop_.get()}};
+        (void)kernel_.perform(Call::wait(~u64{0}), Payload{.waits = waits});
+        if (waits[1].ready) {
+            return;
+        }
+        if (waits[0].hung_up || waits[0].ready) {  // nothing is ever said here but the end
+            break;
+        }
+    }
+    switch (policy_) {
+        case OnEngineDeath::resume:
+            end();
+            return;
+        case OnEngineDeath::kill:
+            (void)std::raise(SIGKILL);
+            return;
+    }
+}
+
+Loan::~Loan() {
+    if (watcher_ != nullptr) {
+        (void)kernel_.perform(Call::event_signal(stop_.get()));
+        watcher_.reset();
+    }
+    end();
+}
+
+}  // namespace verso::engine

@@ -1,0 +1,147 @@
+// The thread that reads a region's userfaultfd, and (for a child) the one beside it that captures.
+//
+// After an event the reader goes on looking for another 30 µs before it sleeps: a wake-up costs about 5 µs of
+// every fault, and faults come in bursts. Waking it from a sleep is what the design's 13 µs against 8.6 µs measured.
+#include <algorithm>
+#include <array>
+
+#include "engine/region.h"
+
+namespace verso::engine {
+
+using kernel::Call;
+using kernel::Event;
+using kernel::EventKind;
+using kernel::Outcome;
+using kernel::Payload;
+using kernel::Verdict;
+using kernel::Wait;
+
+namespace {
+constexpr u64 spin_ns = 30'000;
+constexpr u64 for_ever = ~u64{0};
+}  // namespace
+
+void Region::read_events() {
+    std::array<Event, 16> events;
+    u64 last_ns = 0;
+    while (true) {
+        const Outcome read =
+            kernel_.perform(Call::uffd_read(uffd_.get()), Payload{.events = events});
+        if (read.ok() && read.value > 0) {
+            for (const Event& event : std::span(events).first(static_cast<std::size_t>(read.value))) {
+                dispatch(event);
+            }
+            last_ns = kernel_.now_ns();
+            continue;
+        }
+        if (read.verdict == Verdict::interrupted) {
+            continue;
+        }
+        if (!read.ok() && read.verdict != Verdict::would_block) {
+            return;  // the address space behind the descriptor has gone
+        }
+        if (kernel_.now_ns() - last_ns < spin_ns) {
+            kernel_.relax();
+            continue;
+        }
+        std::array<Wait, 3> waits{Wait{uffd_.get()}, Wait{stop_.get()},
+                                  Wait{filler_ != nullptr ? filler_->watched() : -1}};
+        const std::size_t used = waits[2].fd >= 0 ? 3 : 2;
+        (void)kernel_.perform(Call::wait(for_ever), Payload{.waits = std::span(waits).first(used)});
+        if (waits[1].ready || waits[0].hung_up) {
+            return;
+        }
+        if (waits[2].ready || waits[2].hung_up) {
+            filler_->on_watched(target_);
+        }
+    }
+}
+
+void Region::dispatch(const Event& event) {
+    const u64 page = to_pages(event.address - base_);
+    switch (event.kind) {
+        case EventKind::write_protect:
+            if (worker_ != nullptr) {
+                Locked lock(*work_mutex_);
+                work_.push_back(page);
+                work_changed_->notify_all();
+            } else {
+                resolve_write(page);
+            }
+            return;
+        case EventKind::missing:
+        case EventKind::minor:
+            if (filler_ != nullptr) {
+                filler_->fill(target_, page);
+            } else {
+                refill_missing(page);
+            }
+            return;
+        case EventKind::removed:
+        case EventKind::unmapped:
+        case EventKind::remapped:
+            note_damage(event);
+            return;
+        case EventKind::other:
+            return;
+    }
+}
+
+void Region::work() {
+    work_mutex_->lock();
+    while (true) {
+        if (!work_.empty()) {
+            std::vector<u64> pages;
+            pages.swap(work_);
+            work_mutex_->unlock();
+            for (const u64 page : pages) {
+                resolve_write(page);
+            }
+            work_mutex_->lock();
+        } else if (work_ended_) {
+            break;
+        } else {
+            work_changed_->wait(*work_mutex_);
+        }
+    }
+    work_mutex_->unlock();
+}
+
+/// The application changed the mapping under us. What snapshots still needed of it is gone, or will be by
+/// the time anybody could look: it is declared lost, loudly, rather than guessed (H9, H17).
+void Region::note_damage(const Event& event) {
+    const u64 begin = std::max(event.address, base_);
+    const u64 end = std::min(event.kind == EventKind::remapped ? event.address + event.length
+                                                               : event.end,
+                             base_ + to_bytes(pages_));
+    if (begin >= end) {
+        return;
+    }
+    const u64 first = to_pages(begin - base_);
+    const u64 count = to_pages(end - begin);
+    u64 lost = 0;
+    for (u64 page = first; page < first + count; ++page) {
+        const Stripes::One held(stripes_, page);
+        Layer* layer = frozen_.needed_by(page);
+        if (layer != nullptr) {
+            frozen_.lose(*layer, page, 1);
+            ++lost;
+        }
+        marks_.note(page, 1);
+        open_->set(page);
+    }
+    const std::string_view what = event.kind == EventKind::removed    ? "discarded (madvise)"
+                                  : event.kind == EventKind::unmapped ? "unmapped (munmap)"
+                                                                      : "moved (mremap)";
+    Locked lock(*damage_mutex_);
+    if (event.kind == EventKind::removed && lost == 0) {
+        return;  // nobody needed the old bytes, and the range is still tracked
+    }
+    damage_ = fmt::format(
+        "region '{}': the application {} pages [{}, {}) behind the engine's back; {} of them were needed by "
+        "snapshots and are lost to them. Use Region::discard, and keep the mapping in place",
+        name_, what, first, first + count, lost);
+}
+
+}  // namespace verso::engine

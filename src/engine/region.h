@@ -1,0 +1,265 @@
+// Region: one tracked memory, and Snapshot: one frozen moment of it. The verbs of the public interface are
+// methods here; each mechanism has a file of its own:
+//
+//   region.cc        create, adopt, take down             arming.cc      the protection pass and the cut
+//   write_faults.cc  capture, revoke, release             fill.cc        serving children's first touches
+//   child.cc         forks in this process, views         rewind.cc      rewind, discard
+//   written.cc       marks, async scans                   reader.cc      the thread that reads events
+//   attach.cc        memory mapped in another process     segv.cc        the mprotect backend
+//   account.cc       statistics, memory, damage
+//
+// A region lives as long as its last user: the application's handle, its snapshots, their children. Only then are its
+// threads stopped, its protection lifted and its memory returned.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/filler.h"
+#include "engine/frozen.h"
+#include "engine/guard.h"
+#include "engine/marks.h"
+#include "engine/runtime.h"
+#include "engine/stripes.h"
+
+namespace verso::engine {
+
+/// Where a region's memory comes from.
+enum class Origin : u8 {
+    created,   // our memfd, mapped by us: nobody else can write it, so children may map it live
+    adopted,   // the application's memfd and mapping
+    attached,  // likewise, in another process
+    child,     // a private mapping of the parent's file; or, with mprotect, a memfd of its own
+};
+
+class Snapshot;
+
+class Region : public std::enable_shared_from_this<Region>, private kernel::FaultSink {
+public:
+    static Result<std::shared_ptr<Region>> create(Runtime& runtime, const RegionOptions& options);
+    static Result<std::shared_ptr<Region>> adopt(Runtime& runtime, const AdoptOptions& options);
+    /// Serves memory whose memfd and userfaultfd came from another process (attach.cc).
+    static Result<std::shared_ptr<Region>> attach(Runtime& runtime, int socket, std::string name,
+                                                  int timeout_ms);
+    ~Region();
+    Region(const Region&) = delete;
+    Region& operator=(const Region&) = delete;
+
+    Result<Written> written(Mark since);
+    Result<std::shared_ptr<Snapshot>> snapshot();
+    Result<RewindReport> rewind(const Snapshot& snapshot);
+    Result<void> discard(PageRange range);
+
+    std::span<std::byte> bytes() const;
+    u64 pages() const { return pages_; }
+    const std::string& name() const { return name_; }
+    RegionStats stats() const;
+    Result<MemoryReport> memory() const;
+    Backend backend() const { return guard_.backend(); }
+    Tracking tracking() const { return tracking_; }
+    std::string describe() const;
+    std::string damage() const;
+
+    // What children and the processes that hold them need of their source.
+    Runtime& runtime() { return runtime_; }
+    kernel::Kernel& kernel() { return kernel_; }
+    /// How a new child of `layer` shall share: see FillTarget.
+    BaseFile base_file_for(const Layer& layer);
+    /// Announces a child that maps live pages; done must be called when it has gone.
+    Result<void> expect_live_child();
+    void live_child_gone();
+    /// Puts the version of `page` that `layer` means (and cheap neighbours) into a child.
+    void serve(FillTarget& target, Layer& layer, u64 page);
+    void pin(Layer& layer);
+    void unpin(Layer& layer);
+    /// Returns when every serve() that began before has ended.
+    void wait_for_fills() { const Stripes::All held(stripes_); }
+    /// Stores what `layer` needs and only this process has. For a root: nothing unless `everything`.
+    Result<void> settle_layer(Layer& layer, bool everything);
+    /// The ancestry that a child of `layer` has.
+    std::vector<Level> levels_of(const Layer& layer);
+    int live_fd() const { return live_.get(); }
+    Frozen& frozen() { return frozen_; }
+    Origin origin() const { return origin_; }
+    Filler* filler() { return filler_.get(); }
+
+    struct ChildPlan {
+        BaseFile base_file = BaseFile::live;
+        int file = -1;        // borrowed
+        u64 file_offset = 0;
+        u64 pages = 0;
+        std::string name;
+        u64 address = 0;      // 0: anywhere
+        bool read_only = false;
+    };
+    /// A child's mapping and userfaultfd, not yet served: give it a filler, then start() it.
+    static Result<std::shared_ptr<Region>> make_child(Runtime& runtime, const ChildPlan& plan);
+    FillTarget& target() { return target_; }
+    Result<void> start(std::unique_ptr<Filler> filler);
+    /// The mprotect backend's fork: a memfd of its own, copied from the snapshot page by page (segv.cc).
+    static Result<std::shared_ptr<Region>> make_copying_child(const std::shared_ptr<Region>& parent,
+                                                              Layer& layer, std::string name,
+                                                              bool read_only);
+    /// Copies the version of `page` that `layer` means. False: it is lost.
+    bool copy_page(const Layer& layer, u64 page, std::span<std::byte> out);
+    int uffd() const { return uffd_.get(); }
+    u64 base() const { return base_; }
+
+private:
+    friend class Snapshot;
+    struct Setup {
+        std::string name;
+        u64 pages = 0;
+        Tracking tracking = Tracking::contents;
+        Origin origin = Origin::created;
+        Runtime::Seat seat;
+    };
+    struct ArmCost {
+        u64 arm_ns = 0;
+        u64 cut_ns = 0;
+        u64 calls = 0;
+        u64 pages = 0;
+    };
+    struct Window {
+        u64 first = 0;
+        u64 count = 0;
+    };
+
+    Region(Runtime& runtime, Setup setup, Frozen frozen);
+    static Result<std::shared_ptr<Region>> make(Runtime& runtime, Setup setup, bool trusted);
+
+    // region.cc
+    Result<void> open_live(u64 bytes);
+    Result<void> map_live(bool shared_by_us, u64 address);
+    Result<void> choose_backend(Backend wanted);
+    Result<void> open_uffd(u64 extra_features);
+    Result<void> watch(u64 register_mode);
+    void stop_threads();
+
+    // arming.cc (arm_mutex_ held)
+    Result<ArmCost> arm(const std::function<void()>& at_the_cut);
+    kernel::Outcome protect_open(u64 first, u64 count, ArmCost& cost);
+    kernel::Outcome protect_run(u64 first, u64 count, ArmCost& cost);
+    kernel::Outcome protect_ahead(ArmCost& cost);
+    Result<void> become_a_source();
+
+    // reader.cc
+    void read_events();
+    void dispatch(const kernel::Event& event);
+    void work();
+    void note_damage(const kernel::Event& event);
+
+    // write_faults.cc (stripe of the page held where `held` says so)
+    void resolve_write(u64 page);
+    bool resolve_write_held(u64 page);
+    Window window_held(u64 page) const;
+    void prepare_for_write_held(u64 first, u64 count);
+    void capture_held(Layer& layer, u64 first, u64 count);
+    void revoke_held(u64 page);
+    void refill_missing(u64 page);
+    std::span<const std::byte> source(u64 first, u64 count) const;
+
+    // fill.cc (stripe held)
+    void serve_live_held(FillTarget& target, Layer& layer, u64 page);
+    void serve_frozen_held(FillTarget& target, Layer& layer, u64 page);
+    void copy_captured_held(FillTarget& target, Layer& layer, u64 page);
+    bool bring_to_layer_held(Layer& layer, u64 first, u64 count);
+    void map_base_held(FillTarget& target, u64 first, u64 count, u64 wanted, const Layer& layer);
+
+    // rewind.cc
+    Result<u64> rewind_chunk(const Layer& layer, u64 first, u64 count);
+    Result<void> overwrite_held(const Layer& holder, u64 first, u64 count);
+
+    // written.cc
+    Result<Written> written_async(Mark since);
+
+    // segv.cc
+    bool on_access_fault(u64 address, bool write) override;
+    Result<void> fill_all_by_copy();
+    bool fill_by_copy(u64 page);
+    bool read_only_ = false;
+
+    Runtime& runtime_;
+    kernel::Kernel& kernel_;
+    Runtime::Seat seat_;
+    std::string name_;
+    u64 pages_;
+    Tracking tracking_;
+    Origin origin_;
+
+    Fd live_;        // the memfd L; for a child with userfaultfd: the base file
+    Mapping alias_;  // our own view of L: never registered, never protected; none for such a child
+    Mapping app_;    // the application's mapping, if we made it
+    u64 base_ = 0;   // its address, in the process where it lives
+    bool local_ = true;
+    Fd socket_;      // attached: the lender's end stays connected while we serve
+    Fd uffd_;
+    Fd stop_;
+    Guard guard_;
+
+    FillTarget target_;                // child: where our own pages go
+    std::unique_ptr<Filler> filler_;   // child: where they come from
+    bool armed_once_ = false;          // guarded by arm_mutex_
+
+    Frozen frozen_;
+    Stripes stripes_;
+    Bitmap open_;     // pages that may be writable in the mapping: to be protected by the next pass
+    Bitmap exposed_;  // pages of L that children may have mapped
+    Bitmap filled_;   // mprotect child: pages already copied from the parent
+    Marks marks_;
+    u32 live_children_ = 0;   // guarded by all stripes
+    bool missing_on_ = false;  // guarded by arm_mutex_: MISSING faults of L come to us
+    u64 missing_next_ = 0;     // reader thread only: read-ahead of first touches
+    u64 missing_run_ = 1;
+
+    std::unique_ptr<kernel::Mutex> arm_mutex_;
+    std::atomic<u64> call_ns_{1000};  // measured cost of one protect call, and of one page within it
+    std::atomic<u64> page_ns_{60};
+
+    struct Counters {
+        std::atomic<u64> write_faults{0}, captured{0}, revoked{0}, fills{0}, mapped{0}, copied{0},
+            retried{0};
+    } count_;
+
+    std::unique_ptr<kernel::Mutex> damage_mutex_;
+    std::string damage_;  // guarded by damage_mutex_
+
+    // A child resolves its write faults on a thread beside its reader: capturing reads the child's own
+    // memory, which may fault in turn, and the reader must be free to serve that fault.
+    std::unique_ptr<kernel::Mutex> work_mutex_;
+    std::unique_ptr<kernel::Condition> work_changed_;
+    std::vector<u64> work_;     // guarded by work_mutex_
+    bool work_ended_ = false;   // guarded by work_mutex_
+    std::unique_ptr<kernel::Thread> worker_;
+    std::unique_ptr<kernel::Thread> reader_;
+};
+
+class Snapshot {
+public:
+    /// Takes over one pin of the layer.
+    Snapshot(std::shared_ptr<Region> region, Layer& layer);
+    ~Snapshot();
+    Snapshot(const Snapshot&) = delete;
+    Snapshot& operator=(const Snapshot&) = delete;
+
+    Result<std::span<const std::byte>> bytes();
+    Result<std::shared_ptr<Region>> fork(std::string name);
+    Result<void> export_fork(int socket, int timeout_ms);
+    Result<void> detach();
+    SnapshotReport report() const;
+
+    Region& region() const { return *region_; }
+    Layer& layer() const { return layer_; }
+
+private:
+    Result<std::shared_ptr<Region>> child(std::string name, bool read_only);
+
+    std::shared_ptr<Region> region_;
+    Layer& layer_;
+    std::unique_ptr<kernel::Mutex> view_mutex_;
+    std::shared_ptr<Region> view_;  // guarded by view_mutex_; made by the first bytes()
+};
+
+}  // namespace verso::engine

@@ -1,0 +1,68 @@
+// What processes say to each other, one message a packet (SOCK_SEQPACKET), descriptors beside it.
+//
+//   exporter                                importer
+//      │── offer (+ 3 or 4 descriptors a level) ──▶│   maps, opens its userfaultfd
+//      │◀── ready (+ userfaultfd) ─────────────────│
+//      │── accepted ──────────────────────────────▶│   runs
+//      │◀── serve page … serve page … barrier ─────│
+//      │── barrier_done ──────────────────────────▶│   either end hangs up: the other knows
+//
+//   lender ── lend (+ memfd, userfaultfd) ──▶ engine ── accepted | refused(text) ──▶ lender
+//
+// Both ends are the same build of Verso on one machine; the version is checked and everything else is validated all
+// the same: what arrives is bytes (there is a fuzz target for decode).
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/filler.h"
+
+namespace verso::engine::wire {
+
+enum class Kind : u32 { offer = 1, ready, accepted, refused, serve, barrier, barrier_done, lend };
+
+struct LevelInfo {
+    u64 seq = 0;
+    u32 slot = 0;
+    bool has_live = false;
+    bool has_pin = false;
+    friend bool operator==(const LevelInfo&, const LevelInfo&) = default;
+};
+
+struct Message {
+    Kind kind = Kind::refused;
+    u64 pages = 0;                       // offer, lend
+    u64 address = 0;                     // ready, lend: where the memory is mapped
+    u64 page = 0;                        // serve
+    u64 number = 0;                      // barrier, barrier_done
+    bool protect = false;                // serve
+    BaseFile base_file = BaseFile::live;  // offer
+    std::vector<LevelInfo> levels;       // offer
+    std::string text;                    // refused
+    friend bool operator==(const Message&, const Message&) = default;
+};
+
+inline constexpr std::size_t message_bytes_max = 8192;
+inline constexpr std::size_t text_bytes_max = 1024;
+
+std::vector<std::byte> encode(const Message& message);
+Result<Message> decode(std::span<const std::byte> bytes);
+
+/// Sends one message and, beside it, descriptors (borrowed).
+kernel::Outcome send(kernel::Kernel& kernel, int socket, const Message& message,
+                     std::span<const int> fds = {});
+
+struct Received {
+    Message message;
+    std::vector<Fd> fds;
+};
+/// Waits up to timeout_ms for one message of `wanted`; a `refused` becomes its text as an error.
+Result<Received> receive(kernel::Kernel& kernel, int socket, Kind wanted, int timeout_ms);
+/// Takes a message that is there; if none is, an error whose os_error is EAGAIN.
+Result<Received> receive_now(kernel::Kernel& kernel, int socket);
+
+}  // namespace verso::engine::wire

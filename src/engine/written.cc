@@ -1,0 +1,79 @@
+// written(): which pages since when. A region that keeps contents asks its own generations, with one
+// protection pass per call; a region that keeps pages only lets the kernel scan and re-arm in one atomic step.
+#include <algorithm>
+
+#include "engine/region.h"
+
+namespace verso::engine {
+
+using kernel::Call;
+using kernel::Outcome;
+using kernel::Payload;
+using kernel::Run;
+using kernel::ScanFlag;
+
+Result<Written> Region::written(Mark since) {
+    Locked one_pass(*arm_mutex_);
+    if (const std::string damaged = damage(); !damaged.empty()) {
+        return fail(ErrorKind::damaged, 0, "{}", damaged);
+    }
+    if (since > marks_.latest()) {
+        return fail(ErrorKind::invalid_argument, 0,
+                    "mark {} is not of region '{}', whose latest is {}", since.generation, name_,
+                    marks_.latest().generation);
+    }
+    if (!marks_.kept()) {
+        marks_.keep();
+    }
+    if (tracking_ == Tracking::pages && backend() == Backend::userfaultfd) {
+        return written_async(since);
+    }
+    const Result<void> ready = become_a_source();
+    if (!ready) {
+        return tl::unexpected<Error>(ready.error());
+    }
+    Mark now;
+    const Result<ArmCost> cost = arm([&] { now = marks_.advance(); });
+    if (!cost) {
+        return tl::unexpected<Error>(cost.error());
+    }
+    return marks_.since(since, now);
+}
+
+/// Scans until the end of the region, however many rounds the result buffer takes (H22). WRITTEN covers pages
+/// that were swapped out meanwhile (H21): it looks at the protection bit, which swap entries keep.
+Result<Written> Region::written_async(Mark since) {
+    std::vector<Run> runs(1024);
+    const Mark before = marks_.latest();
+    const u64 end = base_ + to_bytes(pages_);
+    Written fresh;
+    for (u64 at = base_; at < end;) {
+        const Outcome outcome =
+            kernel_.perform(Call::pagemap_scan(at, end - at, ScanFlag::written | ScanFlag::arm),
+                            Payload{.runs = runs});
+        if (outcome.verdict == kernel::Verdict::interrupted) {
+            continue;
+        }
+        if (!outcome.ok()) {
+            return refuse(outcome, fmt::format("scanning region '{}' (was it unmapped or replaced?)", name_));
+        }
+        for (const Run& run : std::span(runs).first(static_cast<std::size_t>(outcome.value))) {
+            const u64 first = to_pages(run.start - base_);
+            const u64 count = to_pages(run.end - run.start);
+            marks_.note(first, count);
+            fresh.pages += count;
+            if (!fresh.ranges.empty() &&
+                fresh.ranges.back().first + fresh.ranges.back().count == first) {
+                fresh.ranges.back().count += count;
+            } else {
+                fresh.ranges.push_back({first, count});
+            }
+        }
+        VERSO_CHECK(outcome.walk_end > at, "a scan at {:#x} did not advance", at);
+        at = outcome.walk_end;
+    }
+    fresh.mark = marks_.advance();
+    return since == before && since != Mark{} ? fresh : marks_.since(since, fresh.mark);
+}
+
+}  // namespace verso::engine
