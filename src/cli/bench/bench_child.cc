@@ -1,5 +1,6 @@
-// The other process of the rows that need one: imports a child region when told, stamps its first load,
-// then reads and writes as ordered. It exits when its orders end, so it cannot outlive its parent.
+// The other process of the rows that need one: imports a child region when told, stamps its first
+// load, then reads and writes as ordered. It exits when its orders end, so it cannot outlive its
+// parent.
 //
 //   order              answer
 //                      r                       running
@@ -45,8 +46,10 @@ private:
     }
 
     bool obey(const Message& order) {
-        if (order.what == 'i') return import();
-        if (!region_) return false;
+        if (order.what == 'i')
+            return import();
+        if (!region_)
+            return false;
         if (order.what == 's') {
             const u64 start = stamp_ns();
             const u64 sum = read_every_page(region_->bytes());

@@ -17,8 +17,8 @@ namespace {
 constexpr unsigned repeats_max = 1000;
 constexpr u64 extra_mib = 512;  // our own tables, samples, children
 
-/// The most memory that a row has in use at once: in `rewind` and in a captured `child_scan` the region,
-/// its old pages and a copy, for the row that takes the largest size.
+/// The most memory that a row has in use at once: in `rewind` and in a captured `child_scan` the
+/// region, its old pages and a copy, for the row that takes the largest size.
 u64 peak_mib(const BenchOptions& options) {
     constexpr u64 largest_mib = Limits::region_bytes_max >> 20;  // keeps the product in range
     const u64 size = *std::max_element(options.sizes_mib.begin(), options.sizes_mib.end());
@@ -26,7 +26,8 @@ u64 peak_mib(const BenchOptions& options) {
 }
 
 Result<void> check(const BenchOptions& options) {
-    if (options.sizes_mib.empty() || std::count(options.sizes_mib.begin(), options.sizes_mib.end(), 0)) {
+    if (options.sizes_mib.empty() ||
+        std::count(options.sizes_mib.begin(), options.sizes_mib.end(), 0)) {
         return fail(ErrorKind::invalid_argument, 0,
                     "--sizes-mib: give one or more sizes of at least 1, as in 256,1024,4096");
     }
@@ -35,7 +36,8 @@ Result<void> check(const BenchOptions& options) {
                     repeats_max);
     }
     const std::vector<std::string_view> names = bench_row_names();
-    if (!options.only.empty() && std::find(names.begin(), names.end(), options.only) == names.end()) {
+    if (!options.only.empty() &&
+        std::find(names.begin(), names.end(), options.only) == names.end()) {
         return fail(ErrorKind::invalid_argument, 0, "--only: there is no row {}; the rows are {}",
                     options.only, fmt::join(names, ", "));
     }
@@ -46,7 +48,8 @@ Result<void> check(const BenchOptions& options) {
                     "available; give smaller sizes",
                     peak_mib(options), available_mib);
     }
-    if (!options.json.empty()) return check_writable(options.json);
+    if (!options.json.empty())
+        return check_writable(options.json);
     return {};
 }
 
@@ -55,7 +58,8 @@ Lines run_row(const Row& row, const BenchOptions& options, bool& failed) {
     fmt::print(stderr, "bench: {} …\n", row.name);
     Result<Lines> lines = row.run(options);
     if (lines) {
-        for (Line& line : *lines) line.restores = line.restores || row.restores;
+        for (Line& line : *lines)
+            line.restores = line.restores || row.restores;
         return std::move(*lines);
     }
     Line line;
@@ -71,7 +75,8 @@ Lines run_row(const Row& row, const BenchOptions& options, bool& failed) {
 
 std::vector<std::string_view> bench_row_names() {
     std::vector<std::string_view> names;
-    for (const Row& row : all_rows()) names.push_back(row.name);
+    for (const Row& row : all_rows())
+        names.push_back(row.name);
     return names;
 }
 
@@ -93,7 +98,8 @@ int bench_engine(const BenchOptions& options) {
         return 1;
     }
     for (const Row& row : all_rows()) {
-        if (!options.only.empty() && row.name != options.only) continue;
+        if (!options.only.empty() && row.name != options.only)
+            continue;
         Lines lines = run_row(row, options, failed);
         report.lines.insert(report.lines.end(), lines.begin(), lines.end());
     }

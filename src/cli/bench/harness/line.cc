@@ -16,13 +16,18 @@ double figure_of(const Line& line) {
 }
 
 Verdict judge(const Line& line) {
-    if (line.failed) return Verdict::failed;
-    if (!line.why_not.empty()) return Verdict::skipped;
-    if (line.restores && !line.times.complete()) return Verdict::incomplete;
-    if (line.target.bound == Bound::none) return Verdict::reported;
+    if (line.failed)
+        return Verdict::failed;
+    if (!line.why_not.empty())
+        return Verdict::skipped;
+    if (line.restores && !line.times.complete())
+        return Verdict::incomplete;
+    if (line.target.bound == Bound::none)
+        return Verdict::reported;
     const double figure = figure_of(line);
     // No measurement, no success: 0 would satisfy every upper bound.
-    if (figure <= 0) return Verdict::missed;
+    if (figure <= 0)
+        return Verdict::missed;
     const bool held = line.target.bound == Bound::at_most ? figure <= line.target.value
                                                           : figure >= line.target.value;
     return held ? Verdict::met : Verdict::missed;
@@ -41,7 +46,8 @@ const char* name_of(Verdict verdict) {
 }
 
 std::string describe(const Target& target, const std::string& unit) {
-    if (target.bound == Bound::none) return "-";
+    if (target.bound == Bound::none)
+        return "-";
     const char* sign = target.bound == Bound::at_most ? "≤" : "≥";
     switch (target.basis) {
         case Basis::ratio: return fmt::format("{} {:g}", sign, target.value);

@@ -31,8 +31,9 @@ struct Target {
     double value = 0;
 };
 
-/// H16: a fork or a restore that is timed only until its call returns looks fast because nothing has
-/// happened yet. Lines that fork or restore must also say when the first byte had been read and when the last page was there.
+/// H16: a fork or a restore that is timed only until its call returns looks fast because nothing
+/// has happened yet. Lines that fork or restore must also say when the first byte had been read
+/// and when the last page was there.
 struct RestoreTimes {
     std::vector<double> call_ns;
     std::vector<double> first_read_ns;  // from the call's start until one byte had been loaded
@@ -50,12 +51,12 @@ enum class Verdict {
 };
 
 struct Line {
-    std::string row;       // arm_later
-    std::string variant;   // scattered, idle
+    std::string row;      // arm_later
+    std::string variant;  // scattered, idle
     u64 size_mib = 0;
-    std::string unit;      // of ours and rival
-    std::string rival;     // one raw UFFDIO_WRITEPROTECT
-    std::string method;    // one sentence or two
+    std::string unit;    // of ours and rival
+    std::string rival;   // one raw UFFDIO_WRITEPROTECT
+    std::string method;  // one sentence or two
     Target target;
     std::vector<double> ours_samples{};
     std::vector<double> rival_samples{};

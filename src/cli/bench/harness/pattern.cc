@@ -14,7 +14,8 @@ std::vector<u64> draw(u64 universe, u64 count, u64 seed) {
     std::vector<u64> all(universe);
     std::iota(all.begin(), all.end(), u64{0});
     Dice dice(seed);
-    for (u64 i = 0; i < count; ++i) std::swap(all[i], all[i + dice.below(universe - i)]);
+    for (u64 i = 0; i < count; ++i)
+        std::swap(all[i], all[i + dice.below(universe - i)]);
     all.resize(count);
     return all;
 }
@@ -41,13 +42,15 @@ const char* name_of(Habit habit) {
 
 std::vector<u64> pick_pages(Shape shape, u64 pages, u64 count, u64 seed) {
     VERSO_CHECK(count <= pages, "{} of {} pages", count, pages);
-    if (shape == Shape::scattered) return draw(pages, count, seed);
+    if (shape == Shape::scattered)
+        return draw(pages, count, seed);
     const u64 run = shape == Shape::one_block ? std::max<u64>(count, 1) : 16;
     const u64 runs = (count + run - 1) / run;
     std::vector<u64> picked;
     picked.reserve(runs * run);
     for (const u64 slot : draw(std::max<u64>(pages / run, 1), runs, seed)) {
-        for (u64 i = 0; i < run && picked.size() < count; ++i) picked.push_back(slot * run + i);
+        for (u64 i = 0; i < run && picked.size() < count; ++i)
+            picked.push_back(slot * run + i);
     }
     return picked;
 }

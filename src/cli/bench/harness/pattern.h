@@ -1,4 +1,5 @@
-// Which pages get written, and in which order: the three shapes of dirt and the three habits of writers.
+// Which pages get written, and in which order: the three shapes of dirt and the three habits of
+// writers.
 #pragma once
 
 #include <vector>

@@ -18,9 +18,12 @@ using Json = nlohmann::ordered_json;
 std::string amount(double value, const std::string& unit) {
     const char* suffix = unit.c_str();
     if (unit == "ns") {
-        if (value >= 1e9) value /= 1e9, suffix = "s";
-        else if (value >= 1e6) value /= 1e6, suffix = "ms";
-        else if (value >= 1e3) value /= 1e3, suffix = "µs";
+        if (value >= 1e9)
+            value /= 1e9, suffix = "s";
+        else if (value >= 1e6)
+            value /= 1e6, suffix = "ms";
+        else if (value >= 1e3)
+            value /= 1e3, suffix = "µs";
     }
     const int digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
     return fmt::format("{:.{}f} {}", value, digits, suffix);
@@ -31,7 +34,8 @@ std::string side(const std::vector<double>& samples, const std::string& unit) {
 }
 
 std::string tail_text(const char* who, const std::optional<Tail>& tail) {
-    if (!tail) return "";
+    if (!tail)
+        return "";
     return fmt::format("  {} p50 {} p99 {} p99.9 {} max {} (n={})", who, amount(tail->p50, "ns"),
                        amount(tail->p99, "ns"), amount(tail->p999, "ns"), amount(tail->max, "ns"),
                        tail->count);
@@ -39,16 +43,23 @@ std::string tail_text(const char* who, const std::optional<Tail>& tail) {
 
 std::string figure_text(const Line& line) {
     const double figure = figure_of(line);
-    if (figure <= 0) return "-";
-    if (line.target.basis == Basis::absolute) return amount(figure, line.unit);
-    return fmt::format("{:.{}f}{}", figure, figure >= 100 ? 0 : figure >= 10 ? 1 : 3,
+    if (figure <= 0)
+        return "-";
+    if (line.target.basis == Basis::absolute)
+        return amount(figure, line.unit);
+    return fmt::format("{:.{}f}{}", figure,
+                       figure >= 100  ? 0
+                       : figure >= 10 ? 1
+                                      : 3,
                        line.target.basis == Basis::speedup ? "×" : "");
 }
 
 std::string notes_of(const Line& line) {
     std::string notes;
-    const std::string tails = tail_text("ours", line.ours_tail) + tail_text("rival", line.rival_tail);
-    if (!tails.empty()) notes += fmt::format("      tail:{}\n", tails);
+    const std::string tails =
+        tail_text("ours", line.ours_tail) + tail_text("rival", line.rival_tail);
+    if (!tails.empty())
+        notes += fmt::format("      tail:{}\n", tails);
     if (line.times.complete()) {
         notes += fmt::format("      from the call: returned {}, first read {}, last page {}\n",
                              amount(median(line.times.call_ns), "ns"),
@@ -56,10 +67,11 @@ std::string notes_of(const Line& line) {
                              amount(median(line.times.last_page_ns), "ns"));
     }
     for (const Series& series : line.more) {
-        notes += fmt::format("      {}: {}\n", series.name,
-                             amount(median(series.samples), series.unit));
+        notes +=
+            fmt::format("      {}: {}\n", series.name, amount(median(series.samples), series.unit));
     }
-    if (!line.why_not.empty()) notes += fmt::format("      {}\n", line.why_not);
+    if (!line.why_not.empty())
+        notes += fmt::format("      {}\n", line.why_not);
     return notes;
 }
 
@@ -73,8 +85,11 @@ Json samples_json(const std::vector<double>& samples) {
 }
 
 Json tail_json(const Tail& tail) {
-    return {{"p50_ns", tail.p50}, {"p99_ns", tail.p99}, {"p999_ns", tail.p999},
-            {"max_ns", tail.max}, {"count", tail.count}};
+    return {{"p50_ns", tail.p50},
+            {"p99_ns", tail.p99},
+            {"p999_ns", tail.p999},
+            {"max_ns", tail.max},
+            {"count", tail.count}};
 }
 
 Json target_json(const Target& target) {
@@ -95,8 +110,10 @@ Json line_json(const Line& line) {
     json["rival_is"] = line.rival;
     json["ours"] = samples_json(line.ours_samples);
     json["rival"] = samples_json(line.rival_samples);
-    if (line.ours_tail) json["ours_tail"] = tail_json(*line.ours_tail);
-    if (line.rival_tail) json["rival_tail"] = tail_json(*line.rival_tail);
+    if (line.ours_tail)
+        json["ours_tail"] = tail_json(*line.ours_tail);
+    if (line.rival_tail)
+        json["rival_tail"] = tail_json(*line.rival_tail);
     json["restores"] = line.restores;
     if (line.restores) {
         json["call_ns"] = samples_json(line.times.call_ns);
@@ -111,7 +128,8 @@ Json line_json(const Line& line) {
     json["target"] = target_json(line.target);
     json["figure"] = figure_of(line);
     json["verdict"] = name_of(judge(line));
-    if (!line.why_not.empty()) json["why_not"] = line.why_not;
+    if (!line.why_not.empty())
+        json["why_not"] = line.why_not;
     return json;
 }
 
@@ -119,14 +137,18 @@ Json line_json(const Line& line) {
 
 std::vector<std::string> general_method(u64 warmed_mib) {
     return {
-        "Every figure of ours is taken in the same process and run as its rival's, the two in turn, and "
-        "the order changes with every repeat. The figure is the ratio of the medians over the repeats; "
+        "Every figure of ours is taken in the same process and run as its rival's, the two in "
+        "turn, and "
+        "the order changes with every repeat. The figure is the ratio of the medians over the "
+        "repeats; "
         "raw samples are kept, none is dropped.",
-        fmt::format("Before the first row {} MiB of memory were touched once and freed: the host of a "
-                    "virtual machine gives memory on first touch, which costs ten times a warm page.",
-                    warmed_mib),
+        fmt::format(
+            "Before the first row {} MiB of memory were touched once and freed: the host of a "
+            "virtual machine gives memory on first touch, which costs ten times a warm page.",
+            warmed_mib),
         "Times are CLOCK_MONOTONIC through the vDSO. Threads are not pinned. Pages are 4 KiB.",
-        "Forks and restores are timed from the call's start to its return, to the first byte loaded, "
+        "Forks and restores are timed from the call's start to its return, to the first byte "
+        "loaded, "
         "and to the last page loaded.",
     };
 }
@@ -141,19 +163,20 @@ std::string table_of(const Report& report) {
             text += fmt::format("── {} against {}\n", line.row, line.rival);
             last_rival = line.row + line.rival;
         }
-        text += fmt::format(layout, line.row, line.variant, line.size_mib,
-                            side(line.ours_samples, line.unit), side(line.rival_samples, line.unit),
-                            figure_text(line), describe(line.target, line.unit),
-                            name_of(judge(line)));
+        text +=
+            fmt::format(layout, line.row, line.variant, line.size_mib,
+                        side(line.ours_samples, line.unit), side(line.rival_samples, line.unit),
+                        figure_text(line), describe(line.target, line.unit), name_of(judge(line)));
         text += notes_of(line);
     }
     const auto count = [&report](Verdict verdict) {
         return std::count_if(report.lines.begin(), report.lines.end(),
                              [verdict](const Line& line) { return judge(line) == verdict; });
     };
-    text += fmt::format("{} met, {} missed, {} incomplete, {} failed, {} skipped, {} without a target\n",
-                        count(Verdict::met), count(Verdict::missed), count(Verdict::incomplete),
-                        count(Verdict::failed), count(Verdict::skipped), count(Verdict::reported));
+    text += fmt::format(
+        "{} met, {} missed, {} incomplete, {} failed, {} skipped, {} without a target\n",
+        count(Verdict::met), count(Verdict::missed), count(Verdict::incomplete),
+        count(Verdict::failed), count(Verdict::skipped), count(Verdict::reported));
     return text;
 }
 
@@ -173,13 +196,15 @@ std::string json_of(const Report& report) {
                        {"only", report.options.only}};
     json["method"] = general_method(report.warmed_mib);
     json["lines"] = Json::array();
-    for (const Line& line : report.lines) json["lines"].push_back(line_json(line));
+    for (const Line& line : report.lines)
+        json["lines"].push_back(line_json(line));
     return json.dump(1) + "\n";
 }
 
 Result<void> check_writable(const std::string& path) {
     // Append mode: an existing file keeps its contents until there is something to replace them.
-    if (std::ofstream(path, std::ios::app)) return {};
+    if (std::ofstream(path, std::ios::app))
+        return {};
     return fail(ErrorKind::invalid_argument, errno,
                 "--json: cannot write {} ({}); name a file in a directory that exists", path,
                 std::strerror(errno));
@@ -189,7 +214,8 @@ Result<void> write_file(const std::string& path, const std::string& text) {
     std::ofstream file(path, std::ios::trunc);
     file << text;
     file.close();
-    if (file) return {};
+    if (file)
+        return {};
     return fail(ErrorKind::resource, errno, "writing {} failed ({})", path, std::strerror(errno));
 }
 

@@ -25,7 +25,8 @@ struct Report {
 std::string table_of(const Report& report);
 std::string json_of(const Report& report);
 
-/// Opens the file for writing without emptying it, so that a wrong path is refused before anything runs.
+/// Opens the file for writing without emptying it, so that a wrong path is refused before anything
+/// runs.
 Result<void> check_writable(const std::string& path);
 Result<void> write_file(const std::string& path, const std::string& text);
 

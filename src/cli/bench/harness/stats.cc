@@ -9,7 +9,8 @@ namespace verso::cli {
 namespace {
 
 double quantile_of_sorted(const std::vector<double>& sorted, double q) {
-    if (sorted.empty()) return 0;
+    if (sorted.empty())
+        return 0;
     const double place = std::clamp(q, 0.0, 1.0) * static_cast<double>(sorted.size() - 1);
     const auto below = static_cast<std::size_t>(place);
     const std::size_t above = std::min(below + 1, sorted.size() - 1);
@@ -37,7 +38,8 @@ Tail tail_of(const std::vector<double>& samples) {
 //      value 0b1'0110'xxxx  →  octave 8, sub-bucket 0110
 std::size_t Histogram::bucket_of(u64 ns) {
     constexpr u64 subs = u64{1} << sub_bits;
-    if (ns < subs) return ns;
+    if (ns < subs)
+        return ns;
     const unsigned top = static_cast<unsigned>(std::bit_width(ns)) - 1;
     const u64 octave = top - sub_bits + 1;
     const u64 sub = (ns >> (top - sub_bits)) & (subs - 1);
@@ -46,26 +48,30 @@ std::size_t Histogram::bucket_of(u64 ns) {
 
 u64 Histogram::upper_edge(std::size_t bucket) {
     constexpr u64 subs = u64{1} << sub_bits;
-    if (bucket < subs) return bucket;
+    if (bucket < subs)
+        return bucket;
     const u64 octave = bucket >> sub_bits;
     const u64 sub = bucket & (subs - 1);
     return ((subs + sub + 1) << (octave - 1)) - 1;
 }
 
 void Histogram::merge(const Histogram& other) {
-    for (std::size_t i = 0; i < bucket_count; ++i) buckets_[i] += other.buckets_[i];
+    for (std::size_t i = 0; i < bucket_count; ++i)
+        buckets_[i] += other.buckets_[i];
     count_ += other.count_;
     max_ = std::max(max_, other.max_);
 }
 
 u64 Histogram::quantile(double q) const {
-    if (count_ == 0) return 0;
-    const auto wanted = static_cast<u64>(std::ceil(std::clamp(q, 0.0, 1.0) *
-                                                   static_cast<double>(count_)));
+    if (count_ == 0)
+        return 0;
+    const auto wanted =
+        static_cast<u64>(std::ceil(std::clamp(q, 0.0, 1.0) * static_cast<double>(count_)));
     u64 seen = 0;
     for (std::size_t i = 0; i < bucket_count; ++i) {
         seen += buckets_[i];
-        if (seen >= std::max<u64>(wanted, 1)) return std::min(upper_edge(i), max_);
+        if (seen >= std::max<u64>(wanted, 1))
+            return std::min(upper_edge(i), max_);
     }
     return max_;
 }

@@ -1,5 +1,5 @@
-// Arithmetic over samples: medians, percentiles, tails. No sample is ever dropped as an outlier; where
-// noise matters the median is used for the verdict and the tail is printed beside it.
+// Arithmetic over samples: medians, percentiles, tails. No sample is ever dropped as an outlier;
+// where noise matters the median is used for the verdict and the tail is printed beside it.
 #pragma once
 
 #include <array>
@@ -27,15 +27,16 @@ struct Tail {
 };
 Tail tail_of(const std::vector<double>& samples);
 
-/// Counts durations from 1 ns to 18 minutes in buckets 1/16 of an octave wide (error ≤ 6.25 %), with
-/// the exact maximum beside them. A writer adds to it ten million times a second, so there is no
-/// allocation and no lock: one thread adds, others read once it has stopped.
+/// Counts durations from 1 ns to 18 minutes in buckets 1/16 of an octave wide (error ≤ 6.25 %),
+/// with the exact maximum beside them. A writer adds to it ten million times a second, so there is
+/// no allocation and no lock: one thread adds, others read once it has stopped.
 class Histogram {
 public:
     void add(u64 ns) {
         ++buckets_[bucket_of(ns)];
         ++count_;
-        if (ns > max_) max_ = ns;
+        if (ns > max_)
+            max_ = ns;
     }
     void merge(const Histogram& other);
     u64 count() const { return count_; }

@@ -14,7 +14,8 @@ public:
             case Habit::sequential: return at_ = at_ + 1 < pages_ ? at_ + 1 : 0;
             case Habit::hot_set:
                 // Every tenth page is hot, so that the hot set is scattered.
-                if (pages_ >= 10 && dice_.below(10) != 0) return dice_.below(pages_ / 10) * 10;
+                if (pages_ >= 10 && dice_.below(10) != 0)
+                    return dice_.below(pages_ / 10) * 10;
                 return dice_.below(pages_);
             case Habit::random: return dice_.below(pages_);
         }
@@ -35,7 +36,8 @@ Writer::Writer(std::span<std::byte> bytes, Habit habit, u64 seed)
 
 void Writer::stop() {
     stopping_.store(true, std::memory_order_release);
-    if (thread_.joinable()) thread_.join();
+    if (thread_.joinable())
+        thread_.join();
 }
 
 void Writer::run(Habit habit, u64 seed) {
@@ -49,7 +51,8 @@ void Writer::run(Habit habit, u64 seed) {
         std::atomic_ref<u64>(*word).store(count, std::memory_order_relaxed);
         const u64 after = stamp_ns();
         const unsigned now_phase = phase_.load(std::memory_order_acquire);
-        for (unsigned p = phase; p <= now_phase; ++p) stores_[p].add(after - before);
+        for (unsigned p = phase; p <= now_phase; ++p)
+            stores_[p].add(after - before);
         phase = now_phase;
         before = after;
         done_.store(count, std::memory_order_relaxed);

@@ -1,6 +1,6 @@
-// Writer: a thread that stores to pages at full speed and times every store: the view that counts, the
-// application's own. Each store belongs to the phase in which it happened; one that spans several
-// phases belongs to all of them, so that a stall cannot hide on a border.
+// Writer: a thread that stores to pages at full speed and times every store: the view that counts,
+// the application's own. Each store belongs to the phase in which it happened; one that spans
+// several phases belongs to all of them, so that a stall cannot hide on a border.
 //
 //   phase   0 before        1 while armed      2 after
 //   stores  ·  ·  ·  ·  ·  [········stall········]  ·  ·  ·

@@ -29,14 +29,13 @@ struct Stamps {
 
 Result<ForkedSleeper> ForkedSleeper::start(u64 sleep_ms) {
     const u64 begin = stamp_ns();
-    // Why safe: the child calls only nanosleep and _exit, which are async-signal-safe, so it does not
-    // matter in which state fork(2) caught the other threads' locks.
+    // Why safe: the child calls only nanosleep and _exit, which are async-signal-safe, so it does
+    // not matter in which state fork(2) caught the other threads' locks.
     const pid_t pid = fork();
     if (pid == 0) {
         timespec rest{static_cast<time_t>(sleep_ms / 1000),
                       static_cast<long>(sleep_ms % 1000) * 1'000'000};
-        while (nanosleep(&rest, &rest) != 0 && errno == EINTR) {
-        }
+        while (nanosleep(&rest, &rest) != 0 && errno == EINTR) {}
         _exit(0);
     }
     const u64 took = stamp_ns() - begin;
@@ -53,16 +52,17 @@ ForkedSleeper::ForkedSleeper(ForkedSleeper&& other) noexcept
     : pid_(std::exchange(other.pid_, -1)), call_ns_(other.call_ns_) {}
 
 ForkedSleeper::~ForkedSleeper() {
-    if (pid_ <= 0) return;
+    if (pid_ <= 0)
+        return;
     // Why safe: pid_ is our own child, not reaped yet, so the number cannot have been given away.
     kill(pid_, SIGKILL);
-    while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-    }
+    while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {}
 }
 
 Result<ForkTimes> fork_and_read(std::span<const std::byte> bytes) {
     // Why safe: a new shared page at an address of the kernel's choice replaces nothing.
-    void* page = mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void* page =
+        mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED) {
         return fail(ErrorKind::resource, errno, "no shared page ({})", std::strerror(errno));
     }
@@ -81,8 +81,7 @@ Result<ForkTimes> fork_and_read(std::span<const std::byte> bytes) {
     times.call_ns = stamp_ns() - begin;
     const int error = errno;
     int status = 0;
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
     times.first_read_ns = stamps->first.load() - begin;
     times.last_page_ns = stamps->last.load() - begin;
     // Why safe: the page mapped above; the child is gone.
@@ -91,7 +90,8 @@ Result<ForkTimes> fork_and_read(std::span<const std::byte> bytes) {
         return fail(ErrorKind::resource, error, "fork(2) of this process failed ({})",
                     std::strerror(error));
     }
-    if (status != 0) return fail(ErrorKind::system, 0, "the forked child died, status {}", status);
+    if (status != 0)
+        return fail(ErrorKind::system, 0, "the forked child died, status {}", status);
     return times;
 }
 

@@ -1,5 +1,5 @@
-// The obvious alternative: fork(2) of the whole process. The child shares nothing that could help the
-// comparison: it sleeps, or reads, and exits; it never runs code of the engine.
+// The obvious alternative: fork(2) of the whole process. The child shares nothing that could help
+// the comparison: it sleeps, or reads, and exits; it never runs code of the engine.
 #pragma once
 
 #include <cstddef>

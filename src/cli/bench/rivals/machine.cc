@@ -25,7 +25,8 @@ u64 kib_field_bytes(const std::string& path, const std::string& name) {
         std::istringstream words(line);
         std::string label;
         u64 kib = 0;
-        if (words >> label >> kib && label == wanted) return kib << 10;
+        if (words >> label >> kib && label == wanted)
+            return kib << 10;
     }
     return 0;
 }

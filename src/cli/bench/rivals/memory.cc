@@ -24,7 +24,8 @@ Result<Mapping> map(int fd, u64 size, int flags, const char* what) {
 
 Mapping::~Mapping() {
     // Why safe: address and size are those of one mapping that only this object knows.
-    if (address_ != nullptr) munmap(address_, size_);
+    if (address_ != nullptr)
+        munmap(address_, size_);
 }
 
 Result<Memfd> Memfd::create(const std::string& name, u64 size) {
@@ -49,7 +50,8 @@ bool Memfd::write_page(u64 index, const std::byte* page) const {
 
 Result<Mapping> map_anonymous(u64 size) {
     Result<Mapping> mapping = map(-1, size, MAP_PRIVATE | MAP_ANONYMOUS, "anonymous memory");
-    if (!mapping) return mapping;
+    if (!mapping)
+        return mapping;
     // Why safe: advice about a mapping that nobody else has yet.
     if (madvise(mapping->page(0), size, MADV_NOHUGEPAGE) != 0) {
         return fail(ErrorKind::system, errno, "cannot ask for 4 KiB pages ({})",
@@ -76,9 +78,11 @@ u64 read_every_page(std::span<const std::byte> bytes) {
 Result<void> warm_memory(u64 bytes) {
     // Through a memfd, as 4 KiB pages: the rows will ask the kernel for the same kind.
     Result<Memfd> memfd = Memfd::create("verso-bench-warm", round_up(bytes, page_size));
-    if (!memfd) return pass(memfd);
+    if (!memfd)
+        return pass(memfd);
     Result<Mapping> mapping = memfd->map_shared();
-    if (!mapping) return pass(mapping);
+    if (!mapping)
+        return pass(mapping);
     populate(mapping->bytes());
     return {};
 }

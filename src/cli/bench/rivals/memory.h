@@ -1,5 +1,6 @@
 // Plain kernel memory for the rivals: memfds, shared, private and anonymous mappings, undone in
-// reverse order. Rivals never use the engine's own code, not even its seam, so that a slow seam shows.
+// reverse order. Rivals never use the engine's own code, not even its seam, so that a slow seam
+// shows.
 #pragma once
 
 #include <cstddef>
@@ -53,8 +54,8 @@ private:
     u64 size_;
 };
 
-/// Private anonymous memory in 4 KiB pages: what fork(2) copies. Huge pages would make fork cheaper and
-/// the first write dearer; the table compares like with like.
+/// Private anonymous memory in 4 KiB pages: what fork(2) copies. Huge pages would make fork
+/// cheaper and the first write dearer; the table compares like with like.
 Result<Mapping> map_anonymous(u64 size);
 
 /// Gives every page of `bytes` a page table entry and contents that differ from page to page.

@@ -16,7 +16,8 @@ namespace verso::cli {
 
 namespace {
 
-/// Close-on-exec copies well above 3 and 4, so that dup2 into those two never lands on its own source.
+/// Close-on-exec copies well above 3 and 4, so that dup2 into those two never lands on its own
+/// source.
 Fd lift(Fd low) {
     // Why safe: duplicates a descriptor of ours to a free number.
     return Fd(fcntl(low.get(), F_DUPFD_CLOEXEC, 64));
@@ -52,21 +53,25 @@ bool receive_message(int socket, Message& message) {
     constexpr int patience_ms = 60'000;
     pollfd one{socket, POLLIN, 0};
     // Why safe: waits for a socket of ours, with an end.
-    if (poll(&one, 1, patience_ms) != 1) return false;
+    if (poll(&one, 1, patience_ms) != 1)
+        return false;
     // Why safe: the buffer is one message, as is what the other side sends.
     return recv(socket, &message, sizeof message, 0) == static_cast<ssize_t>(sizeof message);
 }
 
 Result<ChildProcess> ChildProcess::start(const std::vector<std::string>& arguments) {
     Result<Pair> region = make_pair();
-    if (!region) return pass(region);
+    if (!region)
+        return pass(region);
     Result<Pair> orders = make_pair();
-    if (!orders) return pass(orders);
+    if (!orders)
+        return pass(orders);
 
     std::vector<std::string> words = {"verso", "bench-child"};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
+    for (std::string& word : words)
+        argv.push_back(word.data());
     argv.push_back(nullptr);
 
     posix_spawn_file_actions_t actions;
@@ -90,11 +95,11 @@ ChildProcess::ChildProcess(ChildProcess&& other) noexcept
       orders_(std::move(other.orders_)) {}
 
 ChildProcess::~ChildProcess() {
-    if (pid_ <= 0) return;
+    if (pid_ <= 0)
+        return;
     // Why safe: pid_ is our own child, not reaped yet, so the number cannot have been given away.
     kill(pid_, SIGKILL);
-    while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-    }
+    while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {}
 }
 
 Result<Message> ChildProcess::ask(const Message& order) const {
@@ -109,7 +114,8 @@ Result<Message> ChildProcess::receive() const {
     if (!receive_message(orders_.get(), answer)) {
         return fail(ErrorKind::peer, 0, "child process {} did not answer", pid_);
     }
-    if (answer.what == '!') return fail(ErrorKind::peer, 0, "child process {} failed", pid_);
+    if (answer.what == '!')
+        return fail(ErrorKind::peer, 0, "child process {} failed", pid_);
     return answer;
 }
 

@@ -1,5 +1,6 @@
-// A second process: this program again (/proc/self/exe), started by its hidden verb with two sockets.
-// posix_spawn, not fork(2): a fork would copy the page tables of every protected region first.
+// A second process: this program again (/proc/self/exe), started by its hidden verb with two
+// sockets. posix_spawn, not fork(2): a fork would copy the page tables of every protected region
+// first.
 //
 //   descriptor 3  the socket a child region is imported through
 //   descriptor 4  orders and answers (fixed-size Messages)

@@ -11,7 +11,8 @@ namespace verso::cli {
 
 Result<RawScan> RawScan::create(u64 size, u64 runs_max) {
     Result<RawRegion> region = RawRegion::create(size, true);
-    if (!region) return pass(region);
+    if (!region)
+        return pass(region);
     // Why safe: our own page map, read-only.
     Fd pagemap(::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
     if (!pagemap.valid()) {
@@ -33,7 +34,8 @@ Result<u64> RawScan::written() {
     arg.return_mask = abi::PageIs::written;
     u64 pages = 0;
     while (arg.start < arg.end) {
-        // Why safe: arms only pages of our own registered mapping; the buffer has regions_max entries.
+        // Why safe: arms only pages of our own registered mapping; the buffer has regions_max
+        // entries.
         const int runs = ioctl(pagemap_.get(), abi::pagemap_scan_ioctl, &arg);
         if (runs < 0) {
             return fail(ErrorKind::unsupported, errno, "PAGEMAP_SCAN of the raw rival failed ({})",

@@ -11,7 +11,8 @@ namespace verso::cli {
 class RawScan {
 public:
     static Result<RawScan> create(u64 size, u64 runs_max);
-    /// Gets the pages written since the last time and arms them again, in one step. Returns how many.
+    /// Gets the pages written since the last time and arms them again, in one step. Returns how
+    /// many.
     Result<u64> written();
     const RawRegion& region() const { return region_; }
 

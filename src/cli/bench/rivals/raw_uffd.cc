@@ -25,7 +25,8 @@ Result<RawUffd> RawUffd::open(bool async) {
     abi::UffdApi api{};
     api.api = abi::uffd_api_version;
     api.features = abi::Feature::pagefault_flag_wp | abi::Feature::wp_hugetlbfs_shmem;
-    if (async) api.features |= abi::Feature::wp_async | abi::Feature::wp_unpopulated;
+    if (async)
+        api.features |= abi::Feature::wp_async | abi::Feature::wp_unpopulated;
     // Why safe: the handshake concerns only the descriptor made above.
     if (ioctl(fd.get(), abi::UffdIoctl::api, &api) != 0) {
         return fail(ErrorKind::unsupported, errno,
@@ -57,15 +58,20 @@ bool RawUffd::write_protect(u64 address, u64 length, bool on) const {
 
 Result<RawRegion> RawRegion::create(u64 size, bool async) {
     Result<Memfd> memfd = Memfd::create("verso-bench-raw", size);
-    if (!memfd) return pass(memfd);
+    if (!memfd)
+        return pass(memfd);
     Result<Mapping> mapping = memfd->map_shared();
-    if (!mapping) return pass(mapping);
+    if (!mapping)
+        return pass(mapping);
     Result<Mapping> alias = memfd->map_shared();
-    if (!alias) return pass(alias);
+    if (!alias)
+        return pass(alias);
     Result<RawUffd> uffd = RawUffd::open(async);
-    if (!uffd) return pass(uffd);
+    if (!uffd)
+        return pass(uffd);
     const Result<void> registered = uffd->register_write_protect(*mapping);
-    if (!registered) return tl::unexpected<Error>(registered.error());
+    if (!registered)
+        return tl::unexpected<Error>(registered.error());
     populate(mapping->bytes());
     read_every_page(alias->bytes());
     return RawRegion{std::move(*memfd), std::move(*mapping), std::move(*alias), std::move(*uffd)};
@@ -81,16 +87,18 @@ Result<void> RawRegion::protect_all() const {
 
 Result<std::unique_ptr<RawHandler>> RawHandler::start(const RawRegion& region, HandlerStyle style) {
     Result<Memfd> frozen = Memfd::create("verso-bench-frozen", region.memfd.size());
-    if (!frozen) return pass(frozen);
+    if (!frozen)
+        return pass(frozen);
     Result<Mapping> frozen_map = frozen->map_shared();
-    if (!frozen_map) return pass(frozen_map);
+    if (!frozen_map)
+        return pass(frozen_map);
     // Why safe: makes a new descriptor and touches nothing else.
     Fd stop(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!stop.valid()) {
         return fail(ErrorKind::resource, errno, "no eventfd ({})", std::strerror(errno));
     }
-    return std::unique_ptr<RawHandler>(new RawHandler(region, style, std::move(*frozen),
-                                                      std::move(*frozen_map), std::move(stop)));
+    return std::unique_ptr<RawHandler>(
+        new RawHandler(region, style, std::move(*frozen), std::move(*frozen_map), std::move(stop)));
 }
 
 RawHandler::RawHandler(const RawRegion& region, HandlerStyle style, Memfd frozen,
@@ -125,12 +133,15 @@ void RawHandler::serve() {
         const ssize_t got = read(region_.uffd.fd(), &message, sizeof message);
         if (got == static_cast<ssize_t>(sizeof message)) {
             idle = 0;
-            if (message.event == abi::UffdEvent::pagefault) resolve(message.second);
+            if (message.event == abi::UffdEvent::pagefault)
+                resolve(message.second);
             continue;
         }
-        if (style_.spin_first && ++idle < spins_max) continue;
+        if (style_.spin_first && ++idle < spins_max)
+            continue;
         idle = 0;
-        if (!wait_for_fault()) return;
+        if (!wait_for_fault())
+            return;
     }
 }
 

@@ -14,7 +14,8 @@ namespace verso::cli {
 
 class RawUffd {
 public:
-    /// One descriptor, opened for sync write-protection of shared memory (or async, see raw_async.h).
+    /// One descriptor, opened for sync write-protection of shared memory (or async, see
+    /// raw_async.h).
     static Result<RawUffd> open(bool async);
     Result<void> register_write_protect(const Mapping& mapping) const;
     /// One UFFDIO_WRITEPROTECT; releasing wakes whoever waits in the range.
@@ -26,8 +27,8 @@ private:
     Fd fd_;
 };
 
-/// A populated memfd mapped twice, as a region is: once registered for the writer, once plain for the
-/// one who copies; and both with all their page table entries in place.
+/// A populated memfd mapped twice, as a region is: once registered for the writer, once plain for
+/// the one who copies; and both with all their page table entries in place.
 struct RawRegion {
     static Result<RawRegion> create(u64 size, bool async);
     Result<void> protect_all() const;
@@ -40,7 +41,7 @@ struct RawRegion {
 
 /// How the handler of first writes waits, and how it stores the old page.
 struct HandlerStyle {
-    bool spin_first = false;       // read without sleeping for a while, then poll(2); otherwise poll(2)
+    bool spin_first = false;  // read without sleeping for a while, then poll(2); otherwise poll(2)
     bool store_by_mapping = false;  // memcpy into a fresh memfd page; otherwise pwrite(2)
 };
 
@@ -49,11 +50,14 @@ class RawHandler {
 public:
     static Result<std::unique_ptr<RawHandler>> start(const RawRegion& region, HandlerStyle style);
     ~RawHandler();
+    /// The old bytes of a page that has been written.
+    std::byte* stored_page(u64 index) const { return frozen_map_.page(index); }
     RawHandler(const RawHandler&) = delete;
     RawHandler& operator=(const RawHandler&) = delete;
 
 private:
-    RawHandler(const RawRegion& region, HandlerStyle style, Memfd frozen, Mapping frozen_map, Fd stop);
+    RawHandler(const RawRegion& region, HandlerStyle style, Memfd frozen, Mapping frozen_map,
+               Fd stop);
     void serve();
     bool wait_for_fault() const;
     void resolve(u64 address);

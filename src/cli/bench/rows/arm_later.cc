@@ -1,6 +1,7 @@
-// arm_later: a later snapshot must cost what was written, not what exists. The cost per written page
-// depends on how the dirt lies (an ioctl per run), so three shapes are shown; and on what else runs,
-// because each protect flushes the other CPU's TLB only while a thread of this process is on it.
+// arm_later: a later snapshot must cost what was written, not what exists. The cost per written
+// page depends on how the dirt lies (an ioctl per run), so three shapes are shown; and on what
+// else runs, because each protect flushes the other CPU's TLB only while a thread of this process
+// is on it.
 #include <atomic>
 #include <optional>
 #include <thread>
@@ -17,14 +18,15 @@ constexpr Shape shapes[] = {Shape::scattered, Shape::runs_of_16, Shape::one_bloc
 
 class BusyReader {
 public:
-    explicit BusyReader(std::span<const std::byte> bytes) : thread_([this, bytes] {
-        Dice dice(7);
-        u64 sum = 0;
-        while (!stop_.load(std::memory_order_relaxed)) {
-            sum += load_byte(bytes, dice.below(to_pages(bytes.size())));
-        }
-        sum_.store(sum);
-    }) {}
+    explicit BusyReader(std::span<const std::byte> bytes)
+        : thread_([this, bytes] {
+              Dice dice(7);
+              u64 sum = 0;
+              while (!stop_.load(std::memory_order_relaxed)) {
+                  sum += load_byte(bytes, dice.below(to_pages(bytes.size())));
+              }
+              sum_.store(sum);
+          }) {}
     ~BusyReader() {
         stop_.store(true);
         thread_.join();
@@ -40,27 +42,33 @@ Result<u64> arm(Region& region, std::vector<Snapshot>& held) {
     const u64 start = stamp_ns();
     Result<Snapshot> snapshot = region.snapshot();
     const u64 took = stamp_ns() - start;
-    if (!snapshot) return pass(snapshot);
+    if (!snapshot)
+        return pass(snapshot);
     held.push_back(std::move(*snapshot));
     return took;
 }
 
-/// One region: the first snapshot, then one more after each shape of dirt. `lines` has one per shape.
+/// One region: the first snapshot, then one more after each shape of dirt. `lines` has one per
+/// shape.
 Result<void> one_round(std::span<Line> lines, u64 size_mib, bool busy, u64 seed) {
     Result<Region> region = populated_region(size_mib);
-    if (!region) return pass(region);
+    if (!region)
+        return pass(region);
     std::optional<BusyReader> reader;
-    if (busy) reader.emplace(region->bytes());
+    if (busy)
+        reader.emplace(region->bytes());
     std::vector<Snapshot> held;
     Result<u64> first = arm(*region, held);
-    if (!first) return pass(first);
+    if (!first)
+        return pass(first);
     for (std::size_t i = 0; i < std::size(shapes); ++i) {
         const u64 count = std::max<u64>(region->pages() / 100, 1);
         for (const u64 page : pick_pages(shapes[i], region->pages(), count, seed + i)) {
             region->bytes()[to_bytes(page) + 8] = std::byte{static_cast<u8>(seed + i + 1)};
         }
         Result<u64> later = arm(*region, held);
-        if (!later) return pass(later);
+        if (!later)
+            return pass(later);
         const SnapshotReport report = held.back().report();
         lines[i].ours_samples.push_back(static_cast<double>(*later));
         lines[i].rival_samples.push_back(static_cast<double>(*first));
@@ -80,14 +88,16 @@ Result<Lines> arm_later(const BenchOptions& options) {
             for (const Shape shape : shapes) {
                 Line line;
                 line.row = "arm_later";
-                line.variant = std::string("1 % ") + name_of(shape) + (busy ? ", busy reader" : ", idle");
+                line.variant =
+                    std::string("1 % ") + name_of(shape) + (busy ? ", busy reader" : ", idle");
                 line.size_mib = size_mib;
                 line.unit = "ns";
                 line.rival = "the first snapshot of the same region";
-                line.method = "One region: the first snapshot, then 1 % of the pages written and another "
-                              "snapshot, for each shape of dirt, all snapshots held; whole calls by the "
-                              "caller's clock. The verdict is on scattered pages with no other thread "
-                              "running; with a busy reader thread the first was armed beside it too.";
+                line.method =
+                    "One region: the first snapshot, then 1 % of the pages written and another "
+                    "snapshot, for each shape of dirt, all snapshots held; whole calls by the "
+                    "caller's clock. The verdict is on scattered pages with no other thread "
+                    "running; with a busy reader thread the first was armed beside it too.";
                 const bool judged = shape == Shape::scattered && !busy;
                 line.target = {Basis::ratio, judged ? Bound::at_most : Bound::none, 0.15};
                 line.more = {{"pages protected", "", {}}, {"protect calls", "", {}}};
@@ -96,7 +106,8 @@ Result<Lines> arm_later(const BenchOptions& options) {
             for (unsigned i = 0; i < options.repeats; ++i) {
                 const Result<void> done =
                     one_round(std::span(lines).subspan(begin), size_mib, busy, i * 16);
-                if (!done) return tl::unexpected<Error>(done.error());
+                if (!done)
+                    return tl::unexpected<Error>(done.error());
             }
         }
     }

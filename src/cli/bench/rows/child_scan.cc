@@ -1,5 +1,5 @@
-// child_scan: a child reads every page once. The kernel's own private mapping of a memfd is the best that
-// can be had: it faults 16 pages in at a time from the page cache and asks nobody.
+// child_scan: a child reads every page once. The kernel's own private mapping of a memfd is the
+// best that can be had: it faults 16 pages in at a time from the page cache and asks nobody.
 #include <vector>
 
 #include "cli/bench/harness/clock.h"
@@ -33,7 +33,8 @@ Result<Region> scan_child(RestoreTimes& times, const Snapshot& snapshot) {
     const u64 start = stamp_ns();
     Result<Region> child = snapshot.fork();
     const u64 call = stamp_ns();
-    if (!child) return child;
+    if (!child)
+        return child;
     load_byte(child->bytes(), child->pages() / 2);
     const u64 first = stamp_ns();
     read_every_page(child->bytes());
@@ -43,15 +44,20 @@ Result<Region> scan_child(RestoreTimes& times, const Snapshot& snapshot) {
 
 Result<void> scan_ours(std::vector<Case>& all, u64 size_mib) {
     Result<Region> region = populated_region(size_mib);
-    if (!region) return pass(region);
+    if (!region)
+        return pass(region);
     for (const std::size_t at : {std::size_t{0}, std::size_t{2}}) {
         Result<Snapshot> snapshot = region->snapshot();
-        if (!snapshot) return pass(snapshot);
-        if (at == 2) populate(region->bytes());
+        if (!snapshot)
+            return pass(snapshot);
+        if (at == 2)
+            populate(region->bytes());
         Result<Region> first = scan_child(all[at].times, *snapshot);
-        if (!first) return pass(first);
+        if (!first)
+            return pass(first);
         Result<Region> second = scan_child(all[at + 1].times, *snapshot);
-        if (!second) return pass(second);
+        if (!second)
+            return pass(second);
     }
     return {};
 }
@@ -59,16 +65,19 @@ Result<void> scan_ours(std::vector<Case>& all, u64 size_mib) {
 /// [0] the first mapping of a fresh memfd, [1] a second one while the first is still there.
 Result<void> scan_plain(std::vector<RestoreTimes>& plain, u64 size_mib) {
     Result<Memfd> memfd = Memfd::create("verso-bench-plain", mib(size_mib));
-    if (!memfd) return pass(memfd);
+    if (!memfd)
+        return pass(memfd);
     Result<Mapping> source = memfd->map_shared();
-    if (!source) return pass(source);
+    if (!source)
+        return pass(source);
     populate(source->bytes());
     std::vector<Mapping> held;
     for (RestoreTimes& times : plain) {
         const u64 start = stamp_ns();
         Result<Mapping> mapping = memfd->map_private();
         const u64 call = stamp_ns();
-        if (!mapping) return pass(mapping);
+        if (!mapping)
+            return pass(mapping);
         load_byte(mapping->bytes(), to_pages(mapping->size()) / 2);
         const u64 first = stamp_ns();
         read_every_page(mapping->bytes());
@@ -88,7 +97,8 @@ Result<Lines> child_scan(const BenchOptions& options) {
         const Result<void> done = in_turn(
             options.repeats, [&] { return scan_ours(ours, size_mib); },
             [&] { return scan_plain(plain, size_mib); });
-        if (!done) return tl::unexpected<Error>(done.error());
+        if (!done)
+            return tl::unexpected<Error>(done.error());
         for (std::size_t i = 0; i < ours.size(); ++i) {
             Line line;
             line.row = "child_scan";
@@ -96,10 +106,11 @@ Result<Lines> child_scan(const BenchOptions& options) {
             line.size_mib = size_mib;
             line.unit = "ns";
             line.rival = "a plain MAP_PRIVATE mapping of a memfd";
-            line.method = "From the call of fork() (rival: mmap) until one byte of every page has been "
-                          "loaded, in order; a fresh region and a fresh memfd in each repeat. The second "
-                          "child is forked from the same snapshot while the first lives. Captured: the "
-                          "source rewrote every page between snapshot and fork.";
+            line.method =
+                "From the call of fork() (rival: mmap) until one byte of every page has been "
+                "loaded, in order; a fresh region and a fresh memfd in each repeat. The second "
+                "child is forked from the same snapshot while the first lives. Captured: the "
+                "source rewrote every page between snapshot and fork.";
             line.target = {Basis::ratio, Bound::at_most, 1.5};
             line.restores = true;
             line.times = ours[i].times;

@@ -1,4 +1,5 @@
-// first_write: what one write to a protected page costs its writer: a trap, a copy, a release, a wake.
+// first_write: what one write to a protected page costs its writer: a trap, a copy, a release, a
+// wake.
 #include <array>
 
 #include "cli/bench/harness/clock.h"
@@ -38,7 +39,8 @@ void write_each(Contender& contender, std::span<std::byte> bytes, bool paced, u6
     std::vector<double> times;
     times.reserve(count);
     for (const u64 page : pick_pages(Shape::scattered, pages, count, seed)) {
-        if (paced) sleep_ms(1);
+        if (paced)
+            sleep_ms(1);
         auto* word = reinterpret_cast<u64*>(bytes.data() + to_bytes(page));
         const u64 start = stamp_ns();
         std::atomic_ref<u64>(*word).store(seed, std::memory_order_relaxed);
@@ -50,20 +52,25 @@ void write_each(Contender& contender, std::span<std::byte> bytes, bool paced, u6
 
 Result<void> write_ours(Contender& contender, u64 size_mib, bool paced, u64 seed) {
     Result<Region> region = populated_region(size_mib);
-    if (!region) return pass(region);
+    if (!region)
+        return pass(region);
     Result<Snapshot> snapshot = region->snapshot();
-    if (!snapshot) return pass(snapshot);
+    if (!snapshot)
+        return pass(snapshot);
     write_each(contender, region->bytes(), paced, seed);
     return {};
 }
 
 Result<void> write_raw(Contender& contender, u64 size_mib, bool paced, u64 seed) {
     Result<RawRegion> raw = RawRegion::create(mib(size_mib), false);
-    if (!raw) return pass(raw);
+    if (!raw)
+        return pass(raw);
     Result<void> armed = raw->protect_all();
-    if (!armed) return armed;
+    if (!armed)
+        return armed;
     Result<std::unique_ptr<RawHandler>> handler = RawHandler::start(*raw, contender.style);
-    if (!handler) return pass(handler);
+    if (!handler)
+        return pass(handler);
     write_each(contender, raw->mapping.bytes(), paced, seed);
     return {};
 }
@@ -71,7 +78,8 @@ Result<void> write_raw(Contender& contender, u64 size_mib, bool paced, u64 seed)
 Line line_of(const Contenders& field, u64 size_mib, bool paced) {
     std::size_t best = 1;
     for (std::size_t i = 2; i < field.size(); ++i) {
-        if (median(field[i].p50s) < median(field[best].p50s)) best = i;
+        if (median(field[i].p50s) < median(field[best].p50s))
+            best = i;
     }
     Line line;
     line.row = "first_write";
@@ -79,10 +87,14 @@ Line line_of(const Contenders& field, u64 size_mib, bool paced) {
     line.size_mib = size_mib;
     line.unit = "ns";
     line.rival = "the fastest raw sync write-protect round trip";
-    line.method = std::string("Each first store to a protected page, scattered, timed by its writer; p50 per "
-                  "repeat, tails over all. The rival is plain ioctls with a handler thread that copies the "
-                  "page into a fresh memfd page and releases it, in four styles; the verdict is against "
-                  "the fastest, here: ") + field[best].name + ".";
+    line.method =
+        std::string(
+            "Each first store to a protected page, scattered, timed by its writer; p50 per "
+            "repeat, tails over all. The rival is plain ioctls with a handler thread that copies "
+            "the "
+            "page into a fresh memfd page and releases it, in four styles; the verdict is against "
+            "the fastest, here: ") +
+        field[best].name + ".";
     line.target = {Basis::ratio, paced ? Bound::none : Bound::at_most, 1.2};
     line.ours_samples = field[0].p50s;
     line.rival_samples = field[best].p50s;
@@ -105,9 +117,11 @@ Result<Lines> first_write(const BenchOptions& options) {
             // Everyone starts once as first, once as second, …
             for (std::size_t turn = 0; turn < field.size(); ++turn) {
                 Contender& who = field[(turn + i) % field.size()];
-                const Result<void> done = &who == &field[0] ? write_ours(who, size_mib, paced, i + 1)
-                                                            : write_raw(who, size_mib, paced, i + 1);
-                if (!done) return tl::unexpected<Error>(done.error());
+                const Result<void> done = &who == &field[0]
+                                              ? write_ours(who, size_mib, paced, i + 1)
+                                              : write_raw(who, size_mib, paced, i + 1);
+                if (!done)
+                    return tl::unexpected<Error>(done.error());
             }
         }
         lines.push_back(line_of(field, size_mib, paced));

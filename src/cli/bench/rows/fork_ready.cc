@@ -1,5 +1,5 @@
-// fork_ready: how long until a child runs, which must not depend on how much memory it inherits. The
-// clock stops when the child has loaded its first byte, not when a call returned (H16).
+// fork_ready: how long until a child runs, which must not depend on how much memory it inherits.
+// The clock stops when the child has loaded its first byte, not when a call returned (H16).
 #include <algorithm>
 #include <vector>
 
@@ -34,7 +34,8 @@ Result<void> fork_here(RestoreTimes& times, const Snapshot& snapshot) {
     const u64 start = stamp_ns();
     Result<Region> child = snapshot.fork();
     const u64 call = stamp_ns() - start;
-    if (!child) return pass(child);
+    if (!child)
+        return pass(child);
     load_byte(child->bytes(), child->pages() / 2);
     const u64 first = stamp_ns() - start;
     read_every_page(child->bytes());
@@ -44,41 +45,50 @@ Result<void> fork_here(RestoreTimes& times, const Snapshot& snapshot) {
 
 Result<void> fork_there(RestoreTimes& times, const Snapshot& snapshot) {
     Result<RemoteChild> child = RemoteChild::start("ready");
-    if (!child) return pass(child);
+    if (!child)
+        return pass(child);
     Result<ExportTimes> exported = child->receive_fork(snapshot);
-    if (!exported) return pass(exported);
+    if (!exported)
+        return pass(exported);
     Result<u64> scan = child->read_every_page();
-    if (!scan) return pass(scan);
+    if (!scan)
+        return pass(scan);
     add(times, exported->call_ns, exported->first_read_ns, exported->first_read_ns + *scan);
     return {};
 }
 
 Result<void> ours(Measured& measured) {
     Result<Region> region = populated_region(measured.size_mib);
-    if (!region) return pass(region);
+    if (!region)
+        return pass(region);
     // A snapshot each: the second child of one snapshot might find the first one's work done.
     for (const bool in_process : {true, false}) {
         Result<Snapshot> snapshot = region->snapshot();
-        if (!snapshot) return pass(snapshot);
+        if (!snapshot)
+            return pass(snapshot);
         Result<void> done = in_process ? fork_here(measured.here, *snapshot)
                                        : fork_there(measured.there, *snapshot);
-        if (!done) return done;
+        if (!done)
+            return done;
     }
     return {};
 }
 
 Result<void> rival(Measured& measured) {
     Result<Mapping> memory = map_anonymous(mib(measured.size_mib));
-    if (!memory) return pass(memory);
+    if (!memory)
+        return pass(memory);
     populate(memory->bytes());
     Result<ForkTimes> times = fork_and_read(memory->bytes());
-    if (!times) return pass(times);
+    if (!times)
+        return pass(times);
     add(measured.forked, times->call_ns, times->first_read_ns, times->last_page_ns);
     return {};
 }
 
 std::vector<double> to_ms(std::vector<double> ns) {
-    for (double& value : ns) value /= 1e6;
+    for (double& value : ns)
+        value /= 1e6;
     return ns;
 }
 
@@ -91,9 +101,11 @@ Line line_of(const char* where, const RestoreTimes& times, u64 size_mib) {
     line.restores = true;
     line.times = times;
     line.ours_samples = to_ms(times.first_read_ns);
-    line.method = "From the call of Snapshot::fork() (this process) or export_fork() (another process, already "
-                  "running and waiting in Region::import) until the child has loaded its first byte; the "
-                  "other process' last page is its first read plus its own time for reading every page.";
+    line.method =
+        "From the call of Snapshot::fork() (this process) or export_fork() (another process, "
+        "already "
+        "running and waiting in Region::import) until the child has loaded its first byte; the "
+        "other process' last page is its first read plus its own time for reading every page.";
     return line;
 }
 
@@ -114,8 +126,9 @@ void lines_of_size(Lines& lines, const Measured& measured) {
 void lines_of_growth(Lines& lines, const Measured& small, const Measured& big) {
     for (const bool here : {true, false}) {
         const RestoreTimes& times = here ? big.here : big.there;
-        Line line = line_of(here ? "this process, largest / smallest" : "other process, largest / smallest",
-                            times, big.size_mib);
+        Line line =
+            line_of(here ? "this process, largest / smallest" : "other process, largest / smallest",
+                    times, big.size_mib);
         line.rival = "the same at the smallest size";
         line.rival_samples = to_ms(here ? small.here.first_read_ns : small.there.first_read_ns);
         line.target = {Basis::ratio, Bound::at_most, 1.5};
@@ -127,18 +140,21 @@ void lines_of_growth(Lines& lines, const Measured& small, const Measured& big) {
 
 Result<Lines> fork_ready(const BenchOptions& options) {
     std::vector<Measured> sizes;
-    for (const u64 size_mib : options.sizes_mib) sizes.push_back({size_mib});
+    for (const u64 size_mib : options.sizes_mib)
+        sizes.push_back({size_mib});
     std::sort(sizes.begin(), sizes.end(),
               [](const Measured& a, const Measured& b) { return a.size_mib < b.size_mib; });
     for (unsigned i = 0; i < options.repeats; ++i) {
         for (Measured& size : sizes) {
-            const Result<void> done =
-                in_turn(1, [&] { return ours(size); }, [&] { return rival(size); });
-            if (!done) return tl::unexpected<Error>(done.error());
+            const Result<void> done = in_turn(
+                1, [&] { return ours(size); }, [&] { return rival(size); });
+            if (!done)
+                return tl::unexpected<Error>(done.error());
         }
     }
     Lines lines;
-    for (const Measured& size : sizes) lines_of_size(lines, size);
+    for (const Measured& size : sizes)
+        lines_of_size(lines, size);
     if (sizes.back().size_mib > sizes.front().size_mib) {
         lines_of_growth(lines, sizes.front(), sizes.back());
     }

@@ -30,7 +30,8 @@ Result<Children> start_children() {
     Children children;
     for (unsigned i = 0; i < children_count; ++i) {
         Result<RemoteChild> child = RemoteChild::start("memory");
-        if (!child) return pass(child);
+        if (!child)
+            return pass(child);
         children.base_bytes.push_back(smaps_bytes(child->pid(), "Anonymous"));
         children.base_tables.push_back(page_table_bytes(child->pid()));
         children.all.push_back(std::move(*child));
@@ -42,33 +43,42 @@ Result<void> use_children(const Children& children, u64 written_each) {
     u64 seed = 100;
     for (const RemoteChild& child : children.all) {
         Result<u64> scan = child.read_every_page();
-        if (!scan) return pass(scan);
+        if (!scan)
+            return pass(scan);
         Result<void> done = child.write_pages(written_each, ++seed);
-        if (!done) return done;
+        if (!done)
+            return done;
     }
     return {};
 }
 
 Result<void> weigh(Line& line, u64 size_mib, bool rewritten) {
     Result<Children> children = start_children();
-    if (!children) return pass(children);
+    if (!children)
+        return pass(children);
     const u64 system_before = system_bytes();
     Result<Region> region = populated_region(size_mib);
-    if (!region) return pass(region);
+    if (!region)
+        return pass(region);
     Result<Snapshot> snapshot = region->snapshot();
-    if (!snapshot) return pass(snapshot);
+    if (!snapshot)
+        return pass(snapshot);
     for (const RemoteChild& child : children->all) {
         Result<ExportTimes> exported = child.receive_fork(*snapshot);
-        if (!exported) return pass(exported);
+        if (!exported)
+            return pass(exported);
     }
-    if (rewritten) populate(region->bytes());
+    if (rewritten)
+        populate(region->bytes());
     const u64 written_each = region->pages() / 100;
     Result<void> used = use_children(*children, written_each);
-    if (!used) return used;
+    if (!used)
+        return used;
 
     const u64 system_after = system_bytes();
     Result<MemoryReport> report = region->memory();
-    if (!report) return pass(report);
+    if (!report)
+        return pass(report);
     u64 private_bytes = 0;
     u64 tables = 0;
     for (std::size_t i = 0; i < children->all.size(); ++i) {
@@ -80,10 +90,14 @@ Result<void> weigh(Line& line, u64 size_mib, bool rewritten) {
     const u64 needed = region->size() + children_count * to_bytes(written_each);
     line.ours_samples.push_back(to_mib(holders));
     line.rival_samples.push_back(to_mib(needed));
-    const double figures[] = {to_mib(above(system_after, system_before)), to_mib(report->live_bytes),
-                              to_mib(report->frozen_bytes), to_mib(private_bytes),
-                              to_mib(report->metadata_bytes), to_mib(tables)};
-    for (std::size_t i = 0; i < std::size(figures); ++i) line.more[i].samples.push_back(figures[i]);
+    const double figures[] = {to_mib(above(system_after, system_before)),
+                              to_mib(report->live_bytes),
+                              to_mib(report->frozen_bytes),
+                              to_mib(private_bytes),
+                              to_mib(report->metadata_bytes),
+                              to_mib(tables)};
+    for (std::size_t i = 0; i < std::size(figures); ++i)
+        line.more[i].samples.push_back(figures[i]);
     return {};
 }
 
@@ -95,14 +109,17 @@ Result<Lines> memory(const BenchOptions& options) {
     for (const bool rewritten : {false, true}) {
         Line line;
         line.row = "memory";
-        line.variant = rewritten ? "8 children, source rewrote everything" : "8 children, quiet source";
+        line.variant =
+            rewritten ? "8 children, source rewrote everything" : "8 children, quiet source";
         line.size_mib = size_mib;
         line.unit = "MiB";
         line.rival = "source + what the children wrote";
-        line.method = "8 processes import one snapshot, read every page and write 1 % of them each. Ours: the "
-                      "region's live and frozen memfd pages counted once, plus the growth of every child's "
-                      "anonymous memory (smaps_rollup, the whole process). The source's own rewriting is "
-                      "not counted as written. Beside it the system's own counters.";
+        line.method =
+            "8 processes import one snapshot, read every page and write 1 % of them each. Ours: "
+            "the "
+            "region's live and frozen memfd pages counted once, plus the growth of every child's "
+            "anonymous memory (smaps_rollup, the whole process). The source's own rewriting is "
+            "not counted as written. Beside it the system's own counters.";
         line.target = {Basis::ratio, Bound::at_most, rewritten ? 2.1 : 1.1};
         line.more = {{"system: growth of Shmem + AnonPages", "MiB", {}},
                      {"live pages", "MiB", {}},
@@ -113,7 +130,8 @@ Result<Lines> memory(const BenchOptions& options) {
         // Bytes hardly scatter: two repeats show whether they do.
         for (unsigned i = 0; i < std::min(options.repeats, 2U); ++i) {
             const Result<void> done = weigh(line, size_mib, rewritten);
-            if (!done) return tl::unexpected<Error>(done.error());
+            if (!done)
+                return tl::unexpected<Error>(done.error());
         }
         lines.push_back(std::move(line));
     }

@@ -34,14 +34,16 @@ Result<Region> populated_region(u64 size_mib, Tracking tracking) {
                     "userfaultfd is not available here, and the targets are for it: {}",
                     region->describe());
     }
-    if (region) populate(region->bytes());
+    if (region)
+        populate(region->bytes());
     return region;
 }
 
 u64 size_near(const BenchOptions& options, u64 wanted_mib) {
     u64 best = 0;
     for (const u64 size : options.sizes_mib) {
-        if (size <= wanted_mib) best = std::max(best, size);
+        if (size <= wanted_mib)
+            best = std::max(best, size);
     }
     return best != 0 ? best : *std::min_element(options.sizes_mib.begin(), options.sizes_mib.end());
 }

@@ -43,27 +43,31 @@ Result<Lines> memory(const BenchOptions& options);
 Result<Lines> rewind_back(const BenchOptions& options);
 Result<Lines> written(const BenchOptions& options);
 
-// ── shared by the rows ────────────────────────────────────────────────────────────────────────────
+// ── shared by the rows ───────────────────────────────────────────────────────────────────────────
 
 constexpr u64 mib(u64 count) { return count << 20; }
 
 /// A region of ours with every page populated.
 Result<Region> populated_region(u64 size_mib, Tracking tracking = Tracking::contents);
 
-/// The size for a row that has one: the largest asked for that is no more than `wanted`, or the smallest.
+/// The size for a row that has one: the largest asked for that is no more than `wanted`, or the
+/// smallest.
 u64 size_near(const BenchOptions& options, u64 wanted_mib);
 
 /// The first load of a child, kept alive by the caller's sum.
 u64 load_byte(std::span<const std::byte> bytes, u64 page);
 
-/// ours() and rival() in turn, `repeats` times, the order alternating, so that drift hits both alike.
+/// ours() and rival() in turn, `repeats` times, the order alternating, so that drift hits both
+/// alike.
 template <class Ours, class Rival>
 Result<void> in_turn(unsigned repeats, Ours ours, Rival rival) {
     for (unsigned i = 0; i < repeats; ++i) {
         Result<void> first = i % 2 == 0 ? ours() : rival();
-        if (!first) return first;
+        if (!first)
+            return first;
         Result<void> second = i % 2 == 0 ? rival() : ours();
-        if (!second) return second;
+        if (!second)
+            return second;
     }
     return {};
 }

@@ -1,5 +1,5 @@
-// throughput: how much a full-speed writer gets done in the second that a snapshot begins, as a share of
-// the second before; and what fork(2) leaves of the same writer.
+// throughput: how much a full-speed writer gets done in the second that a snapshot begins, as a
+// share of the second before; and what fork(2) leaves of the same writer.
 #include "cli/bench/harness/clock.h"
 #include "cli/bench/harness/writer.h"
 #include "cli/bench/rivals/fork_rival.h"
@@ -23,7 +23,8 @@ struct Rates {
 double rate_for(u64 second_ms, const Writer& writer, u64 start, u64 done_at_start) {
     sleep_ms(second_ms);
     const u64 done = writer.done();
-    return static_cast<double>(done - done_at_start) * 1e9 / static_cast<double>(stamp_ns() - start);
+    return static_cast<double>(done - done_at_start) * 1e9 /
+           static_cast<double>(stamp_ns() - start);
 }
 
 /// `freeze` takes the snapshot or forks; what it returns lives until the measurement is over. The
@@ -38,7 +39,8 @@ Result<void> measure(Rates& rates, std::span<std::byte> bytes, Habit habit, u64 
     const u64 start = stamp_ns();
     const u64 done = writer.done();
     auto frozen = freeze();
-    if (!frozen) return pass(frozen);
+    if (!frozen)
+        return pass(frozen);
     const double after = rate_for(second_ms, writer, start, done);
     writer.stop();
     rates.share.push_back(ratio_of(after, before));
@@ -55,9 +57,10 @@ Line line_of(const Rates& ours, const Rates& rival, Habit habit, u64 size_mib) {
     line.size_mib = size_mib;
     line.unit = "of before";
     line.rival = "the same after fork(2)";
-    line.method = "A full-speed writer's stores in the second that begins with the call of snapshot(), as "
-                  "a share of the second before; the same for fork(2) on private anonymous memory in "
-                  "4 KiB pages, whose child sleeps on. Tails: stores of that second.";
+    line.method =
+        "A full-speed writer's stores in the second that begins with the call of snapshot(), as "
+        "a share of the second before; the same for fork(2) on private anonymous memory in "
+        "4 KiB pages, whose child sleeps on. Tails: stores of that second.";
     line.target = {Basis::ratio, Bound::at_least, 1.0};
     line.ours_samples = ours.share;
     line.rival_samples = rival.share;
@@ -79,19 +82,22 @@ Result<Lines> throughput(const BenchOptions& options) {
         Rates ours, rival;
         const auto with_ours = [&]() -> Result<void> {
             Result<Region> region = populated_region(size_mib);
-            if (!region) return pass(region);
+            if (!region)
+                return pass(region);
             return measure(ours, region->bytes(), habit, options.second_ms,
                            [&] { return region->snapshot(); });
         };
         const auto with_fork = [&]() -> Result<void> {
             Result<Mapping> memory = map_anonymous(mib(size_mib));
-            if (!memory) return pass(memory);
+            if (!memory)
+                return pass(memory);
             populate(memory->bytes());
             return measure(rival, memory->bytes(), habit, options.second_ms,
                            [] { return ForkedSleeper::start(60'000); });
         };
         const Result<void> done = in_turn(options.repeats, with_ours, with_fork);
-        if (!done) return tl::unexpected<Error>(done.error());
+        if (!done)
+            return tl::unexpected<Error>(done.error());
         lines.push_back(line_of(ours, rival, habit, size_mib));
     }
     return lines;

@@ -1,5 +1,6 @@
-// writer_stall: the one number an application feels. A thread stores at full speed to random pages and
-// times each store; how long was the longest one while everything was being protected, or forked?
+// writer_stall: the one number an application feels. A thread stores at full speed to random pages
+// and times each store; how long was the longest one while everything was being protected, or
+// forked?
 #include <vector>
 
 #include "cli/bench/harness/writer.h"
@@ -29,10 +30,10 @@ struct Side {
 /// [0] the first snapshot or fork, [1] a later one.
 using Sides = std::vector<Side>;
 
-Result<void> stall_ours(Sides& sides, const BenchOptions& options, u64 size_mib,
-                        u64 seed) {
+Result<void> stall_ours(Sides& sides, const BenchOptions& options, u64 size_mib, u64 seed) {
     Result<Region> region = populated_region(size_mib);
-    if (!region) return pass(region);
+    if (!region)
+        return pass(region);
     std::vector<Snapshot> held;
     for (Side& side : sides) {
         Writer writer(region->bytes(), Habit::random, seed);
@@ -40,7 +41,8 @@ Result<void> stall_ours(Sides& sides, const BenchOptions& options, u64 size_mib,
         writer.enter(during);
         Result<Snapshot> snapshot = region->snapshot();
         writer.enter(after);
-        if (!snapshot) return pass(snapshot);
+        if (!snapshot)
+            return pass(snapshot);
         held.push_back(std::move(*snapshot));
         sleep_ms(options.second_ms);
         writer.stop();
@@ -49,10 +51,10 @@ Result<void> stall_ours(Sides& sides, const BenchOptions& options, u64 size_mib,
     return {};
 }
 
-Result<void> stall_fork(Sides& sides, const BenchOptions& options, u64 size_mib,
-                        u64 seed) {
+Result<void> stall_fork(Sides& sides, const BenchOptions& options, u64 size_mib, u64 seed) {
     Result<Mapping> memory = map_anonymous(mib(size_mib));
-    if (!memory) return pass(memory);
+    if (!memory)
+        return pass(memory);
     populate(memory->bytes());
     for (Side& side : sides) {
         Writer writer(memory->bytes(), Habit::random, seed);
@@ -60,7 +62,8 @@ Result<void> stall_fork(Sides& sides, const BenchOptions& options, u64 size_mib,
         writer.enter(during);
         Result<ForkedSleeper> child = ForkedSleeper::start(sleep_max_ms);
         writer.enter(after);
-        if (!child) return pass(child);
+        if (!child)
+            return pass(child);
         sleep_ms(options.second_ms);
         writer.stop();
         side.take(writer);
@@ -75,11 +78,12 @@ Line line_of(const char* variant, u64 size_mib, Target target) {
     line.size_mib = size_mib;
     line.unit = "ns";
     line.rival = "fork(2) of the same process";
-    line.method = "A thread stores to random pages at full speed and times every store. The longest store "
-                  "that overlaps the call, median over the repeats; the tail is over all such stores of "
-                  "all repeats. fork(2): the same writer on private anonymous memory in 4 KiB pages, the "
-                  "region being gone; the child sleeps. Also reported: the longest store in the third of "
-                  "a second before (the machine's noise) and in the second after.";
+    line.method =
+        "A thread stores to random pages at full speed and times every store. The longest store "
+        "that overlaps the call, median over the repeats; the tail is over all such stores of "
+        "all repeats. fork(2): the same writer on private anonymous memory in 4 KiB pages, the "
+        "region being gone; the child sleeps. Also reported: the longest store in the third of "
+        "a second before (the machine's noise) and in the second after.";
     line.target = target;
     return line;
 }
@@ -94,9 +98,11 @@ Result<Lines> writer_stall(const BenchOptions& options) {
     const Result<void> done = in_turn(
         options.repeats * 2, [&] { return stall_ours(ours, options, size_mib, ++seed); },
         [&] { return stall_fork(rival, options, size_mib, ++seed); });
-    if (!done) return tl::unexpected<Error>(done.error());
-    Lines lines = {line_of("longest, first snapshot", size_mib, {Basis::ratio, Bound::at_most, 0.7}),
-                   line_of("longest, later snapshot", size_mib, {})};
+    if (!done)
+        return tl::unexpected<Error>(done.error());
+    Lines lines = {
+        line_of("longest, first snapshot", size_mib, {Basis::ratio, Bound::at_most, 0.7}),
+        line_of("longest, later snapshot", size_mib, {})};
     for (std::size_t i = 0; i < lines.size(); ++i) {
         lines[i].ours_samples = ours[i].longest;
         lines[i].rival_samples = rival[i].longest;

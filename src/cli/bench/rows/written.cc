@@ -37,9 +37,11 @@ Result<void> round_ours(Side& side, Region& region, Mark& mark, const std::vecto
     const u64 start = stamp_ns();
     Result<Written> answer = region.written(mark);
     side.scan_ns.push_back(static_cast<double>(stamp_ns() - start));
-    if (!answer) return pass(answer);
+    if (!answer)
+        return pass(answer);
     mark = answer->mark;
-    if (answer->pages >= picked.size()) return {};
+    if (answer->pages >= picked.size())
+        return {};
     return fail(ErrorKind::system, 0, "written() reported {} of {} pages", answer->pages,
                 picked.size());
 }
@@ -49,9 +51,12 @@ Result<void> round_raw(Side& side, RawScan& raw, const std::vector<u64>& picked,
     const u64 start = stamp_ns();
     Result<u64> pages = raw.written();
     side.scan_ns.push_back(static_cast<double>(stamp_ns() - start));
-    if (!pages) return pass(pages);
-    if (*pages >= picked.size()) return {};
-    return fail(ErrorKind::system, 0, "the raw scan reported {} of {} pages", *pages, picked.size());
+    if (!pages)
+        return pass(pages);
+    if (*pages >= picked.size())
+        return {};
+    return fail(ErrorKind::system, 0, "the raw scan reported {} of {} pages", *pages,
+                picked.size());
 }
 
 void add_lines(Lines& lines, const Side& ours, const Side& rival, u64 size_mib) {
@@ -60,9 +65,10 @@ void add_lines(Lines& lines, const Side& ours, const Side& rival, u64 size_mib) 
     line.size_mib = size_mib;
     line.unit = "ns";
     line.target = {Basis::ratio, Bound::at_most, 1.1};
-    line.method = "A region that tracks pages only: 1 % of the pages written, scattered, each first store "
-                  "timed; then written(), the whole call. The rival does the same on an identical mapping "
-                  "with async write-protection and one PAGEMAP_SCAN that gets and arms.";
+    line.method =
+        "A region that tracks pages only: 1 % of the pages written, scattered, each first store "
+        "timed; then written(), the whole call. The rival does the same on an identical mapping "
+        "with async write-protection and one PAGEMAP_SCAN that gets and arms.";
     line.variant = "scan, 1 % written";
     line.rival = "raw PAGEMAP_SCAN";
     line.ours_samples = ours.scan_ns;
@@ -79,24 +85,30 @@ void add_lines(Lines& lines, const Side& ours, const Side& rival, u64 size_mib) 
 
 Result<void> measure(Lines& lines, u64 size_mib, unsigned repeats) {
     Result<Region> region = populated_region(size_mib, Tracking::pages);
-    if (!region) return pass(region);
+    if (!region)
+        return pass(region);
     const u64 count = std::max<u64>(region->pages() / 100, 1);
     Result<RawScan> raw = RawScan::create(mib(size_mib), count + 1);
-    if (!raw) return pass(raw);
+    if (!raw)
+        return pass(raw);
     Mark mark;
     Result<Written> armed = region->written(mark);
-    if (!armed) return pass(armed);
+    if (!armed)
+        return pass(armed);
     mark = armed->mark;
     Result<u64> raw_armed = raw->written();
-    if (!raw_armed) return pass(raw_armed);
+    if (!raw_armed)
+        return pass(raw_armed);
 
     Side ours, rival;
     for (unsigned i = 0; i < repeats; ++i) {
         const std::vector<u64> picked = pick_pages(Shape::scattered, region->pages(), count, i + 1);
         const auto with_ours = [&] { return round_ours(ours, *region, mark, picked, i + 1); };
         const auto with_raw = [&] { return round_raw(rival, *raw, picked, i + 1); };
-        Result<void> done = i % 2 == 0 ? in_turn(1, with_ours, with_raw) : in_turn(1, with_raw, with_ours);
-        if (!done) return done;
+        Result<void> done =
+            i % 2 == 0 ? in_turn(1, with_ours, with_raw) : in_turn(1, with_raw, with_ours);
+        if (!done)
+            return done;
     }
     add_lines(lines, ours, rival, size_mib);
     return {};
@@ -109,7 +121,8 @@ Result<Lines> written(const BenchOptions& options) {
     for (const u64 size_mib : options.sizes_mib) {
         // Cheap and short: three times the repeats.
         const Result<void> done = measure(lines, size_mib, options.repeats * 3);
-        if (!done) return tl::unexpected<Error>(done.error());
+        if (!done)
+            return tl::unexpected<Error>(done.error());
     }
     return lines;
 }
