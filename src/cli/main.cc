@@ -3,15 +3,17 @@
 // The only file that includes CLI11 (7 s of compilation) and the only place where its exceptions exist:
 // a parsed command line leaves here as a plain struct, a refused one as one line on stderr and exit
 // code 2. To add a verb: its header beside the others, one add_… function here, one line in main().
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <CLI/CLI.hpp>
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include "base/types.h"
@@ -98,7 +100,17 @@ int refuse(const std::string& what, const std::string& mend) {
                 }
                 return {};
             },
-            fmt::format("{}..{}", low, high)};
+            fmt::format("{} to {}", low, high)};
+}
+
+[[maybe_unused]] CLI::Validator one_of(const std::vector<std::string_view>& names) {
+    return {[names](std::string& name) -> std::string {
+                const bool known = std::find(names.begin(), names.end(), name) != names.end();
+                return known ? ""
+                             : fmt::format("there is no '{}'; there are: {}", name,
+                                           fmt::join(names, ", "));
+            },
+            ""};
 }
 
 // ── the verbs ────────────────────────────────────────────────────────────────────────────────────
@@ -154,8 +166,11 @@ void add_bench(CLI::App& app, Chosen& chosen) {
         ->check(between(1, 1000))
         ->type_name("N")
         ->capture_default_str();
-    engine.add_option("--only", options->only, "only figures whose name contains this")
-        ->type_name("TEXT");
+    engine
+        .add_option("--only", options->only,
+                    fmt::format("measure one row: {}", fmt::join(bench_row_names(), ", ")))
+        ->check(one_of(bench_row_names()))
+        ->type_name("ROW");
     engine.add_option("--json", options->json, "also write every figure to this file")
         ->check(writable_path())
         ->type_name("FILE");
@@ -246,9 +261,14 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
 #if __has_include("cli/demo/demo.cc")
-    // A child process of the demo: not for people, so not in the help.
+    // The other processes of a demo or a bench: not for people, so not in the help.
     if (argc > 1 && std::string_view(argv[1]) == "demo-child") {
         return verso::cli::demo_child(argc, argv);
+    }
+#endif
+#if __has_include("cli/bench/bench_engine.cc")
+    if (argc > 1 && std::string_view(argv[1]) == "bench-child") {
+        return verso::cli::bench_child(argc, argv);
     }
 #endif
     const int code = verso::cli::run(argc, argv);
