@@ -11,7 +11,7 @@
 
 #include "cli/bench/rows/rows.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 namespace {
 
 using nlohmann::json;
@@ -179,4 +179,4 @@ TEST(BenchRows, ThoseThatForkOrRestoreSaySo) {
 }
 
 }  // namespace
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

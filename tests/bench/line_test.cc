@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace verso::cli {
+namespace verso::cli::bench {
 namespace {
 
 Line line(Target target, std::vector<double> ours, std::vector<double> rival) {
@@ -73,4 +73,4 @@ TEST(Describe, SaysTheTargetWithItsSign) {
 }
 
 }  // namespace
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-namespace verso::cli {
+namespace verso::cli::bench {
 namespace {
 
 class PickPages : public testing::TestWithParam<Shape> {};
@@ -48,4 +48,4 @@ TEST(Dice, StaysBelowItsBound) {
 }
 
 }  // namespace
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
-namespace verso::cli {
+namespace verso::cli::bench {
 namespace {
 
 using nlohmann::json;
@@ -82,4 +82,4 @@ TEST(Table, CountsVerdictsAtTheEnd) {
 }
 
 }  // namespace
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

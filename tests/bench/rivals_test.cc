@@ -9,7 +9,7 @@
 #include "cli/bench/rivals/raw_async.h"
 #include "cli/bench/rivals/raw_uffd.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 namespace {
 
 constexpr u64 small = u64{2} << 20;
@@ -134,4 +134,4 @@ TEST(Machine, NamesTheKernelAndItsMemory) {
 TEST(Machine, AnUnknownCounterIsZero) { EXPECT_EQ(meminfo_bytes("NoSuchThing"), 0U); }
 
 }  // namespace
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-namespace verso::cli {
+namespace verso::cli::bench {
 namespace {
 
 TEST(Quantile, OfNothingIsZero) { EXPECT_EQ(quantile({}, 0.5), 0); }
@@ -80,4 +80,4 @@ RC_GTEST_PROP(Histogram, MedianAgreesWithTheExactOneUpToABucket, ()) {
 }
 
 }  // namespace
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

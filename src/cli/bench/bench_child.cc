@@ -20,7 +20,7 @@
 #include "cli/bench/rivals/process.h"
 #include "verso/verso.hpp"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 namespace {
 
@@ -87,13 +87,16 @@ private:
 };
 
 }  // namespace
+}  // namespace verso::cli::bench
+
+namespace verso::cli {
 
 int bench_child(int argc, char** argv) {
     if (argc != 3) {
         fmt::print(stderr, "verso bench-child is started by verso bench and by nobody else\n");
         return 2;
     }
-    return BenchChild(argv[2]).run();
+    return bench::BenchChild(argv[2]).run();
 }
 
 }  // namespace verso::cli

@@ -10,7 +10,7 @@
 #include "cli/bench/rivals/memory.h"
 #include "cli/bench/rows/rows.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 namespace {
 
@@ -72,41 +72,44 @@ Lines run_row(const Row& row, const BenchOptions& options, bool& failed) {
 }
 
 }  // namespace
+}  // namespace verso::cli::bench
+
+namespace verso::cli {
 
 std::vector<std::string_view> bench_row_names() {
     std::vector<std::string_view> names;
-    for (const Row& row : all_rows())
+    for (const bench::Row& row : bench::all_rows())
         names.push_back(row.name);
     return names;
 }
 
 int bench_engine(const BenchOptions& options) {
-    const Result<void> right = check(options);
+    const Result<void> right = bench::check(options);
     if (!right) {
         fmt::print(stderr, "verso bench engine: {}\n", right.error().message);
         return 2;
     }
-    Report report;
+    bench::Report report;
     report.options = options;
-    report.before = describe_machine();
-    report.warmed_mib = peak_mib(options);
+    report.before = bench::describe_machine();
+    report.warmed_mib = bench::peak_mib(options);
     fmt::print(stderr, "bench: warming {} MiB …\n", report.warmed_mib);
     bool failed = false;
-    const Result<void> warmed = warm_memory(report.warmed_mib << 20);
+    const Result<void> warmed = bench::warm_memory(report.warmed_mib << 20);
     if (!warmed) {
         fmt::print(stderr, "verso bench engine: {}\n", warmed.error().message);
         return 1;
     }
-    for (const Row& row : all_rows()) {
+    for (const bench::Row& row : bench::all_rows()) {
         if (!options.only.empty() && row.name != options.only)
             continue;
-        Lines lines = run_row(row, options, failed);
+        bench::Lines lines = bench::run_row(row, options, failed);
         report.lines.insert(report.lines.end(), lines.begin(), lines.end());
     }
-    report.load_after = describe_machine().load;
-    fmt::print("{}", table_of(report));
+    report.load_after = bench::describe_machine().load;
+    fmt::print("{}", bench::table_of(report));
     if (!options.json.empty()) {
-        const Result<void> written = write_file(options.json, json_of(report));
+        const Result<void> written = bench::write_file(options.json, bench::json_of(report));
         if (!written) {
             fmt::print(stderr, "verso bench engine: {}\n", written.error().message);
             failed = true;

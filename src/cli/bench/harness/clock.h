@@ -6,7 +6,7 @@
 
 #include "base/types.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 inline u64 stamp_ns() {
     return static_cast<u64>(std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -22,4 +22,4 @@ u64 time_ns(Body body) {
     return stamp_ns() - start;
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

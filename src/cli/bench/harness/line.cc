@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 double figure_of(const Line& line) {
     const double ours = median(line.ours_samples);
@@ -57,4 +57,4 @@ std::string describe(const Target& target, const std::string& unit) {
     return "-";
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

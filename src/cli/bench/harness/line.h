@@ -8,7 +8,7 @@
 
 #include "cli/bench/harness/stats.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 /// Samples of one quantity, one per repeat, in the order they were taken.
 struct Series {
@@ -76,4 +76,4 @@ const char* name_of(Verdict verdict);
 /// "≤ 1.15", "≥ 100×", "-"
 std::string describe(const Target& target, const std::string& unit);
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

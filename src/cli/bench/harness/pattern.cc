@@ -5,7 +5,7 @@
 
 #include "base/check.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 namespace {
 
@@ -55,4 +55,4 @@ std::vector<u64> pick_pages(Shape shape, u64 pages, u64 count, u64 seed) {
     return picked;
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

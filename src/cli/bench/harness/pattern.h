@@ -6,7 +6,7 @@
 
 #include "base/types.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 /// Small, fast and the same in every run: one seed, one order (splitmix64).
 class Dice {
@@ -34,4 +34,4 @@ std::vector<u64> pick_pages(Shape shape, u64 pages, u64 count, u64 seed);
 enum class Habit { random, sequential, hot_set };  // hot_set: 90 % of stores to 10 % of pages
 const char* name_of(Habit habit);
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 namespace {
 
@@ -219,4 +219,4 @@ Result<void> write_file(const std::string& path, const std::string& text) {
     return fail(ErrorKind::resource, errno, "writing {} failed ({})", path, std::strerror(errno));
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -9,7 +9,7 @@
 #include "cli/bench/harness/line.h"
 #include "cli/bench/rivals/machine.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 /// What holds for every line; a line's own method comes on top.
 std::vector<std::string> general_method(u64 warmed_mib);
@@ -30,4 +30,4 @@ std::string json_of(const Report& report);
 Result<void> check_writable(const std::string& path);
 Result<void> write_file(const std::string& path, const std::string& text);
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

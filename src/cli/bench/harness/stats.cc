@@ -4,7 +4,7 @@
 #include <bit>
 #include <cmath>
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 namespace {
 
@@ -70,8 +70,10 @@ u64 Histogram::quantile(double q) const {
     u64 seen = 0;
     for (std::size_t i = 0; i < bucket_count; ++i) {
         seen += buckets_[i];
-        if (seen >= std::max<u64>(wanted, 1))
-            return std::min(upper_edge(i), max_);
+        if (seen < std::max<u64>(wanted, 1))
+            continue;
+        // The last bucket also holds whatever is longer than all buckets.
+        return i + 1 < bucket_count ? std::min(upper_edge(i), max_) : max_;
     }
     return max_;
 }
@@ -81,4 +83,4 @@ Tail Histogram::tail() const {
     return {at(0.5), at(0.99), at(0.999), static_cast<double>(max_), count_};
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -8,7 +8,7 @@
 
 #include "base/types.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 /// The q-th quantile (0 ≤ q ≤ 1) by linear interpolation between neighbours; 0 for no samples.
 double quantile(std::vector<double> samples, double q);
@@ -57,4 +57,4 @@ private:
     u64 max_ = 0;
 };
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -2,7 +2,7 @@
 
 #include "cli/bench/harness/clock.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 namespace {
 
@@ -61,4 +61,4 @@ void Writer::run(Habit habit, u64 seed) {
 
 void sleep_ms(u64 ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -15,7 +15,7 @@
 #include "cli/bench/harness/pattern.h"
 #include "cli/bench/harness/stats.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 class Writer {
 public:
@@ -47,4 +47,4 @@ private:
 
 void sleep_ms(u64 ms);
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

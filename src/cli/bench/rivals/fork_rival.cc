@@ -14,7 +14,7 @@
 #include "cli/bench/harness/clock.h"
 #include "cli/bench/rivals/memory.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 namespace {
 
@@ -95,4 +95,4 @@ Result<ForkTimes> fork_and_read(std::span<const std::byte> bytes) {
     return times;
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -10,7 +10,7 @@
 #include "base/result.h"
 #include "base/types.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 /// A forked child that only exists. Killed and reaped on destruction.
 class ForkedSleeper {
@@ -36,4 +36,4 @@ struct ForkTimes {
 /// Forks a child that loads one byte, then one byte of every page, and exits.
 Result<ForkTimes> fork_and_read(std::span<const std::byte> bytes);
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

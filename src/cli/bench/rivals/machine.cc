@@ -6,7 +6,7 @@
 
 #include <fmt/core.h>
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 namespace {
 
@@ -65,4 +65,4 @@ u64 page_table_bytes(pid_t pid) {
     return kib_field_bytes(fmt::format("/proc/{}/status", pid), "VmPTE");
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

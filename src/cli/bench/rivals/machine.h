@@ -8,7 +8,7 @@
 
 #include "base/types.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 struct Machine {
     std::string kernel_release;
@@ -27,4 +27,4 @@ u64 smaps_bytes(pid_t pid, const std::string& name);
 /// Page tables of a process, in bytes (VmPTE).
 u64 page_table_bytes(pid_t pid);
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 namespace {
 
@@ -87,4 +87,4 @@ Result<void> warm_memory(u64 bytes) {
     return {};
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

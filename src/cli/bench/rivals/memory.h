@@ -12,7 +12,7 @@
 #include "base/result.h"
 #include "base/types.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 class Mapping {
 public:
@@ -67,4 +67,4 @@ u64 read_every_page(std::span<const std::byte> bytes);
 /// (about 10 µs a page against 1 µs): without this the first row pays for all that follow.
 Result<void> warm_memory(u64 bytes);
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 namespace {
 
@@ -119,4 +119,4 @@ Result<Message> ChildProcess::receive() const {
     return answer;
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

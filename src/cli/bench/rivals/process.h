@@ -15,7 +15,7 @@
 #include "base/result.h"
 #include "base/types.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 /// One order to a child process or one answer from it.
 struct Message {
@@ -51,4 +51,4 @@ private:
     Fd orders_;
 };
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 Result<RawScan> RawScan::create(u64 size, u64 runs_max) {
     Result<RawRegion> region = RawRegion::create(size, true);
@@ -49,4 +49,4 @@ Result<u64> RawScan::written() {
     return pages;
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -6,7 +6,7 @@
 #include "abi/pagemap.h"
 #include "cli/bench/rivals/raw_uffd.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 class RawScan {
 public:
@@ -24,4 +24,4 @@ private:
     std::vector<abi::PageRegion> runs_;
 };
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -13,7 +13,7 @@
 #include "abi/userfaultfd.h"
 #include "base/check.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 Result<RawUffd> RawUffd::open(bool async) {
     // Why safe: makes a new descriptor and touches nothing else.
@@ -158,4 +158,4 @@ void RawHandler::resolve(u64 address) {
     }
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

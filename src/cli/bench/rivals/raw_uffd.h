@@ -10,7 +10,7 @@
 #include "base/result.h"
 #include "cli/bench/rivals/memory.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 class RawUffd {
 public:
@@ -71,4 +71,4 @@ private:
     std::thread thread_;
 };
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -3,7 +3,7 @@
 #include "cli/bench/rivals/raw_uffd.h"
 #include "cli/bench/rows/rows.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 namespace {
 
@@ -65,4 +65,4 @@ Result<Lines> arm_first(const BenchOptions& options) {
     return lines;
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

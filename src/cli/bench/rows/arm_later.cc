@@ -10,7 +10,7 @@
 #include "cli/bench/harness/pattern.h"
 #include "cli/bench/rows/rows.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 namespace {
 
@@ -114,4 +114,4 @@ Result<Lines> arm_later(const BenchOptions& options) {
     return lines;
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

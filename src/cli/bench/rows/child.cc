@@ -3,7 +3,7 @@
 #include "cli/bench/harness/clock.h"
 #include "cli/bench/harness/writer.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 Result<RemoteChild> RemoteChild::start(const std::string& name) {
     Result<ChildProcess> process = ChildProcess::start({name});
@@ -48,4 +48,4 @@ Result<void> RemoteChild::write_pages(u64 count, u64 seed) const {
     return {};
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -7,7 +7,7 @@
 #include "cli/bench/rivals/process.h"
 #include "verso/verso.hpp"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 struct ExportTimes {
     u64 call_ns = 0;        // until export_fork() returned
@@ -29,4 +29,4 @@ private:
     ChildProcess process_;
 };
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

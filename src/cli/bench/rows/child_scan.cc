@@ -6,7 +6,7 @@
 #include "cli/bench/rivals/memory.h"
 #include "cli/bench/rows/rows.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 namespace {
 
@@ -123,4 +123,4 @@ Result<Lines> child_scan(const BenchOptions& options) {
     return lines;
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -8,7 +8,7 @@
 #include "cli/bench/rivals/raw_uffd.h"
 #include "cli/bench/rows/rows.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 namespace {
 
@@ -129,4 +129,4 @@ Result<Lines> first_write(const BenchOptions& options) {
     return lines;
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -9,7 +9,7 @@
 #include "cli/bench/rows/child.h"
 #include "cli/bench/rows/rows.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 namespace {
 
@@ -161,4 +161,4 @@ Result<Lines> fork_ready(const BenchOptions& options) {
     return lines;
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -10,7 +10,7 @@
 #include "cli/bench/rows/child.h"
 #include "cli/bench/rows/rows.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 namespace {
 
@@ -138,4 +138,4 @@ Result<Lines> memory(const BenchOptions& options) {
     return lines;
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -6,7 +6,7 @@
 #include "cli/bench/rivals/memory.h"
 #include "cli/bench/rows/rows.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 namespace {
 
@@ -103,4 +103,4 @@ Result<Lines> rewind_back(const BenchOptions& options) {
     return Lines{std::move(line)};
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -5,7 +5,7 @@
 
 #include "cli/bench/rivals/memory.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 std::span<const Row> all_rows() {
     static constexpr std::array<Row, 10> rows = {{
@@ -52,4 +52,4 @@ u64 load_byte(std::span<const std::byte> bytes, u64 page) {
     return read_every_page(bytes.subspan(to_bytes(page), 1));
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -21,7 +21,7 @@
 #include "cli/bench/harness/line.h"
 #include "verso/verso.hpp"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 using Lines = std::vector<Line>;
 
@@ -72,4 +72,4 @@ Result<void> in_turn(unsigned repeats, Ours ours, Rival rival) {
     return {};
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -6,7 +6,7 @@
 #include "cli/bench/rivals/memory.h"
 #include "cli/bench/rows/rows.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 namespace {
 
@@ -103,4 +103,4 @@ Result<Lines> throughput(const BenchOptions& options) {
     return lines;
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

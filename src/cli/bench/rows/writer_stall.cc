@@ -8,7 +8,7 @@
 #include "cli/bench/rivals/memory.h"
 #include "cli/bench/rows/rows.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 namespace {
 
@@ -116,4 +116,4 @@ Result<Lines> writer_stall(const BenchOptions& options) {
     return lines;
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench

@@ -7,7 +7,7 @@
 #include "cli/bench/rivals/raw_async.h"
 #include "cli/bench/rows/rows.h"
 
-namespace verso::cli {
+namespace verso::cli::bench {
 
 namespace {
 
@@ -127,4 +127,4 @@ Result<Lines> written(const BenchOptions& options) {
     return lines;
 }
 
-}  // namespace verso::cli
+}  // namespace verso::cli::bench
