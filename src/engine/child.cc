@@ -61,8 +61,13 @@ void Region::pin(Layer& layer) {
 }
 
 void Region::unpin(Layer& layer) {
-    const Stripes::All held(stripes_);
-    (void)frozen_.unpin(layer);
+    Locked one_at_a_time(*release_mutex_);
+    Frozen::Garbage garbage;
+    {
+        const Stripes::All held(stripes_);
+        garbage = frozen_.unpin(layer);
+    }
+    frozen_.collect(std::move(garbage));
 }
 
 Result<std::shared_ptr<Region>> Region::make_child(Runtime& runtime, const ChildPlan& plan) {

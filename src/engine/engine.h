@@ -17,6 +17,7 @@
 //
 // LOCK ORDER, outermost first:
 //   Region::arm_mutex_                 one protection pass, rewind or detach at a time
+//   Region::release_mutex_             one collection of old pages at a time
 //     Region::stripes_[0..63]          a page's capture, exposure, release and protection; ascending
 //       (calls into the kernel)        never a lock of another region's while a stripe is held, except
 //                                      upwards: a child's stripe, then (through a fault) its parent's

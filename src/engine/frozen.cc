@@ -2,6 +2,7 @@
 #include "engine/frozen.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace verso::engine {
 
@@ -10,6 +11,10 @@ using kernel::MapFlag;
 using kernel::Outcome;
 using kernel::Payload;
 using kernel::Verdict;
+
+namespace {
+constexpr u64 slot_retired = ~u64{0} >> 1;  // no layer's seq; its bitmaps are empty, so nobody finds anything
+}  // namespace
 
 Result<Frozen> Frozen::create(kernel::Kernel& kernel, u64 pages, bool trusted) {
     constexpr std::string_view name = "verso-frozen";
@@ -116,21 +121,18 @@ void Frozen::lose(Layer& layer, u64 first, u64 count) {
     layer.captured.set_range(first, count);
 }
 
-u64 Frozen::unpin(Layer& layer) {
+Frozen::Garbage Frozen::unpin(Layer& layer) {
     VERSO_CHECK(layer.pins > 0, "layer {} is not pinned", layer.seq);
     --layer.pins;
+    Garbage garbage;
     if (layer.pins == 0) {
         for (std::size_t i = layers_.size(); i-- > 0;) {
             if (layers_[i]->pins == 0) {
-                prune(i);
+                prune(i, garbage);
             }
         }
     }
-    u64 pinned = 0;
-    for (const std::unique_ptr<Layer>& each : layers_) {
-        pinned += each->pins > 0 ? 1 : 0;
-    }
-    return pinned;
+    return garbage;
 }
 
 const Layer* Frozen::pinned_before(std::size_t index) const {
@@ -142,65 +144,60 @@ const Layer* Frozen::pinned_before(std::size_t index) const {
     return nullptr;
 }
 
-/// Frees the pages of an unpinned layer that no older pinned layer reads from it. The nearest older
-/// pinned one decides: what it already has stored before this layer, still older ones have before it too.
-void Frozen::prune(std::size_t index) {
+/// Takes off the books what no older pinned layer reads from an unpinned one. The nearest older pinned one
+/// decides: what is already stored between it and this layer, still older ones have before this layer too.
+void Frozen::prune(std::size_t index, Garbage& garbage) {
     Layer& layer = *layers_[index];
     const Layer* reader = pinned_before(index);
-    if (reader == nullptr) {
-        erase(index);
-        return;
+    bool kept = false;
+    if (reader != nullptr) {
+        const std::size_t from = index_of(*reader);
+        const u32 slot = layer.slot;
+        for (u64 base = 0; base < pages_; base += BitmapView::bits_per_word) {
+            u64 earlier = 0;
+            for (std::size_t i = from; i < index; ++i) {
+                earlier |= layers_[i]->captured.word_of(base);
+            }
+            const u64 held = layer.captured.word_of(base);
+            kept = kept || (held & ~earlier) != 0;
+            for (u64 useless = held & earlier; useless != 0; useless &= useless - 1) {
+                const u64 page = base + static_cast<u64>(std::countr_zero(useless));
+                layer.captured.clear(page);
+                if (!garbage.runs.empty() && garbage.runs.back().slot == slot &&
+                    garbage.runs.back().first + garbage.runs.back().count == page) {
+                    ++garbage.runs.back().count;
+                } else {
+                    garbage.runs.push_back({slot, page, 1});
+                }
+            }
+        }
     }
-    const std::size_t from = index_of(*reader);
-    u64 kept = 0;
-    u64 run_first = 0;
-    u64 run_count = 0;
-    const auto flush = [&] {
-        if (run_count > 0) {
-            const Outcome outcome = kernel_->perform(Call::file_punch(
-                fd(), area_offset(layer.slot) + to_bytes(run_first), to_bytes(run_count)));
-            // A refused punch keeps memory a little longer; nobody reads it, nothing is wrong.
-            (void)outcome;
-            layer.captured.clear_range(run_first, run_count);
-            run_count = 0;
-        }
-    };
-    layer.captured.for_each_run([&](u64 first, u64 count) {
-        for (u64 page = first; page < first + count; ++page) {
-            bool stored_earlier = false;
-            for (std::size_t i = from; i < index && !stored_earlier; ++i) {
-                stored_earlier = layers_[i]->captured.test(page);
-            }
-            if (!stored_earlier) {
-                ++kept;
-            } else if (run_count > 0 && run_first + run_count == page) {
-                ++run_count;
-            } else {
-                flush();
-                run_first = page;
-                run_count = 1;
-            }
-        }
-    });
-    flush();
-    if (kept == 0) {
-        erase(index);
+    if (!kept) {
+        garbage.layers.push_back(std::move(layers_[index]));
+        layers_.erase(layers_.begin() + static_cast<std::ptrdiff_t>(index));
     }
 }
 
-void Frozen::erase(std::size_t index) {
-    const u32 slot = layers_[index]->slot;
-    layers_.erase(layers_.begin() + static_cast<std::ptrdiff_t>(index));
-    // The pages and the bitmaps go before the slot is offered again: a new layer must start empty.
-    Outcome outcome = kernel_->perform(Call::file_punch(fd(), area_offset(slot), to_bytes(pages_)));
-    if (outcome.ok()) {
-        outcome = ledger_.erase(slot);
+void Frozen::collect(Garbage garbage) {
+    for (const Garbage::Run& run : garbage.runs) {
+        // A refused punch keeps memory a little longer; nobody reads it, nothing is wrong.
+        (void)kernel_->perform(Call::file_punch(
+            fd(), area_offset(run.slot) + to_bytes(run.first), to_bytes(run.count)));
     }
-    if (outcome.ok()) {
-        ledger_.set_seq(slot, 0);
-    } else {
-        ledger_.set_seq(slot, ~u64{0} >> 1);  // never reused; costs one slot, loses nothing
-        ledger_.captured(slot).clear_range(0, pages_);
+    for (const std::unique_ptr<Layer>& layer : garbage.layers) {
+        // The pages and the bitmaps go before the slot is offered again: a new layer must start empty.
+        const u32 slot = layer->slot;
+        Outcome outcome =
+            kernel_->perform(Call::file_punch(fd(), area_offset(slot), to_bytes(pages_)));
+        if (outcome.ok()) {
+            outcome = ledger_.erase(slot);
+        }
+        if (outcome.ok()) {
+            ledger_.set_seq(slot, 0);
+        } else {  // never taken again: costs one slot, loses nothing
+            ledger_.captured(slot).clear_range(0, pages_);
+            ledger_.set_seq(slot, slot_retired);
+        }
     }
 }
 

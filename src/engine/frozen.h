@@ -46,8 +46,21 @@ public:
     /// Opens a new layer at the present, pinned once. Fails if no slot is free (Limits::snapshots_max) or unmappable.
     Result<std::unique_ptr<Layer>> prepare();
     Layer& push(std::unique_ptr<Layer> layer);
-    /// Drops one pin; frees what nobody reads any more. Returns how many layers are still pinned.
-    u64 unpin(Layer& layer);
+    /// What nobody reads any more. Taken off the books with all stripes held, given back without: freeing a
+    /// gigabyte takes tens of milliseconds, and no writer may wait for that.
+    struct Garbage {
+        struct Run {
+            u32 slot;
+            u64 first;
+            u64 count;
+        };
+        std::vector<std::unique_ptr<Layer>> layers;
+        std::vector<Run> runs;
+    };
+    /// Drops one pin.
+    Garbage unpin(Layer& layer);
+    /// Only one collection at a time: a slot must be empty before it can be taken again.
+    void collect(Garbage garbage);
 
     /// The layer that a writer must store old bytes in before it overwrites `page`; nullptr if none needs them.
     Layer* needed_by(u64 page) const;
@@ -66,8 +79,7 @@ public:
 private:
     std::size_t index_of(const Layer& layer) const;
     const Layer* pinned_before(std::size_t index) const;
-    void prune(std::size_t index);
-    void erase(std::size_t index);
+    void prune(std::size_t index, Garbage& garbage);
 
     kernel::Kernel* kernel_ = nullptr;
     u64 pages_ = 0;

@@ -20,11 +20,13 @@ using kernel::Wait;
 namespace {
 constexpr u64 spin_ns = 30'000;
 constexpr u64 for_ever = ~u64{0};
+constexpr unsigned batches_per_look = 64;  // however busy, look at what else is watched now and then
 }  // namespace
 
 void Region::read_events() {
     std::array<Event, 16> events;
     u64 last_ns = 0;
+    unsigned batches = 0;
     while (true) {
         const Outcome read =
             kernel_.perform(Call::uffd_read(uffd_.get()), Payload{.events = events});
@@ -33,6 +35,9 @@ void Region::read_events() {
                 dispatch(event);
             }
             last_ns = kernel_.now_ns();
+            if (++batches % batches_per_look == 0 && filler_ != nullptr && filler_->watched() >= 0) {
+                filler_->on_watched(target_);
+            }
             continue;
         }
         if (read.verdict == Verdict::interrupted) {

@@ -41,6 +41,7 @@ Region::Region(Runtime& runtime, Setup setup, Frozen frozen)
       open_(pages_),
       exposed_(pages_),
       marks_(pages_),
+      release_mutex_(kernel_.make_mutex()),
       arm_mutex_(kernel_.make_mutex()),
       damage_mutex_(kernel_.make_mutex()),
       work_mutex_(kernel_.make_mutex()),
@@ -247,11 +248,8 @@ Result<std::shared_ptr<Region>> Region::adopt(Runtime& runtime, const AdoptOptio
     return made;
 }
 
+/// The worker first: it may be capturing a page that has yet to arrive, which takes the reader.
 void Region::stop_threads() {
-    if (stop_.valid()) {
-        (void)kernel_.perform(Call::event_signal(stop_.get()));
-    }
-    reader_.reset();
     if (worker_ != nullptr) {
         work_mutex_->lock();
         work_ended_ = true;
@@ -259,6 +257,10 @@ void Region::stop_threads() {
         work_mutex_->unlock();
         worker_.reset();
     }
+    if (stop_.valid()) {
+        (void)kernel_.perform(Call::event_signal(stop_.get()));
+    }
+    reader_.reset();
 }
 
 /// Nobody uses the region any more: no handle, no snapshot, no child. An adopted mapping stays with the

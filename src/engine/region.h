@@ -214,6 +214,7 @@ private:
     u64 missing_next_ = 0;     // reader thread only: read-ahead of first touches
     u64 missing_run_ = 1;
 
+    std::unique_ptr<kernel::Mutex> release_mutex_;  // one collection of old pages at a time
     std::unique_ptr<kernel::Mutex> arm_mutex_;
     std::atomic<u64> call_ns_{1000};  // measured cost of one protect call, and of one page within it
     std::atomic<u64> page_ns_{60};

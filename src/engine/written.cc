@@ -23,6 +23,7 @@ Result<Written> Region::written(Mark since) {
                     marks_.latest().generation);
     }
     if (!marks_.kept()) {
+        const Stripes::All held(stripes_);
         marks_.keep();
     }
     if (tracking_ == Tracking::pages && backend() == Backend::userfaultfd) {
