@@ -7,6 +7,7 @@
 // base, abi, kernel.
 #pragma once
 
+#include <memory>
 #include <mutex>
 
 #include "kernel/kernel.h"

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstring>
 #include <fstream>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -21,6 +22,7 @@ using kernel::MapFlag;
 using kernel::RegisterMode;
 
 constexpr u64 scratch_bytes = 4 * page_size;
+constexpr u64 all_bits = ~u64{0};  // of an entry that cannot be read: the ioctl's word must do
 constexpr u64 plain = MapFlag::read | MapFlag::write;
 
 /// A mapping that goes with the object; address 0 if it could not be made.
@@ -56,11 +58,12 @@ Fd scratch_file() {
     return file_resize(Call::file_resize(fd.get(), scratch_bytes)).ok() ? std::move(fd) : Fd{};
 }
 
-u64 first_entry(u64 address) {
+/// The page's entry in the pagemap; nullopt where /proc is not mounted.
+std::optional<u64> entry_of(u64 address) {
     u64 entry = 0;
     const Outcome read = pagemap_read(Call::pagemap_read(address, page_size),
                                       Payload{.out = std::as_writable_bytes(std::span(&entry, 1))});
-    return read.ok() ? entry : 0;
+    return read.ok() ? std::optional(entry) : std::nullopt;
 }
 
 /// One context with one registered mapping, the start of every trial.
@@ -93,7 +96,7 @@ bool try_write_protect_shmem() {
     return uffd_write_protect(
                Call::uffd_write_protect(trial.uffd.get(), address, scratch_bytes, true))
                .ok() &&
-           (first_entry(address) & abi::PagemapBit::uffd_wp) != 0;
+           (entry_of(address).value_or(all_bits) & abi::PagemapBit::uffd_wp) != 0;
 }
 
 bool try_pagemap_scan() {
@@ -144,9 +147,12 @@ bool try_continue(u64 map_flags) {
     constexpr unsigned char sample = 0x5A;
     alias.fill(sample);
     const u64 address = trial.mapping.address();
-    return uffd_continue(Call::uffd_continue(trial.uffd.get(), address, scratch_bytes, 0)).ok() &&
-           (first_entry(address) & abi::PagemapBit::present) != 0 &&
-           *static_cast<volatile unsigned char*>(pointer_to(address)) == sample;
+    if (!uffd_continue(Call::uffd_continue(trial.uffd.get(), address, scratch_bytes, 0)).ok()) {
+        return false;
+    }
+    const std::optional<u64> entry = entry_of(address);
+    return !entry || ((*entry & abi::PagemapBit::present) != 0 &&
+                      *static_cast<volatile unsigned char*>(pointer_to(address)) == sample);
 }
 
 bool try_poison() {

@@ -50,6 +50,7 @@ TEST(Uffd, AWriteToAProtectedPageWaitsForItsRelease) {
     VERSO_NEEDS(write_protect_shmem);
     const Fd file = new_memfd(4);
     const Scratch memory(file.get(), 4, shared_write);
+    const Scratch alias(file.get(), 4, shared_write);
     memory.touch_all(1);
     const Fd uffd = opened(wp_features);
     ASSERT_TRUE(perform(Call::uffd_register(uffd.get(), memory.at(0), memory.bytes(),
@@ -63,7 +64,7 @@ TEST(Uffd, AWriteToAProtectedPageWaitsForItsRelease) {
     EXPECT_EQ(event.kind, EventKind::write_protect);
     EXPECT_TRUE(event.write);
     EXPECT_EQ(event.address, memory.at(2));
-    EXPECT_EQ(memory.byte(2), 1) << "not before the release";
+    EXPECT_EQ(alias.byte(2), 1) << "not before the release";
     ASSERT_TRUE(perform(Call::uffd_write_protect(uffd.get(), memory.at(2), page_size, false)).ok());
     writer.join();
     EXPECT_EQ(memory.byte(2), 9);
