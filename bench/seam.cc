@@ -1,5 +1,5 @@
-// What the seam costs: a virtual call, a Call made and hashed, an event waited for. Compare with the
-// cheapest system call (120 ns) and with what a protect costs (below).
+// What the seam costs: a virtual call, a Call made and hashed, an event waited for. Compare with
+// the cheapest system call (120 ns) and with what a protect costs (below).
 #include <functional>
 
 #include <benchmark/benchmark.h>

@@ -1,5 +1,5 @@
-// Write-protection through the seam, against the same ioctl made plainly: the difference is what the
-// engine's way of calling adds.
+// Write-protection through the seam, against the same ioctl made plainly: the difference is what
+// the engine's way of calling adds.
 #include <benchmark/benchmark.h>
 
 #include "cli/bench/rivals/raw_async.h"

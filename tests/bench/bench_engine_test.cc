@@ -140,8 +140,9 @@ TEST_P(SmallRun, MeasuresBothSidesOfEveryLine) {
 INSTANTIATE_TEST_SUITE_P(Rows, SmallRun, testing::ValuesIn(bench_row_names()),
                          [](const auto& given) { return std::string(given.param); });
 
-// H16: every row that forks or restores says when the first byte was read and when the last page was
-// there, besides when the call returned; and the last page cannot be earlier than the first read.
+// H16: every row that forks or restores says when the first byte was read and when the last page
+// was there, besides when the call returned; and the last page cannot be earlier than the first
+// read.
 class H16 : public testing::TestWithParam<Row> {};
 
 TEST_P(H16, ARowThatForksOrRestoresSaysFirstReadAndLastPage) {

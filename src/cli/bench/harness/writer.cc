@@ -42,18 +42,21 @@ void Writer::stop() {
 
 void Writer::run(Habit habit, u64 seed) {
     PageChoice choice(habit, to_pages(bytes_.size()), seed);
-    // One clock reading per store: the end of one is the beginning of the next. A measured duration
-    // therefore includes the loop, about as much as the store itself; both sides pay it alike.
+    // One clock reading per store: the end of one is the beginning of the next. A measured
+    // duration therefore includes the loop, about as much as the store itself; both sides pay it
+    // alike. The phase is read on the far side of both readings: wherever the thread is preempted,
+    // the pause is counted in every phase it touched.
+    unsigned phase_before = phase_.load(std::memory_order_acquire);
     u64 before = stamp_ns();
-    unsigned phase = phase_.load(std::memory_order_acquire);
     for (u64 count = 1; !stopping_.load(std::memory_order_relaxed); ++count) {
         auto* word = reinterpret_cast<u64*>(bytes_.data() + to_bytes(choice.next()));
         std::atomic_ref<u64>(*word).store(count, std::memory_order_relaxed);
+        const unsigned phase_next = phase_.load(std::memory_order_acquire);
         const u64 after = stamp_ns();
-        const unsigned now_phase = phase_.load(std::memory_order_acquire);
-        for (unsigned p = phase; p <= now_phase; ++p)
-            stores_[p].add(after - before);
-        phase = now_phase;
+        const unsigned phase_after = phase_.load(std::memory_order_acquire);
+        for (unsigned phase = phase_before; phase <= phase_after; ++phase)
+            stores_[phase].add(after - before);
+        phase_before = phase_next;
         before = after;
         done_.store(count, std::memory_order_relaxed);
     }
