@@ -18,11 +18,12 @@ if(support)
     add_library(verso_test_support STATIC ${support})
     target_link_libraries(verso_test_support
         PUBLIC verso_api GTest::gmock Threads::Threads PRIVATE verso_flags)
+    target_include_directories(verso_test_support PUBLIC ${PROJECT_SOURCE_DIR}/tests)
 else()
     add_library(verso_test_support INTERFACE)
     target_link_libraries(verso_test_support INTERFACE verso_api GTest::gmock Threads::Threads)
+    target_include_directories(verso_test_support INTERFACE ${PROJECT_SOURCE_DIR}/tests)
 endif()
-target_include_directories(verso_test_support INTERFACE ${PROJECT_SOURCE_DIR}/tests)
 
 # What the tests may know of the build they are part of.
 add_library(verso_test_facts INTERFACE)

@@ -1,8 +1,9 @@
 // The table of contents of `verso`: which verbs there are, what each may be asked, and who does it.
 //
-// The only file that includes CLI11 (7 s of compilation) and the only place where its exceptions exist:
-// a parsed command line leaves here as a plain struct, a refused one as one line on stderr and exit
-// code 2. To add a verb: its header beside the others, one add_… function here, one line in main().
+// The only file that includes CLI11 (7 s of compilation) and the only place where its exceptions
+// exist: a parsed command line leaves here as a plain struct, a refused one as one line on stderr
+// and exit code 2. To add a verb: its header beside the others, one add_… function here, one line
+// in main().
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -37,7 +38,8 @@ constexpr const char* demo_footer =
     "same work is then done with fork(2). Every check is printed; the exit code is 0 only if\n"
     "all of them held.";
 
-/// A verb is chosen by the parser and runs after it: nothing happens while options are still being read.
+/// A verb is chosen by the parser and runs after it: nothing happens while options are still being
+/// read.
 using Chosen = std::function<int()>;
 
 std::string one_line(std::string text) {
@@ -148,7 +150,6 @@ void add_demo(CLI::App& app, Chosen& chosen) {
 }
 #endif
 
-#if __has_include("cli/bench/bench_engine.cc")
 void add_bench(CLI::App& app, Chosen& chosen) {
     CLI::App& verb =
         *app.add_subcommand("bench", "Measures, each figure beside a rival in the same run");
@@ -176,19 +177,19 @@ void add_bench(CLI::App& app, Chosen& chosen) {
         ->type_name("FILE");
     engine.callback([options, &chosen] { chosen = [options] { return bench_engine(*options); }; });
 }
-#endif
 
-#if __has_include("cli/doctor.cc")
 void add_doctor(CLI::App& app, Chosen& chosen) {
     CLI::App& verb =
         *app.add_subcommand("doctor", "What this machine offers and what to change to get more");
     const auto options = std::make_shared<DoctorOptions>();
     verb.add_flag("--json", options->json, "print JSON instead of text");
     verb.callback([options, &chosen] {
-        chosen = [options] { return doctor(*options, *host::make_kernel()); };
+        chosen = [options] {
+            host::LinuxKernel kernel;
+            return doctor(*options, kernel);
+        };
     });
 }
-#endif
 
 void add_version(CLI::App& app, Chosen& chosen) {
     app.add_subcommand("version", "Prints the version")->callback([&chosen] {
@@ -241,12 +242,8 @@ int run(int argc, char** argv) {
 #if __has_include("cli/demo/demo.cc")
     add_demo(app, chosen);
 #endif
-#if __has_include("cli/bench/bench_engine.cc")
     add_bench(app, chosen);
-#endif
-#if __has_include("cli/doctor.cc")
     add_doctor(app, chosen);
-#endif
     add_version(app, chosen);
     try {
         app.parse(argc, argv);
@@ -266,11 +263,9 @@ int main(int argc, char** argv) {
         return verso::cli::demo_child(argc, argv);
     }
 #endif
-#if __has_include("cli/bench/bench_engine.cc")
     if (argc > 1 && std::string_view(argv[1]) == "bench-child") {
         return verso::cli::bench_child(argc, argv);
     }
-#endif
     const int code = verso::cli::run(argc, argv);
     // A report that did not reach its reader (full disk, closed pipe) is not a success.
     return std::fflush(stdout) == 0 ? code : (code == 0 ? 1 : code);

@@ -1,6 +1,7 @@
-// cli/: the program `verso`. One file or folder per verb; main.cc is the table of contents and the only
-// place that knows how a command line is parsed. A verb gets a plain struct and returns an exit code:
-// 0 all held, 1 something did not, 2 the request was wrong (one line on stderr, nothing changed).
+// cli/: the program `verso`. One file or folder per verb; main.cc is the table of contents and the
+// only place that knows how a command line is parsed. A verb gets a plain struct and returns an
+// exit code: 0 all held, 1 something did not, 2 the request was wrong (one line on stderr, nothing
+// changed).
 //
 //   demo     a live SQLite database snapshotted, forked and rewound      cli/demo/
 //   bench    the engine's figures, each against a rival in the same run  cli/bench/
@@ -9,12 +10,6 @@
 // Locks: none of its own. May include: everything to the left.
 #pragma once
 
-#if __has_include("cli/doctor.cc")
-#include "cli/doctor.h"
-#endif
-#if __has_include("cli/demo/demo.cc")
-#include "cli/demo/demo.h"
-#endif
-#if __has_include("cli/bench/bench_engine.cc")
 #include "cli/bench/bench_engine.h"
-#endif
+#include "cli/demo/demo.h"
+#include "cli/doctor.h"

@@ -1,4 +1,5 @@
-// Bad input to any verb or flag: exactly one line on stderr, exit code 2, nothing printed, nothing changed.
+// Bad input to any verb or flag: exactly one line on stderr, exit code 2, nothing printed, nothing
+// changed.
 #include <algorithm>
 #include <filesystem>
 

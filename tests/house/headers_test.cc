@@ -1,5 +1,5 @@
-// Every header compiles alone: whoever includes it needs to include nothing else before it. One test per
-// header; each runs this build's compiler on a one-line file, which takes about a second.
+// Every header compiles alone: whoever includes it needs to include nothing else before it. One
+// test per header; each runs this build's compiler on a one-line file, which takes about a second.
 #include <algorithm>
 
 #include <fmt/core.h>

@@ -1,5 +1,5 @@
-// Sizes: files 400 lines (hard limit 800), functions 70 lines, lines 100 columns. What no longer fits on
-// a few screens is read by nobody.
+// Sizes: files 400 lines (hard limit 800), functions 70 lines, lines 100 columns. What no longer
+// fits on a few screens is read by nobody.
 #include <algorithm>
 #include <iostream>
 #include <regex>
@@ -37,7 +37,8 @@ Findings long_lines(const File& file) {
 /// Does this line begin something that is not a function although it may hold braces?
 bool is_container(const std::string& line) {
     static const std::regex container(
-        R"re(^\s*(namespace|struct|class|enum|union|extern "C"|template|public:|private:|protected:))re");
+        R"re(^\s*(namespace|struct|class|enum|union|extern "C"|template)re"
+        R"re(|public:|private:|protected:))re");
     return std::regex_search(line, container) && line.find('(') == std::string::npos;
 }
 

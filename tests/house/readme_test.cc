@@ -1,5 +1,5 @@
-// The README keeps its word: the example is the one that the tests compile and run, and every script and
-// path it names exists.
+// The README keeps its word: the example is the one that the tests compile and run, and every
+// script and path it names exists.
 #include <filesystem>
 #include <regex>
 

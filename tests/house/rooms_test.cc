@@ -1,6 +1,6 @@
 // Rooms include only leftwards:  base → abi → kernel → { linux, engine } → api → cli.
-// A room that reaches right ties two things that were meant to be replaceable; the engine that includes
-// a Linux header would no longer run on anything but Linux.
+// A room that reaches right ties two things that were meant to be replaceable; the engine that
+// includes a Linux header would no longer run on anything but Linux.
 #include <map>
 #include <regex>
 #include <set>

@@ -144,9 +144,9 @@ TEST(Words, JsonStaysOutOfHeaders) {
     EXPECT_TRUE(findings.empty()) << joined(findings);
 }
 
-/// Behaviour is chosen by asking the running kernel, never by what the build machine's headers define.
-/// abi/ compares its own constants with the headers; the processor's own words (a spin hint, a register in
-/// a signal frame) may differ by processor. Nothing else uses the preprocessor.
+/// Behaviour is chosen by asking the running kernel, never by what the build machine's headers
+/// define. abi/ compares its own constants with the headers; the processor's own words (a spin
+/// hint, a register in a signal frame) may differ by processor. Nothing else uses the preprocessor.
 TEST(Words, NoPreprocessorConditionDecidesBehaviour) {
     static const std::regex condition(R"(^\s*#\s*(if|ifdef|ifndef|elif)\b)");
     static const std::regex processor(R"(defined\(__(x86_64|aarch64|SANITIZE_\w+)__\))");
@@ -172,7 +172,8 @@ constexpr std::size_t reason_within_lines = 8;
 /// Raw calls without a `// Why safe:` on the same line or shortly above.
 Findings unexplained_calls(const File& file) {
     static const std::regex raw(
-        R"((^|[^A-Za-z0-9_>])::(mmap|mremap|munmap|mprotect|madvise|ioctl|syscall|memfd_create|fallocate|ftruncate|)"
+        R"((^|[^A-Za-z0-9_>])::(mmap|mremap|munmap|mprotect|madvise|ioctl|syscall|memfd_create|)"
+        R"(fallocate|ftruncate|)"
         R"(sigaction|sendmsg|recvmsg|process_vm_readv|process_vm_writev|eventfd|open|openat|read|)"
         R"(write|pread|pwrite|poll|ppoll|fcntl|dup)\()");
     Findings findings;

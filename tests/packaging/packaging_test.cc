@@ -1,6 +1,6 @@
-// The installed tree works for someone who has nothing but it: a consumer through the CMake package, one
-// through pkg-config, and one in C. The tree is moved after the installation, so nothing may remember
-// where it was built or installed.
+// The installed tree works for someone who has nothing but it: a consumer through the CMake
+// package, one through pkg-config, and one in C. The tree is moved after the installation, so
+// nothing may remember where it was built or installed.
 #include <filesystem>
 #include <memory>
 
