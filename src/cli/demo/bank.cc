@@ -1,4 +1,5 @@
-// Builds the bank and checks it. Building uses no journal and one transaction: nobody looks meanwhile.
+// Builds the bank and checks it. Building uses no journal and one transaction: nobody looks
+// meanwhile.
 #include "cli/demo/bank.h"
 
 #include <vector>
@@ -46,7 +47,8 @@ Result<u64> add_blobs(Connection& connection, const SpanFiles& files, u64 bytes)
     }
     Random random(42);
     std::vector<std::byte> data(blob_bytes);
-    // SQLite's cache hides the last pages from the file's length, so count what was inserted as well.
+    // SQLite's cache hides the last pages from the file's length, so count what was inserted as
+    // well.
     const u64 before = files.size(FileKind::database);
     u64 blobs = 0;
     for (u64 added = 0; blobs < small_blobs || before + added < bytes;) {

@@ -1,12 +1,12 @@
-// The database of the demo: accounts whose balances always add up to the same sum, an index over the
-// balances, blobs, a log that grows and shrinks, one row of bookkeeping, and a table in which each child
-// writes its own id. Beside them may be whatever the user's own file (--db) holds.
+// The database of the demo: accounts whose balances always add up to the same sum, an index over
+// the balances, blobs, a log that grows and shrinks, one row of bookkeeping, and a table in which
+// each child writes its own id. Beside them may be whatever the user's own file (--db) holds.
 //
 //   verso_accounts(id, owner, balance)  + index on balance     verso_meta(sequence, total, log_rows, blobs)
 //   verso_blobs(id, data)               verso_log(id, source, target, amount)      verso_children(id)
 //
-// The bookkeeping row is written in the same transaction as what it counts, so any state that is not
-// exactly one between two transactions is found out.
+// The bookkeeping row is written in the same transaction as what it counts, so any state that is
+// not exactly one between two transactions is found out.
 #pragma once
 
 #include <span>

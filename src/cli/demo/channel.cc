@@ -131,7 +131,8 @@ Result<Process> Process::spawn(const std::vector<std::string>& words,
     pid_t pid = -1;
     if (refused == 0) {
         // Why safe: does not run our code in the child; everything it reads outlives the call.
-        refused = ::posix_spawn(&pid, "/proc/self/exe", &actions, nullptr, arguments.data(), environ);
+        refused =
+            ::posix_spawn(&pid, "/proc/self/exe", &actions, nullptr, arguments.data(), environ);
     }
     ::posix_spawn_file_actions_destroy(&actions);
     if (refused != 0) {

@@ -1,6 +1,6 @@
-// How the demo's processes talk: SOCK_SEQPACKET pairs, one trivially copyable struct per packet, strictly
-// question and answer. Both ends run the same binary, so there is nothing to encode; a packet of another
-// size than expected means that the other side is not what we think it is.
+// How the demo's processes talk: SOCK_SEQPACKET pairs, one trivially copyable struct per packet,
+// strictly question and answer. Both ends run the same binary, so there is nothing to encode; a
+// packet of another size than expected means that the other side is not what we think it is.
 #pragma once
 
 #include <span>
@@ -36,7 +36,8 @@ public:
     Result<T> receive(int timeout_ms = answer_timeout_ms) {
         static_assert(std::is_trivially_copyable_v<T>);
         T packet{};
-        if (auto got = receive_bytes(std::as_writable_bytes(std::span(&packet, 1)), timeout_ms); !got) {
+        if (auto got = receive_bytes(std::as_writable_bytes(std::span(&packet, 1)), timeout_ms);
+            !got) {
             return tl::unexpected<Error>(got.error());
         }
         return packet;
@@ -62,7 +63,8 @@ public:
     Process& operator=(Process&& other) noexcept;
     ~Process();
 
-    /// This binary again, as `verso demo-child WORDS… FD…`: `sockets` arrive as descriptors 3, 4, 5 …
+    /// This binary again, as `verso demo-child WORDS… FD…`: `sockets` arrive as descriptors 3, 4, 5
+    /// …
     static Result<Process> spawn(const std::vector<std::string>& words,
                                  const std::vector<int>& sockets);
 

@@ -65,12 +65,9 @@ Result<void> Child::answer(const Question& question, Answer& answer) {
             answer.since_ns = since_ns_;
             scan(answer.figures);
             return {};
-        case Verb::check:
-            return check(answer);
-        case Verb::fork:
-            return fork_in_transaction(question.id, answer);
-        case Verb::audit:
-            return audit(answer);
+        case Verb::check: return check(answer);
+        case Verb::fork: return fork_in_transaction(question.id, answer);
+        case Verb::audit: return audit(answer);
         case Verb::memory: {
             auto memory = means_.memory();
             if (!memory) {
@@ -79,8 +76,7 @@ Result<void> Child::answer(const Question& question, Answer& answer) {
             answer.figures.memory = *memory;
             return {};
         }
-        case Verb::leave:
-            return {};
+        case Verb::leave: return {};
     }
     return fail(ErrorKind::peer, 0, "an unknown question");
 }
@@ -132,7 +128,8 @@ Result<void> Child::commit_own_writes(Connection& connection) const {
     const std::string sql = fmt::format(
         "BEGIN IMMEDIATE; INSERT INTO verso_children VALUES({0}, 'child {0} was here');"
         "UPDATE verso_accounts SET balance = balance - {0} WHERE id <= 50;"
-        "UPDATE verso_accounts SET balance = balance + {0} WHERE id > 50 AND id <= 100; COMMIT", id_);
+        "UPDATE verso_accounts SET balance = balance + {0} WHERE id > 50 AND id <= 100; COMMIT",
+        id_);
     return connection.run(sql.c_str());
 }
 
@@ -149,7 +146,8 @@ Result<void> Child::fork_in_transaction(u32 id, Answer& answer) {
     // A tiny cache makes SQLite write half-changed pages into the database long before the commit.
     const std::string half_done = fmt::format(
         "PRAGMA cache_size=10; BEGIN IMMEDIATE; INSERT INTO verso_children VALUES({}, 'never');"
-        "UPDATE verso_accounts SET balance = balance + 7 WHERE id <= 2000", uncommitted_id);
+        "UPDATE verso_accounts SET balance = balance + 7 WHERE id <= 2000",
+        uncommitted_id);
     if (auto begun = connection->run(half_done.c_str()); !begun) {
         return begun;
     }
@@ -211,8 +209,8 @@ int imported_child(u32 id, Channel control, Channel import, Channel exports) {
     if (!control.send(hello)) {
         return 1;
     }
-    auto region = Region::import(import.fd(), {.name = fmt::format("child {}", id),
-                                               .timeout_ms = answer_timeout_ms});
+    auto region = Region::import(
+        import.fd(), {.name = fmt::format("child {}", id), .timeout_ms = answer_timeout_ms});
     const u64 since = now_ns();
     if (!region) {
         fmt::print(stderr, "verso demo: child {}: {}\n", id, region.error().message);

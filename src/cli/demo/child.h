@@ -1,5 +1,5 @@
-// What a child does with the memory it was given, whether Verso or fork(2) made it: the same code runs in
-// both, so that the comparison is one.
+// What a child does with the memory it was given, whether Verso or fork(2) made it: the same code
+// runs in both, so that the comparison is one.
 //
 //      scan     one word of every page: the first touch, timed
 //      check    opens the database (SQLite rolls back), integrity, invariant; then commits writes of its own
@@ -26,10 +26,10 @@ struct Question {
 
 struct Answer {
     bool done = false;
-    char failure[256] = {};     // if not
-    u64 since_ns = 0;           // scan: when it could run; fork: when the fork was called
-    u64 ids_seen = 0;           // audit: bit i: it sees the row of child i
-    bool sound = false;         // check, audit: integrity and invariant hold
+    char failure[256] = {};  // if not
+    u64 since_ns = 0;        // scan: when it could run; fork: when the fork was called
+    u64 ids_seen = 0;        // audit: bit i: it sees the row of child i
+    bool sound = false;      // check, audit: integrity and invariant hold
     ChildFigures figures;
 };
 

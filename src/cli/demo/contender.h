@@ -1,5 +1,6 @@
-// The two sides of the demo seen from the work they are given: memory that a database lives in, with a
-// way to freeze it, to make child processes of it, and to bring it back to its first frozen moment.
+// The two sides of the demo seen from the work they are given: memory that a database lives in,
+// with a way to freeze it, to make child processes of it, and to bring it back to its first frozen
+// moment.
 #pragma once
 
 #include <functional>
@@ -16,12 +17,12 @@ namespace verso::cli {
 struct Member {
     ChildFigures figures;
     Channel control;
-    Process process;       // invalid if somebody else waits for it (fork(2)'s grandchildren)
-    Channel grandchild;    // the source's end of what its own child will be reached through
-    u64 forked_ns = 0;     // when the fork was called
+    Process process;           // invalid if somebody else waits for it (fork(2)'s grandchildren)
+    Channel grandchild;        // the source's end of what its own child will be reached through
+    u64 forked_ns = 0;         // when the fork was called
     u64 committed_before = 0;  // transactions committed before the moment it was forked …
     u64 committed_after = 0;   // … and after it
-    u64 lineage = 0;       // bits: whose rows it must see
+    u64 lineage = 0;           // bits: whose rows it must see
 };
 
 class Contender {
@@ -33,7 +34,8 @@ public:
     virtual std::span<std::byte> memory() const = 0;
 
     virtual Result<SnapshotFigures> take_snapshot() = 0;
-    /// Snapshots count from 0 in the order in which they were taken. Fills what is known at the end.
+    /// Snapshots count from 0 in the order in which they were taken. Fills what is known at the
+    /// end.
     virtual void release(unsigned snapshot, SnapshotFigures& figures) = 0;
     /// What is known now, without releasing.
     virtual void look(unsigned snapshot, SnapshotFigures& figures) = 0;
@@ -71,12 +73,12 @@ struct Prepared {
     u64 database_bytes = 0;
 };
 
-/// Puts the database into the memory: built, or loaded and checked. With --db an error means that the
-/// file cannot be used.
+/// Puts the database into the memory: built, or loaded and checked. With --db an error means that
+/// the file cannot be used.
 Result<Prepared> prepare(std::span<std::byte> memory, const Work& work);
 
-/// The whole of one side: load, snapshots, children, rewind, run on. An error means that it could not be
-/// carried through; a claim that did not hold is a failed check in the answer.
+/// The whole of one side: load, snapshots, children, rewind, run on. An error means that it could
+/// not be carried through; a claim that did not hold is a failed check in the answer.
 Result<Side> run_side(Contender& contender, const Prepared& prepared, const Work& work,
                       const Progress& progress);
 

@@ -1,5 +1,5 @@
-// Reads a database file by hand, not through SQLite: opening it through SQLite may recover a journal or
-// leave -wal and -shm files behind, and the demo promises not to change anything.
+// Reads a database file by hand, not through SQLite: opening it through SQLite may recover a
+// journal or leave -wal and -shm files behind, and the demo promises not to change anything.
 #include "cli/demo/database_file.h"
 
 #include <array>
@@ -44,13 +44,13 @@ Result<Fd> open_file(const std::string& path, struct stat& status) {
     // Why safe: read-only; O_NONBLOCK so that a FIFO cannot hang us before fstat refuses it.
     Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!fd.valid()) {
-        return fail(ErrorKind::invalid_argument, errno, "{}: {}; give a file that this user may read",
-                    path, std::strerror(errno));
+        return fail(ErrorKind::invalid_argument, errno,
+                    "{}: {}; give a file that this user may read", path, std::strerror(errno));
     }
     // Why safe: fills a struct of ours.
     if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
-        return fail(ErrorKind::invalid_argument, 0, "{}: not a regular file; give a SQLite database",
-                    path);
+        return fail(ErrorKind::invalid_argument, 0,
+                    "{}: not a regular file; give a SQLite database", path);
     }
     return fd;
 }
@@ -81,8 +81,8 @@ Result<DatabaseFile> look_at_database(const std::string& path) {
     if (!fd) {
         return pass(fd);
     }
-    DatabaseFile file{.path = path, .bytes = static_cast<u64>(status.st_size),
-                      .modified_ns = modified(status)};
+    DatabaseFile file{
+        .path = path, .bytes = static_cast<u64>(status.st_size), .modified_ns = modified(status)};
     std::array<u8, header_bytes> header{};
     if (file.bytes >= header_bytes) {
         auto read = read_exactly(fd->get(), 0, std::as_writable_bytes(std::span(header)), path);
@@ -93,23 +93,27 @@ Result<DatabaseFile> look_at_database(const std::string& path) {
     if (std::memcmp(header.data(), magic.data(), magic.size()) != 0) {
         return fail(ErrorKind::invalid_argument, 0,
                     "{}: not a SQLite database (an encrypted one looks like this, too); "
-                    "`sqlite3 FILE .tables` must be able to read it", path);
+                    "`sqlite3 FILE .tables` must be able to read it",
+                    path);
     }
     const u64 page = page_bytes_of(header);
     if (page < 512 || (page & (page - 1)) != 0 || file.bytes % page != 0) {
         return fail(ErrorKind::damaged, 0,
                     "{}: a SQLite database of {} bytes with pages of {} bytes cannot be whole; "
-                    "try `sqlite3 FILE .recover`", path, file.bytes, page);
+                    "try `sqlite3 FILE .recover`",
+                    path, file.bytes, page);
     }
     if (has_content(path + "-wal")) {
         return fail(ErrorKind::invalid_argument, 0,
                     "{}: part of it is still in {}-wal; close who uses it, then run "
-                    "sqlite3 '{}' 'PRAGMA journal_mode=DELETE'", path, path, path);
+                    "sqlite3 '{}' 'PRAGMA journal_mode=DELETE'",
+                    path, path, path);
     }
     if (has_content(path + "-journal")) {
         return fail(ErrorKind::invalid_argument, 0,
                     "{}: {}-journal says that a transaction is under way or was cut off; close who "
-                    "uses it, then run sqlite3 '{}' 'PRAGMA schema_version' once", path, path, path);
+                    "uses it, then run sqlite3 '{}' 'PRAGMA schema_version' once",
+                    path, path, path);
     }
     file.write_ahead = header[write_version_at] == 2 || header[read_version_at] == 2;
     return file;
@@ -166,14 +170,14 @@ Result<void> enough_memory(u64 span_bytes) {
             break;
         }
     }
-    // Source, the frozen versions (at worst as much again), the children's own pages; the other side
-    // keeps a full copy instead, but starts when this one has finished.
+    // Source, the frozen versions (at worst as much again), the children's own pages; the other
+    // side keeps a full copy instead, but starts when this one has finished.
     const u64 needed = span_bytes * 3 + (u64{128} << 20);
     if (available_kib != 0 && available_kib << 10 < needed) {
         return fail(ErrorKind::resource, 0,
                     "the demo needs {} MiB of memory for a region of {} MiB and {} MiB are free; "
-                    "use a smaller database or --size-mib", needed >> 20, span_bytes >> 20,
-                    available_kib >> 10);
+                    "use a smaller database or --size-mib",
+                    needed >> 20, span_bytes >> 20, available_kib >> 10);
     }
     return {};
 }

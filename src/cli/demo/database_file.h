@@ -1,5 +1,5 @@
-// A user's SQLite file (--db): looked at before anything else happens, refused with one sentence, then
-// copied into the region. The file itself is only ever read.
+// A user's SQLite file (--db): looked at before anything else happens, refused with one sentence,
+// then copied into the region. The file itself is only ever read.
 #pragma once
 
 #include <string>
@@ -12,7 +12,8 @@ struct DatabaseFile {
     std::string path;
     u64 bytes = 0;
     i64 modified_ns = 0;
-    bool write_ahead = false;  // its header asks for a write-ahead log, which memory files do not have
+    bool write_ahead =
+        false;  // its header asks for a write-ahead log, which memory files do not have
 };
 
 /// Refuses what is no SQLite database, is in use, needs recovery, or is too large for this machine.

@@ -1,5 +1,6 @@
-// verso demo: a running SQLite database is snapshotted, forked into other processes and rewound while it
-// keeps running, and then the same with fork(2). docs/demo.md says what is done and how it is measured.
+// verso demo: a running SQLite database is snapshotted, forked into other processes and rewound
+// while it keeps running, and then the same with fork(2). docs/demo.md says what is done and how it
+// is measured.
 //
 //   span_files   two files in one span of memory        contender    what a side must be able to do
 //   region_vfs   … as a file system for SQLite          verso_side   Region, Snapshot, export_fork, rewind
@@ -15,8 +16,8 @@
 namespace verso::cli {
 
 struct DemoOptions {
-    std::string db;     // a SQLite file; empty: one is built
-    std::string json;   // where to write every figure; empty: nowhere
+    std::string db;    // a SQLite file; empty: one is built
+    std::string json;  // where to write every figure; empty: nowhere
     u64 size_mib = 256;
     unsigned snapshots = 20;
     unsigned interval_ms = 100;
@@ -24,8 +25,8 @@ struct DemoOptions {
     bool quiet = false;  // no progress lines
 };
 
-/// 0: every check held. 1: one did not, or the work could not be carried through. 2: bad input, nothing
-/// was changed.
+/// 0: every check held. 1: one did not, or the work could not be carried through. 2: bad input,
+/// nothing was changed.
 int demo(const DemoOptions& options);
 
 /// A process that demo() starts of its own binary: `verso demo-child …`. Not for people.

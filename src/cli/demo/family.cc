@@ -116,14 +116,14 @@ Result<void> Family::first_touch(Member& member) {
     figures.scan_ns = answer->figures.scan_ns;
     figures.pages = answer->figures.pages;
     figures.sum = answer->figures.sum;
-    progress_(fmt::format("{}: child {} of {}: runs after {:.2f} ms, read all {} pages in {:.0f} ms",
-                          side_.name, figures.id,
-                          figures.parent != 0 ? fmt::format("child {}", figures.parent)
-                          : figures.snapshot != 0
-                              ? fmt::format("snapshot {}", figures.snapshot)
-                              : std::string("the live process"),
-                          static_cast<double>(figures.run_ns) / 1e6, figures.pages,
-                          static_cast<double>(figures.scan_ns) / 1e6));
+    progress_(
+        fmt::format("{}: child {} of {}: runs after {:.2f} ms, read all {} pages in {:.0f} ms",
+                    side_.name, figures.id,
+                    figures.parent != 0     ? fmt::format("child {}", figures.parent)
+                    : figures.snapshot != 0 ? fmt::format("snapshot {}", figures.snapshot)
+                                            : std::string("the live process"),
+                    static_cast<double>(figures.run_ns) / 1e6, figures.pages,
+                    static_cast<double>(figures.scan_ns) / 1e6));
     return {};
 }
 
@@ -141,11 +141,12 @@ Result<void> Family::check(std::size_t first) {
             continue;
         }
         merge(member.figures, answer->figures);
-        progress_(fmt::format("{}: child {}: {}; integrity ok in {:.0f} ms; committed its own writes",
-                              side_.name, member.figures.id,
-                              member.figures.rolled_back ? "rolled back a half-done transaction"
-                                                         : "was between two transactions",
-                              static_cast<double>(member.figures.integrity_ns) / 1e6));
+        progress_(
+            fmt::format("{}: child {}: {}; integrity ok in {:.0f} ms; committed its own writes",
+                        side_.name, member.figures.id,
+                        member.figures.rolled_back ? "rolled back a half-done transaction"
+                                                   : "was between two transactions",
+                        static_cast<double>(member.figures.integrity_ns) / 1e6));
     }
     return {};
 }
@@ -163,18 +164,19 @@ void Family::conclude() {
         }
         // The transaction whose COMMIT was under way may be in or not.
         if (f.sequence < member.committed_before || f.sequence > member.committed_after + 1) {
-            late = fmt::format("child {} has {} transactions, its moment lies between {} and {}", f.id,
-                               f.sequence, member.committed_before, member.committed_after + 1);
+            late =
+                fmt::format("child {} has {} transactions, its moment lies between {} and {}", f.id,
+                            f.sequence, member.committed_before, member.committed_after + 1);
         }
     }
     const std::size_t count = members_.size();
     side_.checks.push_back({fmt::format("{} children: integrity_check and invariant", count),
                             unsound_.empty(), unsound_});
-    side_.checks.push_back({"each child has the transactions of its snapshot's moment", late.empty(),
-                            late});
-    side_.checks.push_back({"half-done transactions were rolled back", stuck.empty() && hot > 0,
-                            stuck.empty() ? fmt::format("{} of {} children had one", hot, count)
-                                          : stuck});
+    side_.checks.push_back(
+        {"each child has the transactions of its snapshot's moment", late.empty(), late});
+    side_.checks.push_back(
+        {"half-done transactions were rolled back", stuck.empty() && hot > 0,
+         stuck.empty() ? fmt::format("{} of {} children had one", hot, count) : stuck});
 }
 
 Result<void> Family::audit(const std::string& when) {
@@ -193,8 +195,9 @@ Result<void> Family::audit(const std::string& when) {
             wrong = fmt::format("child {}: the invariant does not hold", member.figures.id);
         }
     }
-    side_.checks.push_back({fmt::format("each child sees its own and its ancestors' writes only {}",
-                                        when), wrong.empty(), wrong});
+    side_.checks.push_back(
+        {fmt::format("each child sees its own and its ancestors' writes only {}", when),
+         wrong.empty(), wrong});
     return {};
 }
 

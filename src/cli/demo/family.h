@@ -1,5 +1,5 @@
-// Child processes: made one after another (so that each is timed alone), checking all at once, alive
-// together, then asked what they see. Two of them are made by other children.
+// Child processes: made one after another (so that each is timed alone), checking all at once,
+// alive together, then asked what they see. Two of them are made by other children.
 #pragma once
 
 #include <vector>
@@ -26,8 +26,8 @@ public:
     bool empty() const { return members_.empty(); }
 
 private:
-    Result<void> first_generation(unsigned count, unsigned parents, const std::vector<unsigned>& from,
-                                  Writer& writer);
+    Result<void> first_generation(unsigned count, unsigned parents,
+                                  const std::vector<unsigned>& from, Writer& writer);
     Result<void> second_generation(unsigned count);
     Result<void> first_touch(Member& member);
     Result<void> check(std::size_t first);

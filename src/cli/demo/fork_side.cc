@@ -20,8 +20,8 @@ namespace {
 
 Result<std::span<std::byte>> map(u64 bytes, int kind) {
     // Why safe: a new mapping wherever the kernel likes; nothing existing is replaced.
-    void* address = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                           kind | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* address =
+        ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, kind | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (address == MAP_FAILED) {
         return fail(ErrorKind::resource, errno, "no {} MiB of memory for the fork(2) side: {}",
                     bytes >> 20, std::strerror(errno));
@@ -49,7 +49,8 @@ Result<Process> forked(u64& called_ns, u64& returned_ns, Body body) {
 }
 
 /// Everything that a forked child does; also how it forks a child of its own.
-int child_life(Channel& control, Channel* grandchild, std::span<std::byte> span, u32 id, u64 since) {
+int child_life(Channel& control, Channel* grandchild, std::span<std::byte> span, u32 id,
+               u64 since) {
     Process own_child;
     const auto fork_again = [&](u32 new_id) -> Result<u64> {
         u64 called = 0;
@@ -78,7 +79,8 @@ int child_life(Channel& control, Channel* grandchild, std::span<std::byte> span,
 Result<std::unique_ptr<ForkSide>> ForkSide::create(u64 span_bytes) {
     sqlite3_shutdown();
     if (sqlite3_config(SQLITE_CONFIG_SINGLETHREAD) != SQLITE_OK ||
-        sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) != SQLITE_OK || sqlite3_initialize() != SQLITE_OK) {
+        sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) != SQLITE_OK ||
+        sqlite3_initialize() != SQLITE_OK) {
         return fail(ErrorKind::unsupported, 0,
                     "this SQLite cannot be set to one thread, which a child of fork(2) needs");
     }
@@ -101,8 +103,9 @@ std::string ForkSide::memory_kind() const {
     std::ifstream file("/sys/kernel/mm/transparent_hugepage/enabled");
     std::string choices;
     std::getline(file, choices);
-    return fmt::format("private anonymous memory, transparent huge pages as the system has them ({})",
-                       choices.empty() ? "not offered" : choices);
+    return fmt::format(
+        "private anonymous memory, transparent huge pages as the system has them ({})",
+        choices.empty() ? "not offered" : choices);
 }
 
 Result<SnapshotFigures> ForkSide::take_snapshot() {
@@ -162,7 +165,8 @@ Result<void> ForkSide::fork_source(unsigned, bool will_fork, Member& child) {
     u64 returned = 0;
     const u32 id = child.figures.id;
     auto process = forked(child.forked_ns, returned, [&](u64 since) {
-        return child_life(control->second, will_fork ? &grandchild->first : nullptr, span_, id, since);
+        return child_life(control->second, will_fork ? &grandchild->first : nullptr, span_, id,
+                          since);
     });
     if (!process) {
         return pass(process);

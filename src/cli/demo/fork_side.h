@@ -1,15 +1,16 @@
-// The rival's side: the database lives in ordinary private memory, and everything is done with fork(2).
+// The rival's side: the database lives in ordinary private memory, and everything is done with
+// fork(2).
 //
 //   snapshot   fork(2) of the whole process; the child holds still and thereby keeps the old bytes
 //   child      fork(2); it goes on with the same code. Of a child: the child forks
 //   rewind     fork(2) has none: the first snapshot's process copies all its bytes into shared memory,
 //              and they are copied back
 //
-// It runs in a process of its own that has nothing but this memory, so that fork(2) need not copy page
-// tables of anybody else. Forking a process with threads is legal only if the child does little; ours
-// opens a database. That is safe here because: glibc makes malloc usable in the child; SQLite is set to
-// its single-threaded mode, without mutexes that another thread could hold (only the writer uses it);
-// and the child leaves the writer's connection alone and opens its own.
+// It runs in a process of its own that has nothing but this memory, so that fork(2) need not copy
+// page tables of anybody else. Forking a process with threads is legal only if the child does
+// little; ours opens a database. That is safe here because: glibc makes malloc usable in the child;
+// SQLite is set to its single-threaded mode, without mutexes that another thread could hold (only
+// the writer uses it); and the child leaves the writer's connection alone and opens its own.
 #pragma once
 
 #include <memory>

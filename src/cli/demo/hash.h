@@ -1,5 +1,5 @@
-// XXH3 with 128 bits over memory, a slice at a time, so that hashing a whole snapshot need not hold up
-// what else is to happen at its time.
+// XXH3 with 128 bits over memory, a slice at a time, so that hashing a whole snapshot need not hold
+// up what else is to happen at its time.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,5 @@
-// Times in logarithmic buckets, 32 to each doubling (3 % wide): fixed size, no allocation in the hot
-// path, and the maximum exact. One thread fills it; others read it when that thread has ended.
+// Times in logarithmic buckets, 32 to each doubling (3 % wide): fixed size, no allocation in the
+// hot path, and the maximum exact. One thread fills it; others read it when that thread has ended.
 #pragma once
 
 #include <algorithm>

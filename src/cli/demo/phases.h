@@ -1,6 +1,6 @@
-// What else was going on while something was timed. The writer and the stall probe ask afterwards, with
-// the start and the end of the sample, so that a stall that begins before a snapshot's window or ends
-// after it still counts as inside.
+// What else was going on while something was timed. The writer and the stall probe ask afterwards,
+// with the start and the end of the sample, so that a stall that begins before a snapshot's window
+// or ends after it still counts as inside.
 //
 //      snapshot   from the start of snapshot() (or fork) until 50 ms after it
 //      children   child processes are being started or are checking; both processors are busy
@@ -17,7 +17,8 @@ namespace verso::cli {
 
 enum class Phase : u8 { quiet, snapshot, children };
 inline constexpr unsigned phase_count = 3;
-inline constexpr std::array<const char*, phase_count> phase_names = {"quiet", "snapshot", "children"};
+inline constexpr std::array<const char*, phase_count> phase_names = {"quiet", "snapshot",
+                                                                     "children"};
 inline constexpr u64 window_after_ns = 50'000'000;
 
 /// CLOCK_MONOTONIC: the same in all processes of the machine.

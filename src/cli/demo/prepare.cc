@@ -58,7 +58,8 @@ Result<Prepared> prepare(std::span<std::byte> memory, const Work& work) {
         return pass(built, work.db.empty() ? "building the database"
                                            : work.db + ": adding the demo's tables to the copy");
     }
-    return Prepared{.build_ns = now_ns() - start, .database_bytes = files->size(FileKind::database)};
+    return Prepared{.build_ns = now_ns() - start,
+                    .database_bytes = files->size(FileKind::database)};
 }
 
 }  // namespace verso::cli

@@ -1,5 +1,5 @@
-// A small generator (splitmix64) for the demo's data: seeded, so that both sides of the comparison work
-// on the same database and the same kind of transactions.
+// A small generator (splitmix64) for the demo's data: seeded, so that both sides of the comparison
+// work on the same database and the same kind of transactions.
 #pragma once
 
 #include <cstddef>

@@ -1,8 +1,10 @@
-// A file system for SQLite that has two files, both in memory that somebody else owns (span_files.h).
+// A file system for SQLite that has two files, both in memory that somebody else owns
+// (span_files.h).
 //
-// What it must get right is the hot journal. A child of a snapshot gets the bytes of a database whose
-// writer was anywhere in a transaction; no file system told SQLite about a crash. The child opens a
-// connection of its own, SQLite finds a journal that nobody holds a lock for, and rolls back. So:
+// What it must get right is the hot journal. A child of a snapshot gets the bytes of a database
+// whose writer was anywhere in a transaction; no file system told SQLite about a crash. The child
+// opens a connection of its own, SQLite finds a journal that nobody holds a lock for, and rolls
+// back. So:
 //   – locks are trivial: a span has one connection at a time, in one process, hence no lock ever seen;
 //   – no shared memory (iVersion 1), hence no write-ahead log: journal_mode=TRUNCATE it is;
 //   – xDeviceCharacteristics says what is true of memory: appends are safe, order is kept.

@@ -24,8 +24,10 @@ std::string rate_text(double per_second) { return fmt::format("{:.0f}/s", per_se
 
 /// Pads by what a terminal shows: µ and … are one column but several bytes.
 std::string left(const std::string& text, std::size_t width) {
-    const auto columns = static_cast<std::size_t>(std::count_if(
-        text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+    const auto columns =
+        static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+            return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+        }));
     return text + std::string(width > columns ? width - columns : 0, ' ');
 }
 std::string right(const std::string& text, std::size_t width) {
@@ -61,9 +63,9 @@ double most(const Items& items, Get get) {
 }
 
 double per_second(const Latency& latency) {
-    return latency.total_ns == 0 ? -1
-                                 : static_cast<double>(latency.count) * 1e9 /
-                                       static_cast<double>(latency.total_ns);
+    return latency.total_ns == 0
+               ? -1
+               : static_cast<double>(latency.count) * 1e9 / static_cast<double>(latency.total_ns);
 }
 
 /// −1 if nothing was measured, so that the table shows a dash and not a zero.
@@ -100,9 +102,9 @@ std::string snapshot_rows(const Side& verso, const Side& rival) {
     const auto cut = [](const SnapshotFigures& s) { return s.cut_ns; };
     std::string out = "a snapshot (fork(2): the call itself)\n";
     if (!verso.snapshots.empty() && !rival.snapshots.empty()) {
-        out += row("first, which protects everything",
-                   static_cast<double>(verso.snapshots[0].arm_ns),
-                   static_cast<double>(rival.snapshots[0].arm_ns), time_text);
+        out +=
+            row("first, which protects everything", static_cast<double>(verso.snapshots[0].arm_ns),
+                static_cast<double>(rival.snapshots[0].arm_ns), time_text);
     }
     out += row("median", median(verso.snapshots, arm), median(rival.snapshots, arm), time_text);
     out += row("longest", most(verso.snapshots, arm), most(rival.snapshots, arm), time_text);
@@ -133,7 +135,8 @@ std::string child_rows(const Side& verso, const Side& rival) {
 std::string memory_rows(const Side& verso, const Side& rival) {
     const auto value = [](u64 bytes) { return static_cast<double>(bytes); };
     std::string out = "memory with everything alive\n";
-    out += row("the live database", value(verso.memory.source), value(rival.memory.source), mib_text);
+    out +=
+        row("the live database", value(verso.memory.source), value(rival.memory.source), mib_text);
     out += row("snapshots: old versions of pages", value(verso.memory.snapshots),
                value(rival.memory.snapshots), mib_text);
     out += row("children", value(verso.memory.children), value(rival.memory.children), mib_text);
@@ -150,19 +153,20 @@ std::string snapshot_list(const Side& side) {
         "verso's snapshots\n   #      call    no writes  protected   captured  released after\n";
     for (std::size_t at = 0; at < side.snapshots.size(); ++at) {
         const SnapshotFigures& s = side.snapshots[at];
-        out += fmt::format("  {:>2}{}{}{:>11}{:>11}  {}\n", at + 1,
-                           right(time_text(static_cast<double>(s.arm_ns)), 11),
-                           right(time_text(static_cast<double>(s.cut_ns)), 12), s.pages_protected,
-                           s.pages_captured,
-                           s.released_after == 0 ? "the end"
-                                                 : fmt::format("snapshot {}", s.released_after));
+        out += fmt::format(
+            "  {:>2}{}{}{:>11}{:>11}  {}\n", at + 1,
+            right(time_text(static_cast<double>(s.arm_ns)), 11),
+            right(time_text(static_cast<double>(s.cut_ns)), 12), s.pages_protected,
+            s.pages_captured,
+            s.released_after == 0 ? "the end" : fmt::format("snapshot {}", s.released_after));
     }
     return out;
 }
 
 std::string child_list(const Side& side) {
     std::string out = fmt::format(
-        "{}'s children\n   #  of            can run  first read   rolled back   private       Pss\n",
+        "{}'s children\n   #  of            can run  first read   rolled back   private       "
+        "Pss\n",
         side.name);
     for (const ChildFigures& c : side.children) {
         const std::string of = c.parent != 0     ? fmt::format("child {}", c.parent)

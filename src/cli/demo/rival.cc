@@ -76,9 +76,13 @@ void send_side(Channel& control, const Side& side) {
         static_cast<void>(control.send(packet));
     }
     packet = with_text(Kind::summary, side.memory_kind);
-    packet.summary = {.build_ns = side.build_ns, .span_bytes = side.span_bytes,
-                      .database_bytes = side.database_bytes, .alive_most = side.alive_most,
-                      .phases = side.phases, .memory = side.memory, .rewind = side.rewind};
+    packet.summary = {.build_ns = side.build_ns,
+                      .span_bytes = side.span_bytes,
+                      .database_bytes = side.database_bytes,
+                      .alive_most = side.alive_most,
+                      .phases = side.phases,
+                      .memory = side.memory,
+                      .rewind = side.rewind};
     copy(packet.detail, side.name);
     static_cast<void>(control.send(packet));
 }
@@ -86,15 +90,9 @@ void send_side(Channel& control, const Side& side) {
 /// true: that was the last packet.
 bool receive_into(Side& side, const Packet& packet, const Progress& progress) {
     switch (packet.kind) {
-        case Kind::progress:
-            progress(packet.text);
-            return false;
-        case Kind::snapshot:
-            side.snapshots.push_back(packet.snapshot);
-            return false;
-        case Kind::child:
-            side.children.push_back(packet.child);
-            return false;
+        case Kind::progress: progress(packet.text); return false;
+        case Kind::snapshot: side.snapshots.push_back(packet.snapshot); return false;
+        case Kind::child: side.children.push_back(packet.child); return false;
         case Kind::check:
             side.checks.push_back({packet.text, packet.held, packet.detail});
             return false;
@@ -109,8 +107,7 @@ bool receive_into(Side& side, const Packet& packet, const Progress& progress) {
             side.memory = packet.summary.memory;
             side.rewind = packet.summary.rewind;
             return true;
-        case Kind::failure:
-            return true;
+        case Kind::failure: return true;
     }
     return true;
 }
@@ -127,8 +124,11 @@ Result<Side> run_rival(const Work& work, u64 span_bytes, const Progress& progres
         return pass(process);
     }
     control->second.close();
-    Request request{.size_mib = work.size_mib, .span_bytes = span_bytes, .snapshots = work.snapshots,
-                    .interval_ms = work.interval_ms, .children = work.children};
+    Request request{.size_mib = work.size_mib,
+                    .span_bytes = span_bytes,
+                    .snapshots = work.snapshots,
+                    .interval_ms = work.interval_ms,
+                    .children = work.children};
     copy(request.db, work.db);
     if (auto sent = control->first.send(request); !sent) {
         return pass(sent);
@@ -157,8 +157,10 @@ int rival_process(Channel control) {
     if (!request) {
         return 1;
     }
-    const Work work{.db = request->db, .size_mib = request->size_mib,
-                    .snapshots = request->snapshots, .interval_ms = request->interval_ms,
+    const Work work{.db = request->db,
+                    .size_mib = request->size_mib,
+                    .snapshots = request->snapshots,
+                    .interval_ms = request->interval_ms,
                     .children = request->children};
     const Progress progress = [&control](const std::string& line) {
         static_cast<void>(control.send(with_text(Kind::progress, line)));

@@ -1,5 +1,5 @@
-// The work that both sides are given, step by step. What differs between Verso and fork(2) is behind
-// Contender; what is done, when, and what must hold is here, once.
+// The work that both sides are given, step by step. What differs between Verso and fork(2) is
+// behind Contender; what is done, when, and what must hold is here, once.
 #include <cstring>
 #include <thread>
 
@@ -147,8 +147,9 @@ Result<BankState> SideRun::look(const std::string& when, const SpanFiles& files)
     auto rows = connection->number("SELECT count(*) FROM verso_children");
     if (!state || !complaint || !rows) {
         claim("the live database is sound " + when, false,
-              !state ? state.error().message : !complaint ? complaint.error().message
-                                                          : rows.error().message);
+              !state       ? state.error().message
+              : !complaint ? complaint.error().message
+                           : rows.error().message);
         return BankState{};
     }
     claim("the live database is sound " + when, state->holds && complaint->empty() && *rows == 0,
@@ -182,7 +183,8 @@ Result<void> SideRun::rewind(SnapshotRun& snapshots, const SpanFiles& files) {
     }
     const SnapshotFigures& figures = side_.snapshots.front();
     claim("rewound: it has the transactions of the first snapshot's moment",
-          state->sequence >= figures.committed_before && state->sequence <= figures.committed_after + 1,
+          state->sequence >= figures.committed_before &&
+              state->sequence <= figures.committed_after + 1,
           fmt::format("{} of {}…{}", state->sequence, figures.committed_before,
                       figures.committed_after + 1));
     return {};

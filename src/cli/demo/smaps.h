@@ -1,5 +1,5 @@
-// The kernel's own account of memory, read where the process stands: /proc/self/smaps for one range of
-// addresses, /proc/self/smaps_rollup for everything.
+// The kernel's own account of memory, read where the process stands: /proc/self/smaps for one range
+// of addresses, /proc/self/smaps_rollup for everything.
 #pragma once
 
 #include <istream>

@@ -38,20 +38,19 @@ Result<void> SnapshotRun::run(const Work& work, const Progress& progress) {
             return pass(taken, fmt::format("snapshot {}", at + 1));
         }
         const SnapshotFigures& figures = side_.snapshots.back();
-        progress(fmt::format("{}: snapshot {} of {}: {:.2f} ms; {} alive; the writer committed {}",
-                             side_.name, at + 1, work.snapshots,
-                             static_cast<double>(figures.arm_ns) / 1e6, alive_.size(),
-                             at == 0 ? committed : committed - side_.snapshots[at - 1].committed_after));
+        progress(fmt::format(
+            "{}: snapshot {} of {}: {:.2f} ms; {} alive; the writer committed {}", side_.name,
+            at + 1, work.snapshots, static_cast<double>(figures.arm_ns) / 1e6, alive_.size(),
+            at == 0 ? committed : committed - side_.snapshots[at - 1].committed_after));
         release_one_if_many();
     }
     if (auto hashed = finish_hash(); !hashed) {
         return hashed;
     }
-    side_.checks.push_back(
-        {fmt::format("{} snapshots, {} ms apart, released in mixed order", work.snapshots,
-                     work.interval_ms),
-         side_.alive_most >= std::min<std::size_t>(work.snapshots, 4),
-         fmt::format("up to {} alive at once", side_.alive_most)});
+    side_.checks.push_back({fmt::format("{} snapshots, {} ms apart, released in mixed order",
+                                        work.snapshots, work.interval_ms),
+                            side_.alive_most >= std::min<std::size_t>(work.snapshots, 4),
+                            fmt::format("up to {} alive at once", side_.alive_most)});
     return {};
 }
 
@@ -83,7 +82,8 @@ void SnapshotRun::release_one_if_many() {
     if (alive_.size() <= alive_wanted) {
         return;
     }
-    // Place 0 is the first snapshot, which stays. In turn: the oldest other, the newest but one, the middle.
+    // Place 0 is the first snapshot, which stays. In turn: the oldest other, the newest but one,
+    // the middle.
     const std::size_t places[] = {1, alive_.size() - 2, alive_.size() / 2};
     release(places[side_.snapshots.size() % 3]);
 }

@@ -1,5 +1,5 @@
-// Takes the snapshots: at a fixed pace, several alive at once, released in mixed order, the first one
-// kept. Between two of them it hashes another slice of the first.
+// Takes the snapshots: at a fixed pace, several alive at once, released in mixed order, the first
+// one kept. Between two of them it hashes another slice of the first.
 #pragma once
 
 #include <vector>

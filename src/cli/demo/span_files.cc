@@ -1,4 +1,5 @@
-// The layout of span_files.h. Every change of a length is one release store after the bytes it covers.
+// The layout of span_files.h. Every change of a length is one release store after the bytes it
+// covers.
 #include "cli/demo/span_files.h"
 
 #include <algorithm>
@@ -15,8 +16,8 @@ constexpr u64 probe_bytes = u64{1} << 20;
 constexpr u64 journal_min = u64{4} << 20;
 constexpr u64 span_min = u64{8} << 20;
 
-/// A rollback journal holds the old versions of the pages of one transaction. The demo's transactions
-/// touch a few hundred pages at most; what is not used costs nothing.
+/// A rollback journal holds the old versions of the pages of one transaction. The demo's
+/// transactions touch a few hundred pages at most; what is not used costs nothing.
 u64 journal_bytes_for(u64 span) { return round_down(std::max(span / 16, journal_min), page_size); }
 
 }  // namespace
@@ -98,9 +99,7 @@ std::byte* SpanFiles::extent(FileKind kind) const {
     return kind == FileKind::database ? database : database + header().database_capacity;
 }
 
-std::span<std::byte> SpanFiles::probe_area() const {
-    return span_.subspan(page_size, probe_bytes);
-}
+std::span<std::byte> SpanFiles::probe_area() const { return span_.subspan(page_size, probe_bytes); }
 
 std::span<std::byte> SpanFiles::database_bytes() const {
     return {extent(FileKind::database), size(FileKind::database)};

@@ -1,16 +1,17 @@
-// Two files in one span of memory: a database and its rollback journal, and everything that says how
-// long they are. Nothing that matters lies outside the span, so a copy of the bytes (a snapshot, a
-// forked child, a rewound region) is a copy of both files at that moment.
+// Two files in one span of memory: a database and its rollback journal, and everything that says
+// how long they are. Nothing that matters lies outside the span, so a copy of the bytes (a
+// snapshot, a forked child, a rewound region) is a copy of both files at that moment.
 //
 //      0        4 KiB        +1 MiB                                            span
 //      ┌────────┬────────────┬───────────────────────────────┬─────────────────┐
 //      │ header │ probe area │ database, room to grow        │ journal         │
 //      └────────┴────────────┴───────────────────────────────┴─────────────────┘
 //
-// ORDER. SQLite survives a power failure because it knows in which order things reach the disk. Here the
-// "disk" is memory and the "failure" a snapshot taken between any two stores, so the order must be that
-// of the stores: bytes first, then the length that covers them, with a release store. Ending a
-// transaction is one store of eight bytes (the journal's length becomes 0): it happened or it did not.
+// ORDER. SQLite survives a power failure because it knows in which order things reach the disk.
+// Here the "disk" is memory and the "failure" a snapshot taken between any two stores, so the order
+// must be that of the stores: bytes first, then the length that covers them, with a release store.
+// Ending a transaction is one store of eight bytes (the journal's length becomes 0): it happened or
+// it did not.
 #pragma once
 
 #include <atomic>

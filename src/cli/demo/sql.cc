@@ -10,9 +10,9 @@ namespace {
 
 tl::unexpected<Error> refused(sqlite3* handle, const char* what) {
     const int code = handle != nullptr ? sqlite3_errcode(handle) : SQLITE_NOMEM;
-    const ErrorKind kind = code == SQLITE_FULL || code == SQLITE_NOMEM ? ErrorKind::resource
+    const ErrorKind kind = code == SQLITE_FULL || code == SQLITE_NOMEM       ? ErrorKind::resource
                            : code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? ErrorKind::damaged
-                                                                            : ErrorKind::system;
+                                                                             : ErrorKind::system;
     return fail(kind, 0, "SQLite: {} ({})",
                 handle != nullptr ? sqlite3_errmsg(handle) : "out of memory", what);
 }
@@ -59,15 +59,15 @@ void Connection::Close::operator()(sqlite3* handle) const { sqlite3_close_v2(han
 
 Result<Connection> Connection::open(const RegionVfs& vfs) {
     sqlite3* raw = nullptr;
-    const int opened = sqlite3_open_v2("main.db", &raw,
-                                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, vfs.name());
+    const int opened =
+        sqlite3_open_v2("main.db", &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, vfs.name());
     Connection connection;
     connection.handle_.reset(raw);
     if (opened != SQLITE_OK) {
         return refused(raw, "opening the database in the region");
     }
-    // trusted_schema=OFF: a database that somebody else made may hold anything (--db). The other four
-    // are how the span's files work; synchronous has no meaning for memory.
+    // trusted_schema=OFF: a database that somebody else made may hold anything (--db). The other
+    // four are how the span's files work; synchronous has no meaning for memory.
     auto set = connection.run(
         "PRAGMA trusted_schema=OFF; PRAGMA temp_store=MEMORY; PRAGMA synchronous=OFF;"
         "PRAGMA journal_mode=TRUNCATE; PRAGMA cache_size=-4096");

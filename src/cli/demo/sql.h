@@ -1,5 +1,5 @@
-// SQLite, as much of it as the demo uses: a connection and a prepared statement with one owner each, and
-// errors as Result with SQLite's own words.
+// SQLite, as much of it as the demo uses: a connection and a prepared statement with one owner
+// each, and errors as Result with SQLite's own words.
 #pragma once
 
 #include <memory>

@@ -109,7 +109,8 @@ Result<MemoryTotal> VersoSide::memory_total(const std::vector<Member>& children)
     if (!report) {
         return pass(report);
     }
-    MemoryTotal total{.source = report->live_bytes, .snapshots = report->frozen_bytes,
+    MemoryTotal total{.source = report->live_bytes,
+                      .snapshots = report->frozen_bytes,
                       .metadata = report->metadata_bytes};
     for (const Member& child : children) {
         total.children += child.figures.memory.private_own + child.figures.memory.frozen;

@@ -1,5 +1,5 @@
-// Verso's side: the database lives in a Region; snapshots are Snapshots; a child is a new process that
-// imports what export_fork() sends it; rewinding is Region::rewind.
+// Verso's side: the database lives in a Region; snapshots are Snapshots; a child is a new process
+// that imports what export_fork() sends it; rewinding is Region::rewind.
 #pragma once
 
 #include <optional>

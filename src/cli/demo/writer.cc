@@ -24,8 +24,16 @@ struct Writer::Statements {
     Statement begin, commit, balance, log_add, log_drop, count, blob_drop, blob_add, children;
 
     static Result<Statements> prepare(Connection& connection, u64 seed) {
-        Statements all{.random = Random(seed), .begin = {}, .commit = {}, .balance = {}, .log_add = {},
-                       .log_drop = {}, .count = {}, .blob_drop = {}, .blob_add = {}, .children = {}};
+        Statements all{.random = Random(seed),
+                       .begin = {},
+                       .commit = {},
+                       .balance = {},
+                       .log_add = {},
+                       .log_drop = {},
+                       .count = {},
+                       .blob_drop = {},
+                       .blob_add = {},
+                       .children = {}};
         const std::pair<Statement*, const char*> texts[] = {
             {&all.begin, "BEGIN IMMEDIATE"},
             {&all.commit, "COMMIT"},

@@ -1,8 +1,8 @@
 // The load: a thread that commits transactions as fast as it can for as long as it lives.
 //
-// Each transaction moves money between two accounts, adds a log row, drops an old one, and counts itself
-// in the bookkeeping row; one in 32 also deletes a blob and inserts another. Each is timed from BEGIN to
-// the return of COMMIT and filed under the phase it fell into.
+// Each transaction moves money between two accounts, adds a log row, drops an old one, and counts
+// itself in the bookkeeping row; one in 32 also deletes a blob and inserts another. Each is timed
+// from BEGIN to the return of COMMIT and filed under the phase it fell into.
 #pragma once
 
 #include <array>
@@ -30,7 +30,8 @@ public:
 
     /// Transactions whose COMMIT has returned, counted as the database counts them.
     u64 committed() const { return committed_.load(std::memory_order_acquire); }
-    /// Asked of the writer's own connection, between two transactions: rows that children have written.
+    /// Asked of the writer's own connection, between two transactions: rows that children have
+    /// written.
     i64 rows_of_children();
     /// Only when stopped.
     Latency latency(Phase phase) const { return latency_[static_cast<unsigned>(phase)].figures(); }
@@ -52,8 +53,8 @@ private:
     std::atomic<bool> running_{false};
     std::atomic<u64> seed_{1};
     u64 accounts_ = 0;
-    u64 log_first_ = 1;             // the oldest log row still there
-    std::string failure_;           // written by the thread, read after join
+    u64 log_first_ = 1;    // the oldest log row still there
+    std::string failure_;  // written by the thread, read after join
     std::jthread thread_;
 };
 
