@@ -55,7 +55,7 @@ function(verso_test_folder folder)
         set(serial TRUE)
     endif()
     gtest_discover_tests(${target}
-        TEST_PREFIX ${folder}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
+        TEST_PREFIX ${folder}. NO_PRETTY_VALUES DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
         PROPERTIES TIMEOUT 120 LABELS ${folder} RUN_SERIAL ${serial})
 endfunction()
 

@@ -2,6 +2,7 @@
 // changed.
 #include <algorithm>
 #include <filesystem>
+#include <ostream>
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>
@@ -17,6 +18,8 @@ struct Bad {
     const char* arguments;
     const char* says;  // what the line must contain for a person to mend it
 };
+
+void PrintTo(const Bad& bad, std::ostream* out) { *out << "verso " << bad.arguments; }
 
 class Verso : public testing::TestWithParam<Bad> {
 protected:
