@@ -17,8 +17,11 @@ struct PagemapBit {
     static constexpr u64 present = u64{1} << 63;     // 2.6.25
 };
 
-/// Whether the entry of a private file mapping holds a page of its own (or the shared zero page) rather than the file's:
-/// in memory, swapped out or being migrated. A PTE marker (swap type 31) holds nothing.
+/// Whether the entry of a private file mapping holds a page of its own (or the shared zero page)
+/// rather than the file's: in memory, swapped out or being migrated. A PTE marker (swap type 31)
+/// holds nothing. Without CAP_SYS_ADMIN the kernel hides the swap type, and a marker cannot be told
+/// from a page that is swapped out: it is then called the mapping's own, which costs a copy and
+/// loses nothing.
 constexpr bool is_private_copy(u64 entry) {
     constexpr u64 type_mask = 31;
     constexpr u64 marker_type = 31;

@@ -3,7 +3,7 @@
 //
 //   Abilities (tried, kernel/) ─┐
 //                               ├─ make_report ─▶ DoctorReport ─▶ text or JSON
-//   MachineFacts (read, /proc) ─┘   a pure function, so that tests can ask it about machines they lack
+//   MachineFacts (read, /proc) ─┘   a pure function: tests ask it about machines they lack
 //
 // It changes nothing, needs no privilege, and its exit code is 0 whenever the report was printed: a
 // machine without userfaultfd is an answer, not a failure.

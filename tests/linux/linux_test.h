@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -89,6 +90,15 @@ inline int in_child(const std::function<int()>& body) {
     int status = 0;
     EXPECT_EQ(::waitpid(child, &status, 0), child);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/// From here on this process is an ordinary user's. Changing the user hides /proc/self from
+/// oneself, which no ordinary user's process lives with, so that is undone.
+inline bool become_nobody() {
+    constexpr unsigned nobody = 65534;
+    return ::geteuid() != 0 ||
+           (::setresgid(nobody, nobody, nobody) == 0 && ::setresuid(nobody, nobody, nobody) == 0 &&
+            ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0);
 }
 
 /// The number of the lowest free descriptor: equal before and after means that none leaked.

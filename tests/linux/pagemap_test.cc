@@ -113,6 +113,43 @@ TEST(Pagemap, EntriesTellPresentFromAbsent) {
     EXPECT_NE(pagemap_entry(memory.at(1)) & abi::PagemapBit::present, 0U);
 }
 
+/// A private mapping of a memfd whose two absent pages are protected, which leaves PTE markers, and
+/// the entry of the first.
+u64 entry_of_a_marker() {
+    const Fd file = new_memfd(2);
+    const Scratch memory(file.get(), 2, read_write);
+    const Outcome opened =
+        perform(Call::uffd_open(Feature::pagefault_flag_wp | Feature::wp_hugetlbfs_shmem));
+    const Fd uffd(opened.ok() ? static_cast<int>(opened.value) : -1);
+    EXPECT_TRUE(perform(Call::uffd_register(uffd.get(), memory.at(0), memory.bytes(),
+                                            RegisterMode::write_protect))
+                    .ok());
+    EXPECT_TRUE(
+        perform(Call::uffd_write_protect(uffd.get(), memory.at(0), memory.bytes(), true)).ok());
+    return pagemap_entry(memory.at(0));
+}
+
+TEST(Pagemap, AMarkerOfAProtectedAbsentPageIsNoPrivateCopy) {
+    VERSO_NEEDS(write_protect_shmem);
+    const u64 entry = entry_of_a_marker();
+    EXPECT_NE(entry & abi::PagemapBit::uffd_wp, 0U);
+    if (::geteuid() != 0) {
+        GTEST_SKIP() << "only root is told the swap type that tells a marker from a swapped page";
+    }
+    EXPECT_FALSE(abi::is_private_copy(entry)) << std::hex << entry;
+}
+
+TEST(Pagemap, WithoutPrivilegeAMarkerCountsAsACopySoThatNoneIsMissed) {
+    VERSO_NEEDS(write_protect_shmem);
+    EXPECT_EQ(in_child([] {
+                  if (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0) {
+                      return 2;
+                  }
+                  return abi::is_private_copy(entry_of_a_marker()) ? 0 : 1;
+              }),
+              0);
+}
+
 // The cached descriptor names an address space: a child must not look at its parent's.
 TEST(Pagemap, AForkedChildSeesItsOwnPages) {
     const Scratch memory(-1, 2, read_write);
