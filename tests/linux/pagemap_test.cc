@@ -142,7 +142,7 @@ TEST(Pagemap, AMarkerOfAProtectedAbsentPageIsNoPrivateCopy) {
 TEST(Pagemap, WithoutPrivilegeAMarkerCountsAsACopySoThatNoneIsMissed) {
     VERSO_NEEDS(write_protect_shmem);
     EXPECT_EQ(in_child([] {
-                  if (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0) {
+                  if (!become_nobody()) {
                       return 2;
                   }
                   return abi::is_private_copy(entry_of_a_marker()) ? 0 : 1;

@@ -14,15 +14,6 @@
 namespace verso::host {
 namespace {
 
-constexpr unsigned nobody = 65534;
-
-void drop_privilege() {
-    if (::geteuid() == 0) {
-        EXPECT_EQ(::setresgid(nobody, nobody, nobody), 0);
-        EXPECT_EQ(::setresuid(nobody, nobody, nobody), 0);
-    }
-}
-
 /// From here on the call answers `error`; of ioctl only the request `command`, if one is given.
 bool reject(unsigned call, int error, unsigned long command = 0) {
     const u32 answer = SECCOMP_RET_ERRNO | static_cast<u32>(error);
@@ -115,7 +106,9 @@ TEST(H13_MaskedFeature, WithoutUserfaultfdPlainCallsStillWork) {
 
 TEST(Probe, WorksForNobodyInParticular) {
     EXPECT_EQ(in_child([] {
-                  drop_privilege();
+                  if (!become_nobody()) {
+                      return 2;
+                  }
                   const Abilities known = probe();
                   return known.userfaultfd || !known.why_no_userfaultfd.empty() ? 0 : 1;
               }),
@@ -124,8 +117,7 @@ TEST(Probe, WorksForNobodyInParticular) {
 
 TEST(H14_Seccomp, AFilterThatRefusesUserfaultfdIsNamed) {
     EXPECT_EQ(in_child([] {
-                  drop_privilege();
-                  if (!reject(SYS_userfaultfd, EPERM)) {
+                  if (!become_nobody() || !reject(SYS_userfaultfd, EPERM)) {
                       return 2;
                   }
                   const Abilities known = probe();
@@ -140,8 +132,7 @@ TEST(H14_Seccomp, AFilterThatRefusesUserfaultfdIsNamed) {
 TEST(H14_Seccomp, AKernelWithoutUserfaultfdIsToldHowToGetIt) {
     EXPECT_EQ(
         in_child([] {
-            drop_privilege();
-            if (!reject(SYS_userfaultfd, ENOSYS)) {
+            if (!become_nobody() || !reject(SYS_userfaultfd, ENOSYS)) {
                 return 2;
             }
             const Abilities known = probe();
