@@ -169,8 +169,16 @@ private:
     void map_base_held(FillTarget& target, u64 first, u64 count, u64 wanted, const Layer& layer);
 
     // rewind.cc
-    Result<u64> rewind_chunk(const Layer& layer, u64 first, u64 count);
-    Result<void> overwrite_held(const Layer& holder, u64 first, u64 count);
+    struct Overwrite {
+        u64 first = 0;
+        std::vector<std::byte> bytes;
+    };
+    Result<u64> rewind_chunk(const Layer& layer, u64 first, u64 count,
+                             std::vector<Overwrite>& later);
+    Result<void> discard_chunk(u64 first, u64 count, std::vector<Overwrite>& later);
+    Result<void> overwrite_held(u64 first, std::span<const std::byte> bytes,
+                                std::vector<Overwrite>& later);
+    Result<void> finish(const std::vector<Overwrite>& overwrites);
 
     // written.cc
     Result<Written> written_async(Mark since);

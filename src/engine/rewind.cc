@@ -12,29 +12,40 @@ using kernel::Call;
 using kernel::Outcome;
 using kernel::Payload;
 
-/// Copies pages from a layer into the live region. Through the alias protection is not in the way; a child has only
-/// its own mapping, where pages must be released first.
-Result<void> Region::overwrite_held(const Layer& holder, u64 first, u64 count) {
+/// Puts bytes into pages that are prepared. Through the alias protection is not in the way; a child has only its own
+/// mapping, where pages are released now and stored to by finish(), once the stripe is let go: a page that
+/// the parent took back meanwhile is missing again and arrives protected, and the thread that would
+/// release it needs this stripe. Nobody can protect in between: arm_mutex_ is held.
+Result<void> Region::overwrite_held(u64 first, std::span<const std::byte> bytes,
+                                    std::vector<Overwrite>& later) {
     if (alias_.valid()) {
-        std::ranges::copy(frozen_.bytes(holder, first, count),
-                          alias_.at(to_bytes(first), to_bytes(count)).begin());
+        std::ranges::copy(bytes, alias_.at(to_bytes(first), bytes.size()).begin());
         return {};
     }
+    const u64 count = to_pages(bytes.size());
     open_->set_range(first, count);
     const Outcome released = guard_.release(first, count);
     if (!released.ok()) {
-        return refuse(released, fmt::format("rewinding region '{}'", name_));
+        return refuse(released, fmt::format("overwriting pages of region '{}'", name_));
     }
-    const Outcome written =
-        kernel_.perform(Call::memory_write(base_ + to_bytes(first), to_bytes(count)),
-                        Payload{.in = frozen_.bytes(holder, first, count)});
-    if (!written.ok()) {
-        return refuse(written, fmt::format("rewinding region '{}'", name_));
+    later.push_back({first, std::vector<std::byte>(bytes.begin(), bytes.end())});
+    return {};
+}
+
+Result<void> Region::finish(const std::vector<Overwrite>& overwrites) {
+    for (const Overwrite& each : overwrites) {
+        const Outcome written =
+            kernel_.perform(Call::memory_write(base_ + to_bytes(each.first), each.bytes.size()),
+                            Payload{.in = each.bytes});
+        if (!written.ok()) {
+            return refuse(written, fmt::format("overwriting pages of region '{}'", name_));
+        }
     }
     return {};
 }
 
-Result<u64> Region::rewind_chunk(const Layer& layer, u64 first, u64 count) {
+Result<u64> Region::rewind_chunk(const Layer& layer, u64 first, u64 count,
+                                 std::vector<Overwrite>& later) {
     const Stripes::One held(stripes_, first);
     u64 restored = 0;
     u64 page = first;
@@ -50,7 +61,8 @@ Result<u64> Region::rewind_chunk(const Layer& layer, u64 first, u64 count) {
         }
         prepare_for_write_held(page, end - page);
         marks_.note(page, end - page);
-        const Result<void> done = overwrite_held(*holder, page, end - page);
+        const Result<void> done =
+            overwrite_held(page, frozen_.bytes(*holder, page, end - page), later);
         if (!done) {
             return tl::unexpected<Error>(done.error());
         }
@@ -91,14 +103,34 @@ Result<RewindReport> Region::rewind(const Snapshot& snapshot) {
         if (!touched) {
             continue;
         }
-        const Result<u64> restored = rewind_chunk(layer, first, count);
-        if (!restored) {
-            return tl::unexpected<Error>(restored.error());
+        std::vector<Overwrite> later;
+        const Result<u64> restored = rewind_chunk(layer, first, count, later);
+        const Result<void> finished = finish(later);
+        if (!restored || !finished) {
+            return tl::unexpected<Error>(!restored ? restored.error() : finished.error());
         }
         report.pages_restored += *restored;
     }
     report.ns = kernel_.now_ns() - begin;
     return report;
+}
+
+Result<void> Region::discard_chunk(u64 first, u64 count, std::vector<Overwrite>& later) {
+    const Stripes::One held(stripes_, first);
+    prepare_for_write_held(first, count);
+    marks_.note(first, count);
+    if (!alias_.valid()) {  // a child's page is its parent's until written: zeroes must be written
+        return overwrite_held(first, std::vector<std::byte>(to_bytes(count)), later);
+    }
+    if (filled_->size() > 0) {
+        filled_->set_range(first, count);  // or the next touch would copy the parent's bytes
+    }
+    const Outcome outcome =
+        kernel_.perform(Call::file_punch(live_.get(), to_bytes(first), to_bytes(count)));
+    if (!outcome.ok()) {
+        return refuse(outcome, fmt::format("discarding pages of region '{}'", name_));
+    }
+    return {};
 }
 
 Result<void> Region::discard(PageRange range) {
@@ -111,25 +143,13 @@ Result<void> Region::discard(PageRange range) {
     for (u64 first = range.first; first < end;) {
         const u64 chunk_end = round_down(first, Stripes::chunk_pages) + Stripes::chunk_pages;
         const u64 count = std::min(end, chunk_end) - first;
-        const Stripes::One held(stripes_, first);
-        prepare_for_write_held(first, count);
-        marks_.note(first, count);
-        Outcome outcome = Outcome::done();
-        if (alias_.valid()) {
-            outcome = kernel_.perform(
-                Call::file_punch(live_.get(), to_bytes(first), to_bytes(count)));
-        } else {  // a child's page is its parent's until written: zeroes must be written
-            const std::vector<std::byte> zeroes(to_bytes(count));
-            open_->set_range(first, count);
-            outcome = guard_.release(first, count);
-            if (outcome.ok()) {
-                outcome = kernel_.perform(
-                    Call::memory_write(base_ + to_bytes(first), to_bytes(count)),
-                    Payload{.in = zeroes});
-            }
+        std::vector<Overwrite> later;
+        Result<void> done = discard_chunk(first, count, later);
+        if (done) {
+            done = finish(later);
         }
-        if (!outcome.ok()) {
-            return refuse(outcome, fmt::format("discarding pages of region '{}'", name_));
+        if (!done) {
+            return done;
         }
         first += count;
     }
