@@ -79,11 +79,14 @@ bool Region::on_access_fault(u64 address, bool write) {
             return false;  // a lost page: the access fails, visibly
         }
         const Stripes::One held(stripes_, page);
-        const u64 access = MapFlag::read | (read_only_ ? u64{0} : u64{MapFlag::write});
         const u64 first = round_down(page, copy_window);
         for (u64 at = first; at < std::min(first + copy_window, pages_); ++at) {
             if (filled_->test(at)) {
-                (void)kernel_.perform(Call::protect(base_ + to_bytes(at), page_size, access));
+                // A page that is no longer open was protected by a snapshot since we filled it.
+                const bool writable = !read_only_ && open_->test(at);
+                (void)kernel_.perform(Call::protect(
+                    base_ + to_bytes(at), page_size,
+                    MapFlag::read | (writable ? u64{MapFlag::write} : u64{0})));
             }
         }
         return true;
