@@ -23,8 +23,12 @@ void RemoteFiller::fill(FillTarget& target, u64 page) {
         wire::Message request;
         request.kind = wire::Kind::serve;
         request.page = page;
-        request.protect = target.protect.load();
-        const Outcome sent = wire::send(kernel_, socket_.get(), request);
+        const Outcome sent = [&] {
+            // With settle(): a request that says "unprotected" must not follow the barrier.
+            Locked before_or_after_the_barrier(*mutex_);
+            request.protect = target.protect.load();
+            return wire::send(kernel_, socket_.get(), request);
+        }();
         if (sent.ok()) {
             return;  // the parent fills and wakes; if it dies first, the socket tells
         }
