@@ -1,0 +1,5 @@
+// Verbs with two ends.
+#include "faultwalk/scenes.h"
+namespace verso::faultwalk {
+std::vector<Scene> remote_scenes() { return {}; }
+}  // namespace verso::faultwalk
