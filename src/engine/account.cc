@@ -92,7 +92,13 @@ Result<void> Region::settle_layer(Layer& layer, bool everything) {
         for (u64 at = 0; at < count; ++at) {
             const bool wanted = everything || abi::is_private_copy(entries[at]);
             if (wanted && frozen_.holder(layer, first + at) == nullptr) {
-                capture_held(layer, first + at, 1);
+                const Outcome stored =
+                    frozen_.store(layer, first + at, source(first + at, 1));
+                if (!stored.ok()) {
+                    return refuse(stored, fmt::format("storing page {} of a snapshot of region '{}'",
+                                                      first + at, name_));
+                }
+                count_.captured.fetch_add(1, std::memory_order_relaxed);
             }
         }
     }

@@ -77,7 +77,7 @@ void Region::copy_captured_held(FillTarget& target, Layer& layer, u64 page) {
         std::memory_order_relaxed);
 }
 
-/// Makes layer's own area hold pages [first, …), wherever they are now. False: some are lost.
+/// Makes layer's own area hold pages [first, …), wherever they are now. False: some are lost, or there is no room.
 bool Region::bring_to_layer_held(Layer& layer, u64 first, u64 count) {
     bool all = true;
     for (u64 page = first; page < first + count; ++page) {
@@ -87,7 +87,11 @@ bool Region::bring_to_layer_held(Layer& layer, u64 first, u64 count) {
             while (page + run < first + count && frozen_.holder(layer, page + run) == nullptr) {
                 ++run;
             }
-            capture_held(layer, page, run);
+            // No writer is waiting: what cannot be stored now is still where it was, and is copied.
+            if (!frozen_.store(layer, page, source(page, run)).ok()) {
+                return false;
+            }
+            count_.captured.fetch_add(run, std::memory_order_relaxed);
             page += run - 1;
         } else if (holder != &layer && !holder->lost.test(page)) {
             const Outcome stored = frozen_.store(layer, page, frozen_.bytes(*holder, page, 1));
@@ -107,7 +111,12 @@ void Region::serve_frozen_held(FillTarget& target, Layer& layer, u64 page) {
     const u64 window_end = std::min(window_first + copy_window, pages_);
     if (!bring_to_layer_held(layer, window_first, window_end - window_first)) {
         if (!bring_to_layer_held(layer, page, 1)) {
-            copy_captured_held(target, layer, page);  // poisons it
+            if (frozen_.holder(layer, page) != nullptr) {
+                copy_captured_held(target, layer, page);  // or poisons it
+            } else {
+                count_.copied.fetch_add(place::copies(kernel_, target, page, source(page, 1)),
+                                        std::memory_order_relaxed);
+            }
             return;
         }
     }
