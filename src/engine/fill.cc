@@ -141,6 +141,19 @@ void Region::serve_frozen_held(FillTarget& target, Layer& layer, u64 page) {
 void Region::map_base_held(FillTarget& target, u64 first, u64 count, u64 wanted, const Layer& layer) {
     const place::Mapped mapped = place::base_pages(kernel_, target, first, count, wanted);
     count_.mapped.fetch_add(mapped.pages, std::memory_order_relaxed);
+    if (mapped.not_found) {
+        std::array<std::byte, page_size> bytes;
+        const bool live = target.base_file == BaseFile::live;
+        const u64 offset = (live ? 0 : frozen_.area_offset(layer.slot)) + to_bytes(wanted);
+        const Outcome read = kernel_.perform(
+            kernel::Call::file_read(live ? live_.get() : frozen_.fd(), offset, page_size),
+            kernel::Payload{.out = bytes});
+        if (read.ok() && read.value == static_cast<i64>(page_size)) {
+            place::whole_page(kernel_, target, wanted, bytes);
+        } else {
+            place::wake(kernel_, target, wanted, 1);  // it will ask again
+        }
+    }
     if (mapped.cannot_protect) {
         const std::span<const std::byte> bytes = target.base_file == BaseFile::live
                                                      ? source(wanted, 1)

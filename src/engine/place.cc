@@ -1,6 +1,7 @@
 // Putting pages into a child's mapping: see the header.
 #include "engine/place.h"
 
+#include <algorithm>
 #include <array>
 
 namespace verso::engine::place {
@@ -99,9 +100,9 @@ u64 copies(kernel::Kernel& kernel, FillTarget& target, u64 first,
     return placed;
 }
 
-namespace {
-void fill_hole(kernel::Kernel& kernel, FillTarget& target, u64 page) {
-    if (fill_flags(target) == 0) {
+void whole_page(kernel::Kernel& kernel, FillTarget& target, u64 page,
+                std::span<const std::byte> bytes) {
+    if (fill_flags(target) == 0 && std::ranges::equal(bytes, zeroes)) {
         const Outcome outcome =
             kernel.perform(Call::uffd_zeropage(target.uffd, target.address(page), page_size));
         if (outcome.ok()) {
@@ -109,9 +110,8 @@ void fill_hole(kernel::Kernel& kernel, FillTarget& target, u64 page) {
             return;
         }
     }
-    (void)copies(kernel, target, page, zeroes);
+    (void)copies(kernel, target, page, bytes);
 }
-}  // namespace
 
 Mapped base_pages(kernel::Kernel& kernel, FillTarget& target, u64 first, u64 count, u64 wanted) {
     Mapped mapped;
@@ -134,10 +134,8 @@ Mapped base_pages(kernel::Kernel& kernel, FillTarget& target, u64 first, u64 cou
                 target.served->set(at);
                 ++at;
                 break;
-            case Next::hole:  // never written, in a region that is sparse: zeroes (H26)
-                if (at == wanted) {
-                    fill_hole(kernel, target, at);
-                }
+            case Next::hole:  // never written, in a region that is sparse (H26)
+                mapped.not_found = mapped.not_found || at == wanted;
                 ++at;
                 if (++holes > holes_max) {
                     return mapped;

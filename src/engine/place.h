@@ -14,10 +14,15 @@ u64 copies(kernel::Kernel& kernel, FillTarget& target, u64 first, std::span<cons
 struct Mapped {
     u64 pages = 0;
     bool cannot_protect = false;  // before 6.4 CONTINUE cannot map a page protected: copy `wanted` instead
+    bool not_found = false;       // `wanted` is a hole of the file, or only seemed so: read it, then whole_page()
 };
-/// Pages of the child's base file, without a copy. `wanted` is the page whose fault is being served; a
-/// hole of the file gets zeroes there and is passed over elsewhere.
+/// Pages of the child's base file, without a copy. `wanted` is the page whose fault is being served; holes
+/// of the file elsewhere are passed over.
 Mapped base_pages(kernel::Kernel& kernel, FillTarget& target, u64 first, u64 count, u64 wanted);
+
+/// One page as read from its file: a page of zeroes takes no memory.
+void whole_page(kernel::Kernel& kernel, FillTarget& target, u64 page,
+                std::span<const std::byte> bytes);
 
 /// An access to `page` raises SIGBUS from now on: its contents are lost, and zeroes would be a lie.
 void poison(kernel::Kernel& kernel, const FillTarget& target, u64 page);

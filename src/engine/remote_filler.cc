@@ -104,10 +104,10 @@ void RemoteFiller::fill_alone(FillTarget& target, u64 page) {
         ++end;
     }
     const place::Mapped mapped = place::base_pages(kernel_, target, page, end - page, page);
-    if (mapped.cannot_protect) {
+    if (mapped.cannot_protect || mapped.not_found) {
         Ancestry::Page bytes;
         if (ancestry_.read(page, bytes)) {
-            (void)place::copies(kernel_, target, page, bytes);
+            place::whole_page(kernel_, target, page, bytes);
         } else {
             place::poison(kernel_, target, page);
         }
