@@ -24,11 +24,18 @@ public:
         if (backend_ == Backend::mprotect_segv) {
             return kernel::Outcome::done();
         }
-        return kernel_->perform(
-            kernel::Call::uffd_wake(uffd_, base_ + to_bytes(first), to_bytes(count)));
+        const kernel::Call call =
+            kernel::Call::uffd_wake(uffd_, base_ + to_bytes(first), to_bytes(count));
+        kernel::Outcome outcome = kernel_->perform(call);
+        for (unsigned tries = 1; !outcome.ok() && tries < wakes_max; ++tries) {
+            outcome = kernel_->perform(call);  // whoever is not woken sleeps for ever
+        }
+        return outcome;
     }
 
 private:
+    static constexpr unsigned wakes_max = 3;
+
     kernel::Outcome change(u64 first, u64 count, bool on) {
         const u64 address = base_ + to_bytes(first);
         if (backend_ == Backend::mprotect_segv) {

@@ -12,6 +12,7 @@ using kernel::Outcome;
 using kernel::Verdict;
 
 namespace {
+constexpr unsigned wakes_max = 3;  // a range that has gone will not come back
 constexpr u64 holes_max = 4;  // give up reading ahead in a sparse region
 alignas(page_size) constexpr std::array<std::byte, page_size> zeroes{};
 
@@ -55,7 +56,13 @@ Next next_after(const Outcome& outcome) {
 }  // namespace
 
 void wake(kernel::Kernel& kernel, const FillTarget& target, u64 first, u64 count) {
-    (void)kernel.perform(Call::uffd_wake(target.uffd, target.address(first), to_bytes(count)));
+    for (unsigned tries = 0; tries < wakes_max; ++tries) {
+        const Outcome outcome = kernel.perform(
+            Call::uffd_wake(target.uffd, target.address(first), to_bytes(count)));
+        if (outcome.ok()) {
+            return;
+        }
+    }
 }
 
 void poison(kernel::Kernel& kernel, const FillTarget& target, u64 page) {
