@@ -69,6 +69,15 @@ std::string Region::describe() const {
     return "userfaultfd write-protection: contents kept, served by a thread, about 10 µs a first write";
 }
 
+/// Pages that were lost to a snapshot are that snapshot's loss; the next one is whole again.
+Result<void> Region::still_tracked() const {
+    Locked lock(*damage_mutex_);
+    if (mapping_gone_) {
+        return fail(ErrorKind::damaged, 0, "{}", damage_);
+    }
+    return {};
+}
+
 /// Goes through a layer's pages that are not stored yet, 64 at a time, so that no writer waits long (H8).
 /// Without `everything`, only a child's own pages matter: they exist nowhere but in its memory, and a page that is
 /// protected cannot change between being classified and being stored (H20).

@@ -172,8 +172,8 @@ Result<std::shared_ptr<Snapshot>> Region::snapshot() {
                     name_);
     }
     Locked one_pass(*arm_mutex_);
-    if (const std::string damaged = damage(); !damaged.empty()) {
-        return fail(ErrorKind::damaged, 0, "{}", damaged);
+    if (const Result<void> tracked = still_tracked(); !tracked) {
+        return tl::unexpected<Error>(tracked.error());
     }
     const Result<void> ready = become_a_source();
     if (!ready) {

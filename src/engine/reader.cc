@@ -44,7 +44,13 @@ void Region::read_events() {
             continue;
         }
         if (!read.ok() && read.verdict != Verdict::would_block) {
-            return;  // the address space behind the descriptor has gone
+            // Unheard of. Giving up would leave every later writer asleep: slow down, and look out for the end.
+            std::array<Wait, 1> stop{Wait{stop_.get()}};
+            (void)kernel_.perform(Call::wait(1), Payload{.waits = stop});
+            if (stop[0].ready) {
+                return;
+            }
+            continue;
         }
         if (kernel_.now_ns() - last_ns < spin_ns) {
             kernel_.relax();
@@ -143,6 +149,7 @@ void Region::note_damage(const Event& event) {
     if (event.kind == EventKind::removed && lost == 0) {
         return;  // nobody needed the old bytes, and the range is still tracked
     }
+    mapping_gone_ = mapping_gone_ || event.kind != EventKind::removed;
     damage_ = fmt::format(
         "region '{}': the application {} pages [{}, {}) behind the engine's back; {} of them were needed by "
         "snapshots and are lost to them. Use Region::discard, and keep the mapping in place",

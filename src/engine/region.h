@@ -180,6 +180,8 @@ private:
                                 std::vector<Overwrite>& later);
     Result<void> finish(const std::vector<Overwrite>& overwrites);
 
+    Result<void> still_tracked() const;
+
     // written.cc
     Result<Written> written_async(Mark since);
 
@@ -233,7 +235,8 @@ private:
     } count_;
 
     std::unique_ptr<kernel::Mutex> damage_mutex_;
-    std::string damage_;  // guarded by damage_mutex_
+    std::string damage_;         // guarded by damage_mutex_
+    bool mapping_gone_ = false;  // likewise: not all of it is tracked any more
 
     // A child resolves its write faults on a thread beside its reader: capturing reads the child's own
     // memory, which may fault in turn, and the reader must be free to serve that fault.

@@ -116,14 +116,16 @@ void Region::prepare_for_write_held(u64 first, u64 count) {
 void Region::revoke_held(u64 page) {
     alignas(64) std::array<std::byte, page_size> bytes;
     std::ranges::copy(source(page, 1), bytes.begin());
-    const Outcome punched =
-        kernel_.perform(Call::file_punch(live_.get(), to_bytes(page), page_size));
-    VERSO_CHECK(punched.ok() || punched.verdict == Verdict::interrupted ||
-                    punched.verdict == Verdict::no_memory,
-                "taking back page {}: {}", page, kernel::to_string(punched));
-    if (!punched.ok()) {
-        revoke_held(page);  // nothing happened yet: the kernel asks to try again
-        return;
+    // A child still reads this page: the writer waits as long as it takes.
+    for (unsigned tries = 0;; ++tries) {
+        const Outcome punched =
+            kernel_.perform(Call::file_punch(live_.get(), to_bytes(page), page_size));
+        if (punched.ok()) {
+            break;
+        }
+        VERSO_CHECK(tries < 10'000, "a shared page could not be taken back for ten seconds: {}",
+                    kernel::to_string(punched));
+        (void)kernel_.perform(Call::wait(1));
     }
     // From here the only copy of a live page is on this stack: it must go back, however long that takes.
     for (unsigned tries = 0;; ++tries) {
@@ -164,6 +166,7 @@ bool Region::resolve_write_held(u64 page) {
             (void)guard_.wake(page, 1);
             return false;
         case Verdict::target_gone:
+            (void)guard_.wake(page, 1);  // if anybody is left there after all
             return false;
         case Verdict::no_memory:
         case Verdict::no_such_range:

@@ -14,8 +14,8 @@ using kernel::ScanFlag;
 
 Result<Written> Region::written(Mark since) {
     Locked one_pass(*arm_mutex_);
-    if (const std::string damaged = damage(); !damaged.empty()) {
-        return fail(ErrorKind::damaged, 0, "{}", damaged);
+    if (const Result<void> tracked = still_tracked(); !tracked) {
+        return tl::unexpected<Error>(tracked.error());
     }
     if (since > marks_.latest()) {
         return fail(ErrorKind::invalid_argument, 0,
