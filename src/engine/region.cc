@@ -268,10 +268,14 @@ void Region::stop_threads() {
 Region::~Region() {
     stop_threads();
     if (backend() == Backend::mprotect_segv && base_ != 0) {
-        (void)kernel_.perform(Call::unwatch_segv(base_, to_bytes(pages_)));
-        if (!app_.valid()) {
-            (void)guard_.release(0, pages_);
+        // Protection first: a store that comes between the two must not find nobody. Refused once, it is
+        // asked again, for nobody is left to do it later.
+        for (unsigned tries = 0; !app_.valid() && tries < 3; ++tries) {
+            if (guard_.release(0, pages_).ok()) {
+                break;
+            }
         }
+        (void)kernel_.perform(Call::unwatch_segv(base_, to_bytes(pages_)));
     } else if (!app_.valid() && local_ && uffd_.valid()) {
         (void)kernel_.perform(Call::uffd_unregister(uffd_.get(), base_, to_bytes(pages_)));
     }

@@ -189,6 +189,7 @@ private:
     bool on_access_fault(u64 address, bool write) override;
     Result<void> fill_all_by_copy();
     bool fill_by_copy(u64 page);
+    bool open_everything();
     bool read_only_ = false;
 
     Runtime& runtime_;

@@ -92,15 +92,47 @@ bool Region::on_access_fault(u64 address, bool write) {
         return true;
     }
     if (filler_ != nullptr && !write) {  // filled by a neighbour's fault a moment ago
-        const Stripes::One held(stripes_, page);
-        return kernel_.perform(Call::protect(base_ + to_bytes(page), page_size, MapFlag::read)).ok();
+        {
+            const Stripes::One held(stripes_, page);
+            if (kernel_.perform(Call::protect(base_ + to_bytes(page), page_size, MapFlag::read)).ok()) {
+                return true;
+            }
+        }
+        return open_everything();
     }
     if (!write || read_only_) {
         return false;
     }
     count_.write_faults.fetch_add(1, std::memory_order_relaxed);
-    const Stripes::One held(stripes_, page);
-    return resolve_write_held(page);
+    {
+        const Stripes::One held(stripes_, page);
+        if (resolve_write_held(page)) {
+            return true;
+        }
+    }
+    return open_everything();
+}
+
+/// No mapping can be split any more (vm.max_map_count). Making the region one mapping again needs no split; it
+/// costs a capture of everything that a snapshot still needs.
+bool Region::open_everything() {
+    if (filler_ != nullptr) {
+        for (u64 page = 0; page < pages_; ++page) {
+            if (!filled_->test(page) && !fill_by_copy(page)) {
+                return false;
+            }
+        }
+    }
+    const Stripes::All held(stripes_);
+    for (u64 page = 0; page < pages_ && !read_only_; ++page) {
+        if (!open_->test(page)) {
+            prepare_for_write_held(page, 1);
+            open_->set(page);
+            marks_.note(page, 1);
+        }
+    }
+    const u64 access = MapFlag::read | (read_only_ ? u64{0} : u64{MapFlag::write});
+    return kernel_.perform(Call::protect(base_, to_bytes(pages_), access)).ok();
 }
 
 /// Before a copying child is snapshotted, it must hold everything itself.
