@@ -6,7 +6,6 @@ namespace verso::engine {
 using kernel::Call;
 using kernel::Outcome;
 using kernel::Payload;
-using kernel::Wait;
 
 Result<Ancestry> Ancestry::open(kernel::Kernel& kernel, const wire::Message& offer,
                                 std::vector<Fd> fds) {
@@ -77,9 +76,7 @@ bool Ancestry::owner_gone(const Open& level, std::size_t index) const {
     if (!level.pin.valid()) {
         return true;  // it lived in the same process as a level below that is dead
     }
-    std::array<Wait, 1> waits{Wait{level.pin.get()}};
-    (void)kernel_->perform(Call::wait(0), Payload{.waits = waits});
-    return waits[0].hung_up;
+    return wire::has_hung_up(*kernel_, level.pin.get());
 }
 
 bool Ancestry::read(u64 page, Page& out) {

@@ -48,8 +48,15 @@ public:
             if (!received && received.error().os_error == EAGAIN) {
                 continue;
             }
+            if (!received && received.error().kind != ErrorKind::peer) {
+                (void)kernel_.perform(Call::wait(1));
+                continue;  // our own trouble: the child relies on us as long as it lives
+            }
             if (!received) {
-                return;  // gone, or talking nonsense: the child's own side takes over
+                if (waits[0].hung_up || wire::has_hung_up(kernel_, socket_.get())) {
+                    return;
+                }
+                continue;
             }
             handle(received->message);
         }
@@ -65,7 +72,7 @@ private:
             wire::Message done;
             done.kind = wire::Kind::barrier_done;
             done.number = message.number;
-            (void)wire::send(kernel_, socket_.get(), done);
+            (void)wire::send_or_gone(kernel_, socket_.get(), done);
         }
     }
 

@@ -8,9 +8,6 @@
 
 namespace verso::engine {
 
-using kernel::Outcome;
-using kernel::Verdict;
-
 RemoteFiller::RemoteFiller(kernel::Kernel& kernel, Fd socket, Ancestry ancestry)
     : kernel_(kernel),
       socket_(std::move(socket)),
@@ -23,13 +20,13 @@ void RemoteFiller::fill(FillTarget& target, u64 page) {
         wire::Message request;
         request.kind = wire::Kind::serve;
         request.page = page;
-        const Outcome sent = [&] {
+        const bool sent = [&] {
             // With settle(): a request that says "unprotected" must not follow the barrier.
             Locked before_or_after_the_barrier(*mutex_);
             request.protect = target.protect.load();
-            return wire::send(kernel_, socket_.get(), request);
+            return wire::send_or_gone(kernel_, socket_.get(), request);
         }();
-        if (sent.ok()) {
+        if (sent) {
             return;  // the parent fills and wakes; if it dies first, the socket tells
         }
         take_over(target);
@@ -42,10 +39,10 @@ void RemoteFiller::on_watched(FillTarget& target) {
     while (true) {
         Result<wire::Received> received = wire::receive_now(kernel_, socket_.get());
         if (!received) {
-            if (received.error().os_error != EAGAIN) {
+            if (received.error().os_error != EAGAIN && wire::has_hung_up(kernel_, socket_.get())) {
                 take_over(target);
             }
-            return;
+            return;  // whatever else it was, it will be asked again
         }
         if (received->message.kind == wire::Kind::barrier_done) {
             Locked lock(*mutex_);
@@ -73,7 +70,7 @@ void RemoteFiller::settle(FillTarget&) {
     wire::Message barrier;
     barrier.kind = wire::Kind::barrier;
     barrier.number = ++barriers_sent_;
-    if (!wire::send(kernel_, socket_.get(), barrier).ok()) {
+    if (!wire::send_or_gone(kernel_, socket_.get(), barrier)) {
         return;  // gone: what it had begun, it did before it died
     }
     while (!parent_gone_.load() && barriers_done_ < barrier.number) {

@@ -112,6 +112,26 @@ Outcome send(kernel::Kernel& kernel, int socket, const Message& message, std::sp
     return kernel.perform(Call::socket_send(socket), Payload{.in = bytes, .fds = fds});
 }
 
+bool has_hung_up(kernel::Kernel& kernel, int socket) {
+    while (true) {
+        std::array<Wait, 1> waits{Wait{socket}};
+        const Outcome waited = kernel.perform(Call::wait(0), Payload{.waits = waits});
+        if (waited.ok() || waited.verdict == Verdict::timed_out) {
+            return waits[0].hung_up;
+        }
+    }
+}
+
+bool send_or_gone(kernel::Kernel& kernel, int socket, const Message& message) {
+    while (!send(kernel, socket, message).ok()) {
+        if (has_hung_up(kernel, socket)) {
+            return false;
+        }
+        (void)kernel.perform(Call::wait(1));
+    }
+    return true;
+}
+
 Result<Received> receive_now(kernel::Kernel& kernel, int socket) {
     std::array<std::byte, message_bytes_max> buffer;
     Received received;

@@ -56,6 +56,12 @@ Result<Message> decode(std::span<const std::byte> bytes);
 kernel::Outcome send(kernel::Kernel& kernel, int socket, const Message& message,
                      std::span<const int> fds = {});
 
+/// The same to somebody who waits for it: whatever else is in the way is tried again, until the message is sent
+/// (true) or the other end has hung up (false).
+bool send_or_gone(kernel::Kernel& kernel, int socket, const Message& message);
+/// Whether the other end has hung up: asked of the socket, because errors also come from this end.
+bool has_hung_up(kernel::Kernel& kernel, int socket);
+
 struct Received {
     Message message;
     std::vector<Fd> fds;
