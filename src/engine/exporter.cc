@@ -4,6 +4,7 @@
 #include <array>
 
 #include "engine/local_filler.h"
+#include "engine/stripes.h"
 #include "engine/wire.h"
 
 namespace verso::engine {
@@ -22,7 +23,16 @@ public:
         : kernel_(kernel),
           filler_(std::move(filler)),
           socket_(std::move(socket)),
-          stop_(std::move(stop)) {}
+          stop_(std::move(stop)),
+          mutex_(kernel.make_mutex()),
+          decided_(kernel.make_condition()) {}
+
+    /// The thread waits until the child exists, or is known never to.
+    void decide(bool child_exists) {
+        Locked lock(*mutex_);
+        state_ = child_exists ? State::serving : State::over;
+        decided_->notify_all();
+    }
 
     void set_child(Fd uffd, u64 base, u64 pages, BaseFile base_file) {
         uffd_ = std::move(uffd);
@@ -35,6 +45,15 @@ public:
     int socket() const { return socket_.get(); }
 
     void run() override {
+        {
+            Locked lock(*mutex_);
+            while (state_ == State::waiting) {
+                decided_->wait(*mutex_);
+            }
+            if (state_ == State::over) {
+                return;
+            }
+        }
         while (true) {
             std::array<Wait, 2> waits{Wait{socket_.get()}, Wait{stop_.get()}};
             (void)kernel_.perform(Call::wait(~u64{0}), Payload{.waits = waits});
@@ -61,9 +80,16 @@ public:
             handle(received->message);
         }
     }
-    void stop() override { (void)kernel_.perform(Call::event_signal(stop_.get())); }
+    void stop() override {
+        (void)kernel_.perform(Call::event_signal(stop_.get()));
+        Locked lock(*mutex_);
+        state_ = state_ == State::waiting ? State::over : state_;
+        decided_->notify_all();
+    }
 
 private:
+    enum class State { waiting, serving, over };
+
     void handle(const wire::Message& message) {
         if (message.kind == wire::Kind::serve && message.page < target_.pages) {
             target_.protect.store(message.protect);
@@ -82,6 +108,9 @@ private:
     Fd stop_;
     Fd uffd_;
     FillTarget target_;
+    std::unique_ptr<kernel::Mutex> mutex_;
+    std::unique_ptr<kernel::Condition> decided_;
+    State state_ = State::waiting;  // guarded by mutex_
 };
 
 /// The offer, and the descriptors that go with it.
@@ -170,11 +199,14 @@ Result<void> export_child(const std::shared_ptr<Region>& region, Layer& layer, i
     const auto [offer, fds] = make_offer(levels, region->pages(), base_file);
     auto service = std::make_unique<ChildService>(kernel, std::move(*filler), std::move(kept),
                                                   std::move(stop));
-    const Result<void> agreed = shake_hands(kernel, *service, offer, fds, timeout_ms);
-    if (!agreed) {
-        return agreed;
+    ChildService& serving = *service;  // lives until decide(): its thread waits for that
+    const Result<void> started = region->runtime().start("verso-serve", std::move(service));
+    if (!started) {
+        return started;
     }
-    return region->runtime().start("verso-serve", std::move(service));
+    const Result<void> agreed = shake_hands(kernel, serving, offer, fds, timeout_ms);
+    serving.decide(agreed.has_value());
+    return agreed;
 }
 
 Result<void> Snapshot::export_fork(int socket, int timeout_ms) {

@@ -36,20 +36,26 @@ Result<void> Runtime::start(const std::string& name, std::unique_ptr<Service> se
     auto running = std::make_shared<Running>();
     running->service = std::move(service);
     Locked lock(*mutex_);
-    running_.push_back(running);
+    const auto refused = [] {
+        return fail(ErrorKind::resource, 0,
+                    "no more threads to serve a child; raise the limit (ulimit -u)");
+    };
     if (reaper_ == nullptr) {
         reaper_ = kernel_.spawn("verso-reaper", [this] { reap(); });
+        if (reaper_ == nullptr) {
+            return refused();
+        }
     }
+    running_.push_back(running);
     running->thread = kernel_.spawn(name, [this, running] {
         running->service->run();
         Locked done(*mutex_);
         running->finished = true;
         changed_->notify_all();
     });
-    if (reaper_ == nullptr || running->thread == nullptr) {
+    if (running->thread == nullptr) {
         running_.pop_back();
-        return fail(ErrorKind::resource, 0,
-                    "no more threads to serve a child; raise the limit (ulimit -u)");
+        return refused();
     }
     return {};
 }
