@@ -56,6 +56,7 @@ Result<Written> Region::written_async(Mark since) {
             continue;
         }
         if (!outcome.ok()) {
+            (void)marks_.advance();  // rounds before this one re-armed pages: the next call must look at the marks
             return refuse(outcome, fmt::format("scanning region '{}' (was it unmapped or replaced?)", name_));
         }
         for (const Run& run : std::span(runs).first(static_cast<std::size_t>(outcome.value))) {
