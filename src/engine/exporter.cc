@@ -77,6 +77,9 @@ public:
                 }
                 continue;
             }
+            if (received->message.kind == wire::Kind::refused) {
+                return;  // it could not start after all
+            }
             handle(received->message);
         }
     }

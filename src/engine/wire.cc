@@ -160,6 +160,9 @@ Result<Received> receive(kernel::Kernel& kernel, int socket, Kind wanted, int ti
         if (waited.verdict == Verdict::interrupted) {
             continue;
         }
+        if (!waited.ok() && waited.verdict != Verdict::timed_out) {
+            return refuse(waited, "waiting for the other process");
+        }
         if (!waits[0].ready && !waits[0].hung_up) {
             return fail(ErrorKind::peer, 0, "the other process did not answer within {} ms", timeout_ms);
         }
