@@ -18,7 +18,8 @@ constexpr const char* schema = R"(
     DROP TABLE IF EXISTS verso_log;
     DROP TABLE IF EXISTS verso_meta;
     DROP TABLE IF EXISTS verso_children;
-    CREATE TABLE verso_accounts(id INTEGER PRIMARY KEY, owner TEXT NOT NULL, balance INTEGER NOT NULL);
+    CREATE TABLE verso_accounts(id INTEGER PRIMARY KEY, owner TEXT NOT NULL,
+                                balance INTEGER NOT NULL);
     CREATE TABLE verso_blobs(id INTEGER PRIMARY KEY, data BLOB NOT NULL);
     CREATE TABLE verso_log(id INTEGER PRIMARY KEY, source INTEGER, target INTEGER, amount INTEGER);
     CREATE TABLE verso_meta(sequence INTEGER, accounts INTEGER, total INTEGER, log_rows INTEGER,

@@ -2,8 +2,9 @@
 // the balances, blobs, a log that grows and shrinks, one row of bookkeeping, and a table in which
 // each child writes its own id. Beside them may be whatever the user's own file (--db) holds.
 //
-//   verso_accounts(id, owner, balance)  + index on balance     verso_meta(sequence, total, log_rows, blobs)
-//   verso_blobs(id, data)               verso_log(id, source, target, amount)      verso_children(id)
+//   verso_accounts(id, owner, balance), indexed by balance    verso_log(id, source, target, amount)
+//   verso_blobs(id, data)    verso_children(id, said)
+//   verso_meta(sequence, accounts, total, log_rows, blobs)
 //
 // The bookkeeping row is written in the same transaction as what it counts, so any state that is
 // not exactly one between two transactions is found out.

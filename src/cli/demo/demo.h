@@ -3,8 +3,8 @@
 // is measured.
 //
 //   span_files   two files in one span of memory        contender    what a side must be able to do
-//   region_vfs   … as a file system for SQLite          verso_side   Region, Snapshot, export_fork, rewind
-//   bank         the database and its invariants        fork_side    fork(2); runs in a process of its own
+//   region_vfs   … as a file system for SQLite          verso_side   Region, Snapshot, export_fork
+//   bank         the database and its invariants        fork_side    fork(2), in its own process
 //   writer       the load, and what it feels            run_side     the work, once for both sides
 //   child        what a forked process does             report_*     the table and the JSON
 #pragma once
@@ -12,6 +12,7 @@
 #include <string>
 
 #include "base/types.h"
+#include "verso/verso.hpp"  // Limits: what the options may be
 
 namespace verso::cli {
 

@@ -57,6 +57,7 @@ struct MemoryTotal {
     u64 snapshots = 0;  // old versions: verso the frozen layers, fork(2) the holders' Pss
     u64 children = 0;   // verso their own pages, fork(2) their Pss
     u64 metadata = 0;
+    u64 rewind_copy = 0;  // what only the rewind needs; not in the total
     u64 total() const { return source + snapshots + children + metadata; }
 };
 

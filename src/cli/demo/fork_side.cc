@@ -189,7 +189,7 @@ Result<void> ForkSide::fork_child(Member& parent, Member& child) {
 }
 
 Result<MemoryTotal> ForkSide::memory_total(const std::vector<Member>& children) {
-    MemoryTotal total{.source = own_memory(span_).pss};
+    MemoryTotal total{.source = own_memory(span_).pss, .rewind_copy = own_memory(saved_).pss};
     for (Member& holder : holders_) {
         if (!holder.control.valid()) {
             continue;

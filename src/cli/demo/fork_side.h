@@ -3,8 +3,8 @@
 //
 //   snapshot   fork(2) of the whole process; the child holds still and thereby keeps the old bytes
 //   child      fork(2); it goes on with the same code. Of a child: the child forks
-//   rewind     fork(2) has none: the first snapshot's process copies all its bytes into shared memory,
-//              and they are copied back
+//   rewind     fork(2) has none: the first snapshot's process copies all its bytes into shared
+//              memory, and they are copied back
 //
 // It runs in a process of its own that has nothing but this memory, so that fork(2) need not copy
 // page tables of anybody else. Forking a process with threads is legal only if the child does

@@ -5,7 +5,7 @@
 // whose writer was anywhere in a transaction; no file system told SQLite about a crash. The child
 // opens a connection of its own, SQLite finds a journal that nobody holds a lock for, and rolls
 // back. So:
-//   – locks are trivial: a span has one connection at a time, in one process, hence no lock ever seen;
+//   – locks are trivial: a span has one connection at a time, so no lock is ever seen;
 //   – no shared memory (iVersion 1), hence no write-ahead log: journal_mode=TRUNCATE it is;
 //   – xDeviceCharacteristics says what is true of memory: appends are safe, order is kept.
 // SQLite's page cache stays in the process' ordinary heap and is never part of a snapshot.

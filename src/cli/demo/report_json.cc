@@ -68,11 +68,10 @@ Json json_of(const Side& side) {
     for (const ChildFigures& child : side.children) {
         children.push_back(json_of(child));
     }
-    json["memory"] = {{"source_bytes", side.memory.source},
-                      {"snapshots_bytes", side.memory.snapshots},
-                      {"children_bytes", side.memory.children},
-                      {"metadata_bytes", side.memory.metadata},
-                      {"total_bytes", side.memory.total()}};
+    json["memory"] = {
+        {"source_bytes", side.memory.source},           {"snapshots_bytes", side.memory.snapshots},
+        {"children_bytes", side.memory.children},       {"metadata_bytes", side.memory.metadata},
+        {"rewind_copy_bytes", side.memory.rewind_copy}, {"total_bytes", side.memory.total()}};
     json["rewind"] = {
         {"ns", side.rewind.ns},
         {"pages", side.rewind.pages},

@@ -135,13 +135,15 @@ std::string child_rows(const Side& verso, const Side& rival) {
 std::string memory_rows(const Side& verso, const Side& rival) {
     const auto value = [](u64 bytes) { return static_cast<double>(bytes); };
     std::string out = "memory with everything alive\n";
-    out +=
-        row("the live database", value(verso.memory.source), value(rival.memory.source), mib_text);
-    out += row("snapshots: old versions of pages", value(verso.memory.snapshots),
+    out += row("the live database (fork(2): its share)", value(verso.memory.source),
+               value(rival.memory.source), mib_text);
+    out += row("snapshots: old versions (fork(2): their share)", value(verso.memory.snapshots),
                value(rival.memory.snapshots), mib_text);
     out += row("children", value(verso.memory.children), value(rival.memory.children), mib_text);
     out += row("tables and bitmaps", value(verso.memory.metadata), -1, mib_text);
     out += row("together", value(verso.memory.total()), value(rival.memory.total()), mib_text);
+    out += row("besides, only for the rewind", value(verso.memory.rewind_copy),
+               value(rival.memory.rewind_copy), mib_text);
     out += "rewind to the first snapshot (fork(2) has none: all bytes are copied back)\n";
     out += row("time", value(verso.rewind.ns), value(rival.rewind.ns), time_text);
     out += row("pages", value(verso.rewind.pages), value(rival.rewind.pages), count_text);

@@ -1,4 +1,4 @@
-// A line that begins with a lower-case hexadecimal range opens a mapping; "Key:  n kB" lines follow.
+// A line that begins with a hexadecimal range opens a mapping; "Key:  n kB" lines follow.
 #include "cli/demo/smaps.h"
 
 #include <charconv>
