@@ -52,6 +52,10 @@ void Region::read_events() {
             }
             continue;
         }
+        if (step_ahead()) {
+            last_ns = kernel_.now_ns();
+            continue;
+        }
         if (kernel_.now_ns() - last_ns < spin_ns) {
             kernel_.relax();
             continue;

@@ -153,6 +153,8 @@ private:
 
     // write_faults.cc (stripe of the page held where `held` says so)
     void resolve_write(u64 page);
+    void look_ahead_held(u64 page);
+    bool step_ahead();
     bool resolve_write_held(u64 page);
     Window window_held(u64 page) const;
     void prepare_for_write_held(u64 first, u64 count);
@@ -220,10 +222,13 @@ private:
     Bitmap exposed_;  // pages of L that children may have mapped
     Bitmap filled_;   // mprotect child: pages already copied from the parent
     Marks marks_;
+    std::vector<kernel::Run> scan_runs_;  // guarded by arm_mutex_; kept, so that a scan allocates little
+    std::size_t scanned_last_ = 0;
     u32 live_children_ = 0;   // guarded by all stripes
     bool missing_on_ = false;  // guarded by arm_mutex_: MISSING faults of L come to us
     u64 missing_next_ = 0;     // reader thread only: read-ahead of first touches
     u64 missing_run_ = 1;
+    std::vector<u64> ahead_;   // reader thread only: words to finish releasing, latest last
 
     std::unique_ptr<kernel::Mutex> release_mutex_;  // one collection of old pages at a time
     std::unique_ptr<kernel::Mutex> arm_mutex_;

@@ -44,14 +44,15 @@ Result<Written> Region::written(Mark since) {
 /// Scans until the end of the region, however many rounds the result buffer takes (H22). WRITTEN covers pages
 /// that were swapped out meanwhile (H21): it looks at the protection bit, which swap entries keep.
 Result<Written> Region::written_async(Mark since) {
-    std::vector<Run> runs(1024);
+    scan_runs_.resize(4096);
     const Mark before = marks_.latest();
     const u64 end = base_ + to_bytes(pages_);
     Written fresh;
+    fresh.ranges.reserve(scanned_last_ + scanned_last_ / 8);
     for (u64 at = base_; at < end;) {
         const Outcome outcome =
             kernel_.perform(Call::pagemap_scan(at, end - at, ScanFlag::written | ScanFlag::arm),
-                            Payload{.runs = runs});
+                            Payload{.runs = scan_runs_});
         if (outcome.verdict == kernel::Verdict::interrupted) {
             continue;
         }
@@ -59,7 +60,7 @@ Result<Written> Region::written_async(Mark since) {
             (void)marks_.advance();  // rounds before this one re-armed pages: the next call must look at the marks
             return refuse(outcome, fmt::format("scanning region '{}' (was it unmapped or replaced?)", name_));
         }
-        for (const Run& run : std::span(runs).first(static_cast<std::size_t>(outcome.value))) {
+        for (const Run& run : std::span(scan_runs_).first(static_cast<std::size_t>(outcome.value))) {
             const u64 first = to_pages(run.start - base_);
             const u64 count = to_pages(run.end - run.start);
             marks_.note(first, count);
@@ -75,6 +76,7 @@ Result<Written> Region::written_async(Mark since) {
         at = outcome.walk_end;
     }
     fresh.mark = marks_.advance();
+    scanned_last_ = fresh.ranges.size();
     return since == before && since != Mark{} ? fresh : marks_.since(since, fresh.mark);
 }
 
