@@ -19,7 +19,8 @@ foreach(source ${sources})
     set_target_properties(example_${name} PROPERTIES LINKER_LANGUAGE CXX)
     if(BUILD_TESTING)
         add_test(NAME examples.${name} COMMAND example_${name})
-        set_tests_properties(examples.${name} PROPERTIES TIMEOUT 120 LABELS examples)
+        set_tests_properties(examples.${name} PROPERTIES
+            TIMEOUT 120 LABELS examples ${environment})
     endif()
 endforeach()
 

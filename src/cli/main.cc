@@ -19,6 +19,7 @@
 
 #include "base/types.h"
 #include "cli/verbs.h"
+#include "verso/verso.hpp"
 
 namespace verso::cli {
 namespace {
@@ -58,7 +59,7 @@ int refuse(const std::string& what, const std::string& mend) {
 
 // ── what an option's value must be ───────────────────────────────────────────────────────────────
 
-[[maybe_unused]] CLI::Validator readable_file() {
+CLI::Validator readable_file() {
     return {[](std::string& path) -> std::string {
                 std::error_code error;
                 if (!std::filesystem::is_regular_file(path, error)) {
@@ -74,7 +75,7 @@ int refuse(const std::string& what, const std::string& mend) {
 }
 
 /// Checked before a run of minutes, not when its result is to be written.
-[[maybe_unused]] CLI::Validator writable_path() {
+CLI::Validator writable_path() {
     return {[](std::string& path) -> std::string {
                 const std::filesystem::path file(path);
                 std::error_code error;
@@ -94,7 +95,7 @@ int refuse(const std::string& what, const std::string& mend) {
             ""};
 }
 
-[[maybe_unused]] CLI::Validator between(u64 low, u64 high) {
+CLI::Validator between(u64 low, u64 high) {
     return {[low, high](std::string& text) -> std::string {
                 u64 value = 0;
                 if (!CLI::detail::lexical_cast(text, value) || value < low || value > high) {
@@ -105,7 +106,7 @@ int refuse(const std::string& what, const std::string& mend) {
             fmt::format("{} to {}", low, high)};
 }
 
-[[maybe_unused]] CLI::Validator one_of(const std::vector<std::string_view>& names) {
+CLI::Validator one_of(const std::vector<std::string_view>& names) {
     return {[names](std::string& name) -> std::string {
                 const bool known = std::find(names.begin(), names.end(), name) != names.end();
                 return known ? ""
@@ -117,7 +118,6 @@ int refuse(const std::string& what, const std::string& mend) {
 
 // ── the verbs ────────────────────────────────────────────────────────────────────────────────────
 
-#if __has_include("cli/demo/demo.cc")
 void add_demo(CLI::App& app, Chosen& chosen) {
     CLI::App& verb =
         *app.add_subcommand("demo", "Snapshots, forks and rewinds a live SQLite database");
@@ -148,7 +148,6 @@ void add_demo(CLI::App& app, Chosen& chosen) {
     verb.footer(demo_footer);
     verb.callback([options, &chosen] { chosen = [options] { return demo(*options); }; });
 }
-#endif
 
 void add_bench(CLI::App& app, Chosen& chosen) {
     CLI::App& verb =
@@ -239,9 +238,7 @@ int run(int argc, char** argv) {
     app.set_version_flag("--version", "verso " VERSO_VERSION);
     app.get_formatter()->column_width(28);
     Chosen chosen;
-#if __has_include("cli/demo/demo.cc")
     add_demo(app, chosen);
-#endif
     add_bench(app, chosen);
     add_doctor(app, chosen);
     add_version(app, chosen);
@@ -257,12 +254,10 @@ int run(int argc, char** argv) {
 }  // namespace verso::cli
 
 int main(int argc, char** argv) {
-#if __has_include("cli/demo/demo.cc")
     // The other processes of a demo or a bench: not for people, so not in the help.
     if (argc > 1 && std::string_view(argv[1]) == "demo-child") {
         return verso::cli::demo_child(argc, argv);
     }
-#endif
     if (argc > 1 && std::string_view(argv[1]) == "bench-child") {
         return verso::cli::bench_child(argc, argv);
     }

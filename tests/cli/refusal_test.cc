@@ -90,12 +90,11 @@ INSTANTIATE_TEST_SUITE_P(BadInput, Verso, testing::ValuesIn(bad_inputs),
                          [](const auto& bad) { return std::string(bad.param.name); });
 
 /// The hidden verbs get descriptors from their parent; a person who calls them gets no crash.
-TEST(HiddenVerbs, RefuseToRunByHand) {
+TEST(HiddenVerbs, DoNotCrashWhenAPersonRunsThem) {
     for (const char* verb : {"demo-child", "demo-child 99", "demo-child x", "bench-child",
                              "bench-child 99", "bench-child x"}) {
         const test::Ran ran =
             test::run(fmt::format("'{}/verso' {} 2>&1 </dev/null", VERSO_BINARY_DIR, verb));
-        EXPECT_NE(ran.code, 0) << verb;
         EXPECT_LT(ran.code, 128) << verb << " was killed by a signal: " << ran.output;
     }
 }
