@@ -276,8 +276,13 @@ Region::~Region() {
             }
         }
         (void)kernel_.perform(Call::unwatch_segv(base_, to_bytes(pages_)));
-    } else if (!app_.valid() && local_ && uffd_.valid()) {
-        (void)kernel_.perform(Call::uffd_unregister(uffd_.get(), base_, to_bytes(pages_)));
+    } else if (local_ && uffd_.valid() && (!app_.valid() || origin_ == Origin::child)) {
+        // Closing is not enough where another process holds a duplicate: an imported child's parent does.
+        for (unsigned tries = 0; tries < 3; ++tries) {
+            if (kernel_.perform(Call::uffd_unregister(uffd_.get(), base_, to_bytes(pages_))).ok()) {
+                break;
+            }
+        }
     }
     uffd_.reset();  // before the mapping, whose end would otherwise be an event nobody reads
     filler_.reset();

@@ -36,7 +36,7 @@ enum class Origin : u8 {
 
 class Snapshot;
 
-class Region : public std::enable_shared_from_this<Region>, private kernel::FaultSink {
+class Region final : public std::enable_shared_from_this<Region>, private kernel::FaultSink {
 public:
     static Result<std::shared_ptr<Region>> create(Runtime& runtime, const RegionOptions& options);
     static Result<std::shared_ptr<Region>> adopt(Runtime& runtime, const AdoptOptions& options);
