@@ -28,6 +28,9 @@ install(TARGETS verso_library EXPORT VersoTargets ARCHIVE DESTINATION ${CMAKE_IN
 install(TARGETS verso RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY include/verso DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
+# What is installed, without tests and benchmarks: a third of the whole build.
+add_custom_target(product DEPENDS verso verso_library)
+
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Verso)
 install(EXPORT VersoTargets NAMESPACE Verso:: DESTINATION ${package_dir})
 configure_package_config_file(cmake/VersoConfig.cmake.in VersoConfig.cmake
