@@ -3,6 +3,7 @@
 //
 // The pages to restore are those that some layer at or after the snapshot holds: just what was written since.
 #include <algorithm>
+#include <cerrno>
 
 #include "engine/region.h"
 
@@ -11,6 +12,22 @@ namespace verso::engine {
 using kernel::Call;
 using kernel::Outcome;
 using kernel::Payload;
+
+namespace {
+/// A layout event is unread: let its reader have the stripe, then do the chunk over again (H2).
+template <class Step>
+Result<void> repeated(Step step) {
+    constexpr unsigned tries_max = 10'000;
+    for (unsigned tries = 1;; ++tries) {
+        Result<void> done = step();
+        const bool transient =
+            !done && (done.error().os_error == EAGAIN || done.error().os_error == EINTR);
+        if (!transient || tries == tries_max) {
+            return done;
+        }
+    }
+}
+}  // namespace
 
 /// Puts bytes into pages that are prepared. Through the alias protection is not in the way; a child has only its own
 /// mapping, where pages are released now and stored to by finish(), once the stripe is let go: a page that
@@ -103,11 +120,15 @@ Result<RewindReport> Region::rewind(const Snapshot& snapshot) {
         if (!touched) {
             continue;
         }
-        std::vector<Overwrite> later;
-        const Result<u64> restored = rewind_chunk(layer, first, count, later);
-        const Result<void> finished = finish(later);
-        if (!restored || !finished) {
-            return tl::unexpected<Error>(!restored ? restored.error() : finished.error());
+        Result<u64> restored;
+        const Result<void> finished = repeated([&]() -> Result<void> {
+            std::vector<Overwrite> later;
+            restored = rewind_chunk(layer, first, count, later);
+            Result<void> stored = finish(later);
+            return restored ? stored : tl::unexpected<Error>(restored.error());
+        });
+        if (!finished) {
+            return tl::unexpected<Error>(finished.error());
         }
         report.pages_restored += *restored;
     }
@@ -143,11 +164,11 @@ Result<void> Region::discard(PageRange range) {
     for (u64 first = range.first; first < end;) {
         const u64 chunk_end = round_down(first, Stripes::chunk_pages) + Stripes::chunk_pages;
         const u64 count = std::min(end, chunk_end) - first;
-        std::vector<Overwrite> later;
-        Result<void> done = discard_chunk(first, count, later);
-        if (done) {
-            done = finish(later);
-        }
+        Result<void> done = repeated([&] {
+            std::vector<Overwrite> later;
+            Result<void> prepared = discard_chunk(first, count, later);
+            return prepared ? finish(later) : prepared;
+        });
         if (!done) {
             return done;
         }
