@@ -1,3 +1,5 @@
+// The verb as a pass over the rows: refuse what cannot be right, warm the memory, measure row after
+// row, print, write. A row that fails leaves a line that says so; the others still run.
 #include "cli/bench/bench_engine.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// How a line's samples become one figure, and when that figure counts as met.
 #include "cli/bench/harness/line.h"
 
 #include <fmt/format.h>

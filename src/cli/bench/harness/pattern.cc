@@ -1,3 +1,4 @@
+// Drawing pages without repetition, in the three shapes of dirt.
 #include "cli/bench/harness/pattern.h"
 
 #include <algorithm>

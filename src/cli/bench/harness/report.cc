@@ -1,3 +1,4 @@
+// The only file of the bench that knows JSON; and the table, whose notes stand below their line.
 #include "cli/bench/harness/report.h"
 
 #include <algorithm>

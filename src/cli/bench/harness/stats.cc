@@ -1,3 +1,4 @@
+// Quantiles by sorting for the few samples of a row, by buckets for the millions of a writer.
 #include "cli/bench/harness/stats.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The writer's loop: one store, one clock reading, one histogram bucket, about 30 ns a turn.
 #include "cli/bench/harness/writer.h"
 
 #include "cli/bench/harness/clock.h"

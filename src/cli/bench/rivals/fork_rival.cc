@@ -1,3 +1,4 @@
+// fork(2) with a child that does as little as can be measured.
 #include "cli/bench/rivals/fork_rival.h"
 
 #include <atomic>

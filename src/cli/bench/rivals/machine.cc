@@ -1,3 +1,4 @@
+// Reading /proc: names and figures, and nothing that could disturb what is measured.
 #include "cli/bench/rivals/machine.h"
 
 #include <fstream>

@@ -1,3 +1,4 @@
+// memfds and mappings by the plain system calls.
 #include "cli/bench/rivals/memory.h"
 
 #include <cerrno>

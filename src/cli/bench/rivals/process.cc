@@ -1,3 +1,4 @@
+// Starting this program again, and talking to it in fixed-size messages.
 #include "cli/bench/rivals/process.h"
 
 #include <cerrno>

@@ -1,3 +1,5 @@
+// Sync write-protection as one would write it for nothing else: register, protect, read, copy,
+// release.
 #include "cli/bench/rivals/raw_uffd.h"
 
 #include <cerrno>

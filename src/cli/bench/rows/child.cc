@@ -1,3 +1,4 @@
+// Orders to the other process, and its stamps brought back to the parent's clock.
 #include "cli/bench/rows/child.h"
 
 #include "cli/bench/harness/clock.h"

@@ -1,3 +1,4 @@
+// The table of rows, and what several of them need.
 #include "cli/bench/rows/rows.h"
 
 #include <algorithm>

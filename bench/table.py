@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Turns the file of `verso bench engine --json FILE` into the table of docs/performance.md.
+
+    bench/table.py FILE                    prints the table
+    bench/table.py FILE docs/performance.md  puts it between the two marks in that file
+
+Figures get into the documentation by this way only, so that each comes from a run that is on file.
+"""
+import json
+import sys
+
+BEGIN = "<!-- figures: begin (bench/table.py) -->"
+END = "<!-- figures: end -->"
+
+
+def amount(value, unit):
+    if unit == "ns":
+        for limit, name in ((1e9, "s"), (1e6, "ms"), (1e3, "µs")):
+            if value >= limit:
+                value, unit = value / limit, name
+                break
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{value:.{digits}f} {unit}"
+
+
+def side(line, who):
+    samples = line[who]["samples"]
+    return amount(line[who]["median"], line["unit"]) if samples else "–"
+
+
+def target(line):
+    bound, basis = line["target"]["bound"], line["target"]["basis"]
+    if bound == "none":
+        return "–"
+    unit = {"speedup": "×", "absolute": " " + line["unit"]}.get(basis, "")
+    return ("≤ " if bound == "at_most" else "≥ ") + f"{line['target']['value']:g}{unit}"
+
+
+def figure(line):
+    value, basis = line["figure"], line["target"]["basis"]
+    if basis == "absolute":
+        return amount(value, line["unit"])
+    text = f"{value:.0f}" if value >= 100 else f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
+    return text + ("×" if basis == "speedup" else "")
+
+
+def tail(line):
+    parts = []
+    for who, name in (("ours_tail", "ours"), ("rival_tail", "rival")):
+        if who in line:
+            t = line[who]
+            parts.append(f"{name} p99 {amount(t['p99_ns'], 'ns')}, max {amount(t['max_ns'], 'ns')}")
+    if line.get("restores"):
+        parts.append(
+            f"first read {amount(line['first_read_ns']['median'], 'ns')}, "
+            f"last page {amount(line['last_page_ns']['median'], 'ns')}"
+        )
+    return "; ".join(parts)
+
+
+def table(root):
+    machine = root["machine"]
+    text = [
+        f"{machine['processor']}, {machine['cpus']} CPUs, {machine['memory_mib']} MiB, "
+        f"Linux {machine['kernel']}; {root['options']['repeats']} repeats; "
+        f"load before {machine['load_before'].split()[0]}.",
+        "",
+        "| row | MiB | ours | rival | figure | target | verdict | tails, times |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for line in root["lines"]:
+        verdict = line["verdict"]
+        if verdict in ("missed", "incomplete", "failed"):
+            verdict = f"**{verdict}**"
+        notes = line.get("why_not") or tail(line)
+        text.append(
+            f"| `{line['row']}` {line['variant']}, against {line['rival_is']} | {line['size_mib']} "
+            f"| {side(line, 'ours')} | {side(line, 'rival')} | {figure(line)} | {target(line)} "
+            f"| {verdict} | {notes} |"
+        )
+    return "\n".join(text)
+
+
+def main(arguments):
+    if len(arguments) not in (1, 2):
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        with open(arguments[0], encoding="utf-8") as file:
+            made = table(json.load(file))
+    except (OSError, ValueError, KeyError) as error:
+        print(f"table.py: {arguments[0]} is not a bench file: {error}", file=sys.stderr)
+        return 2
+    if len(arguments) == 1:
+        print(made)
+        return 0
+    with open(arguments[1], encoding="utf-8") as file:
+        document = file.read()
+    if document.count(BEGIN) != 1 or document.count(END) != 1:
+        print(f"table.py: {arguments[1]} lacks its two marks", file=sys.stderr)
+        return 2
+    head, rest = document.split(BEGIN)
+    document = head + BEGIN + "\n" + made + "\n" + END + rest.split(END)[1]
+    with open(arguments[1], "w", encoding="utf-8") as file:
+        file.write(document)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
