@@ -49,7 +49,7 @@ TEST_F(Lend, SnapshotForkExportAndRewindWorkOnMemoryOfAnotherProcess) {
     lend_to(engine, target);
     yes(target, {.verb = Verb::churn_lent});
     expect_moment(engine, 0);
-    yes(engine, {.verb = Verb::fork});  // region 1
+    yes(engine, {.verb = Verb::fork, .seed = seed});  // region 1
     const Answer child = engine.ask({.verb = Verb::check, .region = 1});
     EXPECT_EQ(child.right, pages);
     const Answer imported = hand_over(engine, 0, elsewhere, seed);

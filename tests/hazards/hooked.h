@@ -1,0 +1,82 @@
+// A runtime whose kernel can be made to fail, to lack things, or to be held up at a chosen call.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "api/api.h"
+#include "kernel/failing_kernel.h"
+#include "linux/linux_kernel.h"
+#include "support/backends.h"
+#include "support/needs.h"
+
+namespace verso::test {
+
+/// Owns region handles' runtime: declare it before them.
+struct Hooked {
+    explicit Hooked(const host::Mask& mask = {}) : host(mask) {}
+    Result<Region> create(u64 pages, Tracking tracking = Tracking::contents,
+                          Backend backend = Backend::automatic) {
+        Result<std::shared_ptr<engine::Region>> made = engine::Region::create(
+            runtime, {.size = to_bytes(pages), .tracking = tracking, .backend = backend});
+        if (!made) {
+            return tl::unexpected<Error>(made.error());
+        }
+        return wrap(std::move(*made));
+    }
+    host::LinuxKernel host;
+    kernel::FailingKernel kernel{host};
+    engine::Runtime runtime{kernel};
+};
+
+/// Holds up the first call that matches, until it is let go.
+class Gate {
+public:
+    template <class Match>
+    Gate(kernel::FailingKernel& kernel, Match match) : kernel_(kernel) {
+        kernel_.set_hook([this, match](const kernel::Call& call) {
+            if (!match(call)) {
+                return;
+            }
+            std::unique_lock lock(mutex_);
+            if (arrived_) {
+                return;
+            }
+            arrived_ = true;
+            changed_.notify_all();
+            changed_.wait(lock, [this] { return open_; });
+        });
+    }
+    ~Gate() {
+        open();
+        kernel_.set_hook({});
+    }
+    Gate(const Gate&) = delete;
+    Gate& operator=(const Gate&) = delete;
+    void wait_for_arrival() {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] { return arrived_; });
+    }
+    void open() {
+        const std::lock_guard lock(mutex_);
+        open_ = true;
+        changed_.notify_all();
+    }
+
+private:
+    kernel::FailingKernel& kernel_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool arrived_ = false;
+    bool open_ = false;
+};
+
+inline bool holds(std::span<const std::byte> bytes, u64 seed, u64 version) {
+    return tally(bytes, seed, version).right == to_pages(bytes.size());
+}
+
+}  // namespace verso::test
