@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <thread>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -21,6 +22,11 @@
 extern char** environ;
 
 namespace verso::cli {
+namespace {
+
+constexpr u64 end_timeout_ns = 30'000'000'000;
+
+}  // namespace
 
 Result<std::pair<Channel, Channel>> Channel::pair() {
     int ends[2] = {-1, -1};
@@ -87,14 +93,36 @@ Process::~Process() {
     }
 }
 
+namespace {
+
+/// Polls rather than blocks: a process that cannot end must not hang the demo.
+pid_t wait_until(pid_t pid, int& status, u64 deadline_ns) {
+    while (true) {
+        // Why safe: fills an int of ours; the pid is a child that has not been waited for.
+        const pid_t ended = ::waitpid(pid, &status, WNOHANG);
+        const bool again = ended == 0 || (ended < 0 && errno == EINTR);
+        if (!again || now_ns() >= deadline_ns) {
+            return ended;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+}
+
+}  // namespace
+
 std::string Process::wait() {
     int status = 0;
-    pid_t ended = -1;
-    do {
-        // Why safe: fills an int of ours; the pid is a child that has not been waited for.
-        ended = ::waitpid(pid_, &status, 0);
-    } while (ended < 0 && errno == EINTR);
+    pid_t ended = wait_until(pid_, status, now_ns() + end_timeout_ns);
+    const bool stuck = ended == 0;
+    if (stuck) {
+        // Why safe: a child of ours that nobody has waited for, so the number is still its own.
+        ::kill(pid_, SIGKILL);
+        ended = wait_until(pid_, status, now_ns() + end_timeout_ns);
+    }
     pid_ = -1;
+    if (stuck) {
+        return fmt::format("did not end in {} s and was killed", end_timeout_ns / 1'000'000'000);
+    }
     if (ended < 0) {
         return fmt::format("cannot be waited for: {}", std::strerror(errno));
     }
