@@ -22,6 +22,10 @@ verso_need(tl-expected    libexpected-dev      tl::expected)
 verso_need(CLI11          libcli11-dev         CLI11::CLI11)
 verso_need(nlohmann_json  nlohmann-json3-dev   nlohmann_json::nlohmann_json)
 verso_need(SQLite3        libsqlite3-dev       SQLite::SQLite3)
+find_path(VERSO_XXHASH_HEADERS xxhash.h)  # used inlined: a header without a CMake package
+if(NOT VERSO_XXHASH_HEADERS)
+    message(FATAL_ERROR "xxhash.h was not found. On Debian:  apt-get install libxxhash-dev")
+endif()
 # the tests and the benchmarks
 if(BUILD_TESTING)
     verso_need(GTest      "libgtest-dev libgmock-dev"  GTest::gmock)
