@@ -1,5 +1,5 @@
-// api/: the implementation of include/verso/: the public classes as thin handles on engine regions, over the
-// running kernel. Nothing is decided here.
+// api/: the implementation of include/verso/: the public classes as thin handles on engine
+// regions, over the running kernel. Nothing is decided here.
 // Locks: none. May include: base, abi, kernel, linux, engine.
 #pragma once
 
@@ -8,7 +8,8 @@
 
 namespace verso {
 
-/// The process' one runtime over the running kernel. Never destroyed: threads may use it to the very end.
+/// The process' one runtime over the running kernel. Never destroyed: threads may use it to the
+/// very end.
 engine::Runtime& process_runtime();
 
 struct Region::Impl {

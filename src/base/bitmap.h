@@ -1,9 +1,10 @@
 // One bit per page, in words that several threads (and, in the ledger, several processes) share.
 //
-// BitmapView looks at words that live elsewhere; Bitmap owns its words. Setting and testing single bits is
-// atomic: set() releases and test() acquires, so whoever sees a bit also sees what was stored before
-// it was set. That order is the whole protocol of capture: bytes first, then the bit (hazards H7, H28).
-// 1 TiB of pages is 32 MiB of bitmap; scanning 1 GiB worth (4,096 words) takes about 2 µs.
+// BitmapView looks at words that live elsewhere; Bitmap owns its words. Setting and testing single
+// bits is atomic: set() releases and test() acquires, so whoever sees a bit also sees what was
+// stored before it was set. That order is the whole protocol of capture: bytes first, then the bit
+// (hazards H7, H28). 1 TiB of pages is 32 MiB of bitmap; scanning 1 GiB worth (4,096 words) takes
+// about 2 µs.
 #pragma once
 
 #include <algorithm>
@@ -85,7 +86,8 @@ class Bitmap {
 public:
     Bitmap() = default;
     explicit Bitmap(u64 bits)
-        : words_(std::make_unique<Word[]>(BitmapView::words_for(bits))), view_(words_.get(), bits) {}
+        : words_(std::make_unique<Word[]>(BitmapView::words_for(bits))),
+          view_(words_.get(), bits) {}
     BitmapView& operator*() { return view_; }
     const BitmapView& operator*() const { return view_; }
     BitmapView* operator->() { return &view_; }

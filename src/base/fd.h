@@ -1,6 +1,7 @@
 // Fd: a file descriptor with one owner. Move-only, never an int by accident, closed exactly once.
-// A close that reports EBADF is a bug of ours (somebody closed it behind our back) and aborts; EINTR is
-// success on Linux (the descriptor is gone); other errors belong to a file's late write-back and concern no memfd or socket.
+// A close that reports EBADF is a bug of ours (somebody closed it behind our back) and aborts;
+// EINTR is success on Linux (the descriptor is gone); other errors belong to a file's late
+// write-back and concern no memfd or socket.
 #pragma once
 
 #include <utility>

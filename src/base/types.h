@@ -1,4 +1,5 @@
-// The integer types of the house, and page arithmetic. Prefer these to bare built-ins, so that a width is visible.
+// The integer types of the house, and page arithmetic. Prefer these to bare built-ins, so that a
+// width is visible.
 #pragma once
 
 #include <cstddef>

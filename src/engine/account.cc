@@ -1,4 +1,5 @@
-// What a region says about itself: counters, memory by the kernel's own figures, damage, a description.
+// What a region says about itself: counters, memory by the kernel's own figures, damage, a
+// description.
 #include <algorithm>
 
 #include "abi/abi.h"
@@ -34,8 +35,8 @@ Result<MemoryReport> Region::memory() const {
     report.frozen_bytes = frozen_.used_bytes();
     if (local_) {
         kernel::Usage usage;
-        const Outcome read = kernel_.perform(Call::memory_usage(base_, to_bytes(pages_)),
-                                             Payload{.usage = &usage});
+        const Outcome read =
+            kernel_.perform(Call::memory_usage(base_, to_bytes(pages_)), Payload{.usage = &usage});
         if (!read.ok()) {
             return refuse(read, "reading the mapping's memory figures");
         }
@@ -55,18 +56,23 @@ std::string Region::damage() const {
 
 std::string Region::describe() const {
     if (backend() == Backend::mprotect_segv) {
-        return "mprotect + SIGSEGV: works without privilege, in this process only; system calls that write "
-               "into protected pages fail with EFAULT, and every island of written pages takes a VMA";
+        return "mprotect + SIGSEGV: works without privilege, in this process only; system calls "
+               "that write "
+               "into protected pages fail with EFAULT, and every island of written pages takes a "
+               "VMA";
     }
     if (tracking_ == Tracking::pages) {
-        return "userfaultfd async write-protection with PAGEMAP_SCAN: pages only, no thread, about 1 µs a "
+        return "userfaultfd async write-protection with PAGEMAP_SCAN: pages only, no thread, about "
+               "1 µs a "
                "first write";
     }
     if (kernel_.abilities().user_mode_only) {
         return "userfaultfd write-protection, user mode only (vm.unprivileged_userfaultfd=0 and no "
-               "privilege): system calls that write into protected pages fail with EFAULT; see `verso doctor`";
+               "privilege): system calls that write into protected pages fail with EFAULT; see "
+               "`verso doctor`";
     }
-    return "userfaultfd write-protection: contents kept, served by a thread, about 10 µs a first write";
+    return "userfaultfd write-protection: contents kept, served by a thread, about 10 µs a first "
+           "write";
 }
 
 /// Pages that were lost to a snapshot are that snapshot's loss; the next one is whole again.
@@ -78,9 +84,10 @@ Result<void> Region::still_tracked() const {
     return {};
 }
 
-/// Goes through a layer's pages that are not stored yet, 64 at a time, so that no writer waits long (H8).
-/// Without `everything`, only a child's own pages matter: they exist nowhere but in its memory, and a page that is
-/// protected cannot change between being classified and being stored (H20).
+/// Goes through a layer's pages that are not stored yet, 64 at a time, so that no writer waits
+/// long (H8). Without `everything`, only a child's own pages matter: they exist nowhere but in its
+/// memory, and a page that is protected cannot change between being classified and being stored
+/// (H20).
 Result<void> Region::settle_layer(Layer& layer, bool everything) {
     constexpr u64 batch = 64;
     if (origin_ != Origin::child && !everything) {
@@ -101,11 +108,11 @@ Result<void> Region::settle_layer(Layer& layer, bool everything) {
         for (u64 at = 0; at < count; ++at) {
             const bool wanted = everything || abi::is_private_copy(entries[at]);
             if (wanted && frozen_.holder(layer, first + at) == nullptr) {
-                const Outcome stored =
-                    frozen_.store(layer, first + at, source(first + at, 1));
+                const Outcome stored = frozen_.store(layer, first + at, source(first + at, 1));
                 if (!stored.ok()) {
-                    return refuse(stored, fmt::format("storing page {} of a snapshot of region '{}'",
-                                                      first + at, name_));
+                    return refuse(stored,
+                                  fmt::format("storing page {} of a snapshot of region '{}'",
+                                              first + at, name_));
                 }
                 count_.captured.fetch_add(1, std::memory_order_relaxed);
             }

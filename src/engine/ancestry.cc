@@ -35,8 +35,8 @@ Result<Ancestry> Ancestry::open(kernel::Kernel& kernel, const wire::Message& off
         if (info.has_pin) {
             level.pin = std::move(fds[next++]);
         }
-        level.level = Level{info.seq, info.slot, level.frozen.get(), level.ledger.fd(),
-                            level.live.get(), level.pin.get()};
+        level.level = Level{info.seq,          info.slot,        level.frozen.get(),
+                            level.ledger.fd(), level.live.get(), level.pin.get()};
         ancestry.levels_.push_back(std::move(level));
     }
     return ancestry;

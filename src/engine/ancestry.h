@@ -1,13 +1,15 @@
-// Ancestry: a child's own reading of the ledgers and files of those it descends from. It is what remains
-// when they have died: every page of the child's snapshot is in one of these files, or it is known to be lost.
+// Ancestry: a child's own reading of the ledgers and files of those it descends from. It is what
+// remains when they have died: every page of the child's snapshot is in one of these files, or it
+// is known to be lost.
 //
 //   level 0   the parent's layers from the snapshot on: captured → F
-//             not captured: if the parent is a root, its live memfd; else it was never the parent's own page:
+//             not captured: if the parent is a root, its live memfd; else it was never the
+// parent's own page:
 //   level 1   the grandparent's layers from its snapshot on … and so on, up to a root
 //
-// An ancestor further up may still be running and writing. Reading is therefore optimistic: copy the live
-// page, then look at the ledger again; the owner sets the bit before it lets a writer go, so a page whose bit is still
-// unset was not overwritten before it was copied (H28).
+// An ancestor further up may still be running and writing. Reading is therefore optimistic: copy
+// the live page, then look at the ledger again; the owner sets the bit before it lets a writer go,
+// so a page whose bit is still unset was not overwritten before it was copied (H28).
 #pragma once
 
 #include <array>
@@ -29,11 +31,13 @@ public:
     using Page = std::array<std::byte, page_size>;
     /// Reads the child's version of a page. False: it is lost.
     bool read(u64 page, Page& out);
-    /// Whether the page is unchanged in the parent's live file, so that it may be mapped from there.
+    /// Whether the page is unchanged in the parent's live file, so that it may be mapped from
+    /// there.
     bool is_live(u64 page);
     /// Whether the parent's own layer holds the page, so that it may be mapped from there.
     bool is_in_layer(u64 page);
-    /// Stores a page in the parent's layer, for the child's siblings too. Any number may do so: same bytes.
+    /// Stores a page in the parent's layer, for the child's siblings too. Any number may do so:
+    /// same bytes.
     bool store_in_layer(u64 page, const Page& bytes);
 
     const Level& level(std::size_t index) const { return levels_[index].level; }

@@ -1,16 +1,17 @@
-// The protection pass: making every page that was released since the last pass read-only again, and the
-// cut, the moment a snapshot is a snapshot of.
+// The protection pass: making every page that was released since the last pass read-only again,
+// and the cut, the moment a snapshot is a snapshot of.
 //
 //   writers   ──w──w──fault,release──w──fault,release──fault······waits······released──w──▶
 //   pass        [ ahead: chunk by chunk, faults are served ][ the cut: all stripes held ]
 //                                                            ▲ protects what was reopened
 //                                                              meanwhile, then opens the layer
 //
-// Why the cut is a point in time: no write fault is released while it lasts (a release needs a stripe).
-// Let store X happen before store Y. If Y met its page still unprotected, then X, which came earlier, did too:
-// else X would have waited until after the cut. So whoever has Y has X. The field's usual way,
-// protecting in one long pass while faults wait, is right as well but stalls a writer for the whole pass
-// (15 ms per GiB on the project's machine); protecting ahead leaves the cut only what was written in those 15 ms.
+// Why the cut is a point in time: no write fault is released while it lasts (a release needs a
+// stripe). Let store X happen before store Y. If Y met its page still unprotected, then X, which
+// came earlier, did too: else X would have waited until after the cut. So whoever has Y has X. The
+// field's usual way, protecting in one long pass while faults wait, is right as well but stalls a
+// writer for the whole pass (15 ms per GiB on the project's machine); protecting ahead leaves the
+// cut only what was written in those 15 ms.
 #include <algorithm>
 
 #include "engine/region.h"
@@ -21,9 +22,11 @@ using kernel::Outcome;
 using kernel::Verdict;
 
 namespace {
-// Pages protected under one hold of their stripes: about 120 µs, the longest a writer waits for a pass.
+// Pages protected under one hold of their stripes: about 120 µs, the longest a writer waits for a
+// pass.
 constexpr u64 group_pages = 4 * Stripes::chunk_pages;
-// The cut may have this much left to do (about 1 ms at one call a page); more is protected ahead first.
+// The cut may have this much left to do (about 1 ms at one call a page); more is protected ahead
+// first.
 constexpr u64 cut_pages_max = 512;
 constexpr unsigned ahead_rounds_max = 3;
 constexpr unsigned layout_retries_max = 10'000;
@@ -55,8 +58,8 @@ Outcome Region::protect_run(u64 first, u64 count, ArmCost& cost) {
     open_->clear_range(first, count);
     ++cost.calls;
     cost.pages += count;
-    // Keep both estimates current: a call costs 1 µs when no other thread runs and 10 µs when one does
-    // (the other processor's TLB must be flushed), a page costs 25 to 70 ns.
+    // Keep both estimates current: a call costs 1 µs when no other thread runs and 10 µs when one
+    // does (the other processor's TLB must be flushed), a page costs 25 to 70 ns.
     if (count <= 2) {
         call_ns_.store((call_ns_.load() * 7 + ns) / 8);
     } else if (count >= Stripes::chunk_pages) {
@@ -65,8 +68,8 @@ Outcome Region::protect_run(u64 first, u64 count, ArmCost& cost) {
     return outcome;
 }
 
-/// Protects the open pages within [first, first + count), joining runs where the gap between them is
-/// cheaper than another call. Protecting a protected page again changes nothing.
+/// Protects the open pages within [first, first + count), joining runs where the gap between them
+/// is cheaper than another call. Protecting a protected page again changes nothing.
 Outcome Region::protect_open(u64 first, u64 count, ArmCost& cost) {
     const u64 gap_max = backend() == Backend::mprotect_segv
                             ? pages_
@@ -135,7 +138,8 @@ Result<Region::ArmCost> Region::arm(const std::function<void()>& at_the_cut) {
                 return cost;
             }
         }
-        // A layout event is unread, and its reader may be waiting for a stripe: let go, then try again (H2).
+        // A layout event is unread, and its reader may be waiting for a stripe: let go, then try
+        // again (H2).
         if (outcome.verdict == Verdict::layout_changing && ++layout_retries < layout_retries_max) {
             count_.retried.fetch_add(1, std::memory_order_relaxed);
             kernel_.relax();
@@ -145,7 +149,8 @@ Result<Region::ArmCost> Region::arm(const std::function<void()>& at_the_cut) {
     }
 }
 
-/// A child needs no protection until it is a source itself. From here on its pages arrive protected.
+/// A child needs no protection until it is a source itself. From here on its pages arrive
+/// protected.
 Result<void> Region::become_a_source() {
     if (armed_once_ || origin_ != Origin::child) {
         armed_once_ = true;

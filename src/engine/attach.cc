@@ -1,9 +1,11 @@
-// A region whose mapping lives in another process. That process opens the userfaultfd (it belongs to
-// its address space), and sends it with the memfd; everything else is the same engine: userfaultfd calls act on the
-// other address space, and old bytes are read through our own alias of the memfd.
+// A region whose mapping lives in another process. That process opens the userfaultfd (it belongs
+// to its address space), and sends it with the memfd; everything else is the same engine:
+// userfaultfd calls act on the other address space, and old bytes are read through our own alias
+// of the memfd.
 //
-// If we die, the lender's memory goes on changing unprotected; therefore its ledger says "not trusted",
-// and children that still need uncaptured pages get SIGBUS instead of whatever is there by then.
+// If we die, the lender's memory goes on changing unprotected; therefore its ledger says "not
+// trusted", and children that still need uncaptured pages get SIGBUS instead of whatever is there
+// by then.
 #include <array>
 
 #include "engine/region.h"
@@ -38,10 +40,10 @@ Result<std::shared_ptr<Region>> Region::attach(Runtime& runtime, int socket, std
         if (!seat) {
             return pass(seat);
         }
-        Result<std::shared_ptr<Region>> made =
-            make(runtime,
-                 Setup{std::move(name), pages, Tracking::contents, Origin::attached, std::move(*seat)},
-                 false);
+        Result<std::shared_ptr<Region>> made = make(
+            runtime,
+            Setup{std::move(name), pages, Tracking::contents, Origin::attached, std::move(*seat)},
+            false);
         if (!made) {
             return made;
         }

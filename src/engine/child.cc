@@ -11,12 +11,12 @@ using kernel::MapFlag;
 using kernel::Outcome;
 using kernel::RegisterMode;
 
-/// Live sharing costs nothing until the source overwrites a page, then one private copy per child that reads
-/// it; the frozen layer costs one copy of what is read, shared by all. So: live, unless an eighth or more of the
-/// snapshot has been captured already, or we cannot take pages back (another mapping might be reading them).
+/// Live sharing costs nothing until the source overwrites a page, then one private copy per child
+/// that reads it; the frozen layer costs one copy of what is read, shared by all. So: live, unless
+/// an eighth or more of the snapshot has been captured already, or we cannot take pages back
+/// (another mapping might be reading them).
 BaseFile Region::base_file_for(const Layer& layer) {
-    const bool can_revoke = origin_ == Origin::created &&
-                            backend() == Backend::userfaultfd &&
+    const bool can_revoke = origin_ == Origin::created && backend() == Backend::userfaultfd &&
                             !kernel_.abilities().user_mode_only;
     if (!can_revoke) {
         return BaseFile::frozen;
@@ -29,8 +29,8 @@ BaseFile Region::base_file_for(const Layer& layer) {
     return captured * 8 < pages_ ? BaseFile::live : BaseFile::frozen;
 }
 
-/// From the first live child on, a page of ours may be missing for a moment while it is taken back; our own
-/// threads must then wait instead of finding zeroes.
+/// From the first live child on, a page of ours may be missing for a moment while it is taken
+/// back; our own threads must then wait instead of finding zeroes.
 Result<void> Region::expect_live_child() {
     Locked one_at_a_time(*arm_mutex_);
     if (!missing_on_) {
@@ -75,9 +75,9 @@ Result<std::shared_ptr<Region>> Region::make_child(Runtime& runtime, const Child
     if (!seat) {
         return pass(seat);
     }
-    Result<std::shared_ptr<Region>> made =
-        make(runtime, Setup{plan.name, plan.pages, Tracking::contents, Origin::child, std::move(*seat)},
-             false);
+    Result<std::shared_ptr<Region>> made = make(
+        runtime, Setup{plan.name, plan.pages, Tracking::contents, Origin::child, std::move(*seat)},
+        false);
     if (!made) {
         return made;
     }
@@ -88,9 +88,9 @@ Result<std::shared_ptr<Region>> Region::make_child(Runtime& runtime, const Child
     }
     child.live_ = Fd(static_cast<int>(copied.value));
     const u64 access = MapFlag::read | (plan.read_only ? u64{0} : u64{MapFlag::write});
-    Result<Mapping> mapped =
-        Mapping::map(child.kernel_, child.live_.get(), plan.file_offset, to_bytes(plan.pages),
-                     access | MapFlag::no_reserve | MapFlag::no_fork, "a child's memory", plan.address);
+    Result<Mapping> mapped = Mapping::map(
+        child.kernel_, child.live_.get(), plan.file_offset, to_bytes(plan.pages),
+        access | MapFlag::no_reserve | MapFlag::no_fork, "a child's memory", plan.address);
     if (!mapped) {
         return pass(mapped);
     }
@@ -98,7 +98,8 @@ Result<std::shared_ptr<Region>> Region::make_child(Runtime& runtime, const Child
     child.base_ = child.app_.address();
     Result<void> ready = child.open_uffd(0);
     if (ready) {
-        ready = child.watch(RegisterMode::missing | RegisterMode::minor | RegisterMode::write_protect);
+        ready =
+            child.watch(RegisterMode::missing | RegisterMode::minor | RegisterMode::write_protect);
     }
     if (!ready) {
         return pass(ready);

@@ -1,5 +1,5 @@
-// Turns a kernel's answer into a sentence a user can act on: what was being done, what the kernel said,
-// what usually helps.
+// Turns a kernel's answer into a sentence a user can act on: what was being done, what the kernel
+// said, what usually helps.
 #pragma once
 
 #include <string_view>

@@ -16,7 +16,8 @@ using kernel::Wait;
 
 namespace {
 
-/// Serves one child until it hangs up. The LocalFiller it holds keeps the region and the layer alive.
+/// Serves one child until it hangs up. The LocalFiller it holds keeps the region and the layer
+/// alive.
 class ChildService final : public Runtime::Service {
 public:
     ChildService(kernel::Kernel& kernel, std::unique_ptr<Filler> filler, Fd socket, Fd stop)
@@ -150,10 +151,13 @@ Result<void> shake_hands(kernel::Kernel& kernel, ChildService& service, const wi
         return pass(ready, "waiting for the importing process");
     }
     if (ready->fds.size() != 1) {
-        return fail(ErrorKind::peer, 0, "the importing process sent {} descriptors instead of its "
-                    "userfaultfd", ready->fds.size());
+        return fail(ErrorKind::peer, 0,
+                    "the importing process sent {} descriptors instead of its "
+                    "userfaultfd",
+                    ready->fds.size());
     }
-    service.set_child(std::move(ready->fds[0]), ready->message.address, offer.pages, offer.base_file);
+    service.set_child(std::move(ready->fds[0]), ready->message.address, offer.pages,
+                      offer.base_file);
     wire::Message accepted;
     accepted.kind = wire::Kind::accepted;
     const Outcome told = wire::send(kernel, service.socket(), accepted);
@@ -171,7 +175,8 @@ Result<void> export_child(const std::shared_ptr<Region>& region, Layer& layer, i
     if (region->backend() != Backend::userfaultfd) {
         return fail(ErrorKind::unsupported, 0,
                     "a child in another process needs userfaultfd; region '{}' uses mprotect (see "
-                    "`verso doctor`)", region->name());
+                    "`verso doctor`)",
+                    region->name());
     }
     const Outcome copied = kernel.perform(Call::duplicate(socket));
     if (!copied.ok()) {
@@ -196,8 +201,9 @@ Result<void> export_child(const std::shared_ptr<Region>& region, Layer& layer, i
     }
     const std::vector<Level> levels = (*filler)->levels();
     if (levels.size() > Limits::depth_max) {
-        return fail(ErrorKind::resource, 0, "this child would be a fork of depth {}; the limit is {}",
-                    levels.size(), Limits::depth_max);
+        return fail(ErrorKind::resource, 0,
+                    "this child would be a fork of depth {}; the limit is {}", levels.size(),
+                    Limits::depth_max);
     }
     const auto [offer, fds] = make_offer(levels, region->pages(), base_file);
     auto service = std::make_unique<ChildService>(kernel, std::move(*filler), std::move(kept),

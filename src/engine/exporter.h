@@ -1,5 +1,5 @@
-// The source's side of a child in another process: the handshake, and the service that fills the child for as
-// long as both live. See wire.h for the conversation.
+// The source's side of a child in another process: the handshake, and the service that fills the
+// child for as long as both live. See wire.h for the conversation.
 #pragma once
 
 #include "engine/region.h"

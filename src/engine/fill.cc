@@ -1,13 +1,14 @@
-// Serving a child's first touches, from its source's side. All under the stripe of the page, so that a
-// writer of the source cannot come between looking a page up and handing it out.
+// Serving a child's first touches, from its source's side. All under the stripe of the page, so
+// that a writer of the source cannot come between looking a page up and handing it out.
 //
-//                        page unchanged since the snapshot          page captured in layer j
-//   base file = live     mark exposed, CONTINUE: no copy            COPY from F[j] (private to the child)
-//   base file = frozen   capture it into F[k] first, then:          CONTINUE from F[k], shared by all of
-//                        CONTINUE                                   k's children (copied there if j ≠ k)
+//                 unchanged since the snapshot        captured in layer j
+//   base = live   mark exposed, CONTINUE: no copy     COPY from F[j], private to the child
+//   base = frozen capture into F[k], then CONTINUE    CONTINUE from F[k], shared by k's children
+//                                                     (copied there first if j ≠ k)
 //
-// CONTINUE maps up to a whole chunk (512 pages) a fault: 145 ns a page against 4,900 for one at a time, and it
-// takes no memory. Whatever takes memory (a copy, a capture) stays within 16 pages of the one that is wanted.
+// CONTINUE maps up to a whole chunk (512 pages) a fault: 145 ns a page against 4,900 for one at a
+// time, and it takes no memory. Whatever takes memory (a copy, a capture) stays within 16 pages of
+// the one that is wanted.
 #include <algorithm>
 
 #include "engine/place.h"
@@ -77,7 +78,8 @@ void Region::copy_captured_held(FillTarget& target, Layer& layer, u64 page) {
         std::memory_order_relaxed);
 }
 
-/// Makes layer's own area hold pages [first, …), wherever they are now. False: some are lost, or there is no room.
+/// Makes layer's own area hold pages [first, …), wherever they are now. False: some are lost, or
+/// there is no room.
 bool Region::bring_to_layer_held(Layer& layer, u64 first, u64 count) {
     bool all = true;
     for (u64 page = first; page < first + count; ++page) {
@@ -138,7 +140,8 @@ void Region::serve_frozen_held(FillTarget& target, Layer& layer, u64 page) {
 }
 
 /// Maps pages of the child's base file into it; where the kernel cannot, the wanted page is copied.
-void Region::map_base_held(FillTarget& target, u64 first, u64 count, u64 wanted, const Layer& layer) {
+void Region::map_base_held(FillTarget& target, u64 first, u64 count, u64 wanted,
+                           const Layer& layer) {
     const place::Mapped mapped = place::base_pages(kernel_, target, first, count, wanted);
     count_.mapped.fetch_add(mapped.pages, std::memory_order_relaxed);
     if (mapped.not_found) {

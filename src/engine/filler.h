@@ -1,9 +1,10 @@
-// Where a child's pages come from. A child's mapping starts empty; each first touch asks its Filler, which puts the
-// right version of that page, and of neighbours that cost nothing, into the FillTarget.
+// Where a child's pages come from. A child's mapping starts empty; each first touch asks its
+// Filler, which puts the right version of that page, and of neighbours that cost nothing, into the
+// FillTarget.
 //
 //   LocalFiller    the parent region is in this process          (fill.cc)
-//   RemoteFiller   the parent is elsewhere; asks it over a socket, and reads the ledgers and files itself
-//                  once it has died                              (remote_filler.cc)
+//   RemoteFiller   the parent is elsewhere; asks it over a socket, and reads ledgers and files
+//                  itself once it has died                       (remote_filler.cc)
 #pragma once
 
 #include <atomic>
@@ -28,26 +29,30 @@ struct FillTarget {
     u64 base = 0;  // address in the child
     u64 pages = 0;
     BaseFile base_file = BaseFile::live;
-    std::atomic<bool> protect{false};  // pages must arrive write-protected: the child has snapshots of its own
-    Bitmap served;                     // pages that were put there once; only a hint
+    std::atomic<bool> protect{
+        false};     // pages must arrive write-protected: the child has snapshots of its own
+    Bitmap served;  // pages that were put there once; only a hint
 
     u64 address(u64 page) const { return base + to_bytes(page); }
 };
 
-/// One generation of a child's ancestry: all that is needed to find its pages without asking anybody.
+/// One generation of a child's ancestry: all that is needed to find its pages without asking
+/// anybody.
 struct Level {
-    u64 seq = 0;      // the snapshot's place among its region's layers
+    u64 seq = 0;  // the snapshot's place among its region's layers
     u32 slot = 0;
     int frozen = -1;  // borrowed descriptors
     int ledger = -1;
-    int live = -1;    // the region's own memfd; -1 if it is itself a child (then ask the next level)
-    int pin = -1;     // a socket whose being open keeps the layer alive in its owner; -1 if it is in this process
+    int live = -1;  // the region's own memfd; -1 if it is itself a child (then ask the next level)
+    int pin =
+        -1;  // a socket: while it is open its owner keeps the layer; -1: it is in this process
 };
 
 class Filler {
 public:
     virtual ~Filler() = default;
-    /// Resolves a fault of the child on `page`. Never fails: whoever cannot be helped is told by SIGBUS.
+    /// Resolves a fault of the child on `page`. Never fails: whoever cannot be helped is told by
+    /// SIGBUS.
     virtual void fill(FillTarget& target, u64 page) = 0;
     /// Returns when every fill that began before has ended.
     virtual void settle(FillTarget& target) = 0;

@@ -13,7 +13,8 @@ using kernel::Payload;
 using kernel::Verdict;
 
 namespace {
-constexpr u64 slot_retired = ~u64{0} >> 1;  // no layer's seq; its bitmaps are empty, so nobody finds anything
+constexpr u64 slot_retired =
+    ~u64{0} >> 1;  // no layer's seq; its bitmaps are empty, so nobody finds anything
 }  // namespace
 
 Result<Frozen> Frozen::create(kernel::Kernel& kernel, u64 pages, bool trusted) {
@@ -27,8 +28,8 @@ Result<Frozen> Frozen::create(kernel::Kernel& kernel, u64 pages, bool trusted) {
     frozen.kernel_ = &kernel;
     frozen.pages_ = pages;
     frozen.file_ = Fd(static_cast<int>(outcome.value));
-    outcome = kernel.perform(
-        Call::file_resize(frozen.fd(), LedgerHeader::slots_max * to_bytes(pages)));
+    outcome =
+        kernel.perform(Call::file_resize(frozen.fd(), LedgerHeader::slots_max * to_bytes(pages)));
     if (!outcome.ok()) {
         return refuse(outcome, "sizing the file for old pages");
     }
@@ -46,9 +47,9 @@ Result<std::unique_ptr<Layer>> Frozen::prepare() {
             continue;
         }
         auto layer = std::make_unique<Layer>();
-        Result<Mapping> area =
-            Mapping::map(*kernel_, fd(), area_offset(slot), to_bytes(pages_),
-                         MapFlag::read | MapFlag::shared | MapFlag::no_fork, "a layer of old pages");
+        Result<Mapping> area = Mapping::map(*kernel_, fd(), area_offset(slot), to_bytes(pages_),
+                                            MapFlag::read | MapFlag::shared | MapFlag::no_fork,
+                                            "a layer of old pages");
         if (!area) {
             return pass(area);
         }
@@ -59,9 +60,10 @@ Result<std::unique_ptr<Layer>> Frozen::prepare() {
         layer->area = std::move(*area);
         return layer;
     }
-    return fail(ErrorKind::resource, 0,
-                "this region already has {} snapshots alive (or still read by children); release some",
-                LedgerHeader::slots_max);
+    return fail(
+        ErrorKind::resource, 0,
+        "this region already has {} snapshots alive (or still read by children); release some",
+        LedgerHeader::slots_max);
 }
 
 Layer& Frozen::push(std::unique_ptr<Layer> layer) {
@@ -144,8 +146,9 @@ const Layer* Frozen::pinned_before(std::size_t index) const {
     return nullptr;
 }
 
-/// Takes off the books what no older pinned layer reads from an unpinned one. The nearest older pinned one
-/// decides: what is already stored between it and this layer, still older ones have before this layer too.
+/// Takes off the books what no older pinned layer reads from an unpinned one. The nearest older
+/// pinned one decides: what is already stored between it and this layer, still older ones have
+/// before this layer too.
 void Frozen::prune(std::size_t index, Garbage& garbage) {
     Layer& layer = *layers_[index];
     const Layer* reader = pinned_before(index);
@@ -181,11 +184,12 @@ void Frozen::prune(std::size_t index, Garbage& garbage) {
 void Frozen::collect(Garbage garbage) {
     for (const Garbage::Run& run : garbage.runs) {
         // A refused punch keeps memory a little longer; nobody reads it, nothing is wrong.
-        (void)kernel_->perform(Call::file_punch(
-            fd(), area_offset(run.slot) + to_bytes(run.first), to_bytes(run.count)));
+        (void)kernel_->perform(Call::file_punch(fd(), area_offset(run.slot) + to_bytes(run.first),
+                                                to_bytes(run.count)));
     }
     for (const std::unique_ptr<Layer>& layer : garbage.layers) {
-        // The pages and the bitmaps go before the slot is offered again: a new layer must start empty.
+        // The pages and the bitmaps go before the slot is offered again: a new layer must start
+        // empty.
         const u32 slot = layer->slot;
         Outcome outcome =
             kernel_->perform(Call::file_punch(fd(), area_offset(slot), to_bytes(pages_)));

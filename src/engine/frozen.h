@@ -5,13 +5,14 @@
 //   page b      ·             b0           ·           b1      snapshots 1 and 2 both mean b0
 //   page c      ·             ·            ·           c0      never written: everybody means live
 //
-// Snapshot k reads a page from the first layer at or after k that holds it, else from the live region. So a page
-// that is overwritten once is stored once, however many snapshots are alive (rivals: once per snapshot).
-// A layer whose snapshot is released keeps only what an older snapshot still reads from it.
+// Snapshot k reads a page from the first layer at or after k that holds it, else from the live
+// region. So a page that is overwritten once is stored once, however many snapshots are alive
+// (rivals: once per snapshot). A layer whose snapshot is released keeps only what an older
+// snapshot still reads from it.
 //
-// One sparse memfd holds all layers: layer in slot s has the area [s × size, (s + 1) × size), each page at
-// its own offset, so that a child can map its layer's area as a file. Guarded by Region::stripes_: the
-// list by all of them, a page's bits by its own.
+// One sparse memfd holds all layers: layer in slot s has the area [s × size, (s + 1) × size), each
+// page at its own offset, so that a child can map its layer's area as a file. Guarded by
+// Region::stripes_: the list by all of them, a page's bits by its own.
 #pragma once
 
 #include <memory>
@@ -29,8 +30,9 @@ struct Layer {
     BitmapView captured;
     BitmapView lost;
     std::atomic<u64> pages_captured{0};
-    SnapshotReport cost;  // arm_ns … pages_protected; written once, before the snapshot is handed out
-    Mapping area;         // this layer's pages, for copying from
+    SnapshotReport
+        cost;      // arm_ns … pages_protected; written once, before the snapshot is handed out
+    Mapping area;  // this layer's pages, for copying from
 };
 
 class Frozen {
@@ -43,11 +45,12 @@ public:
     u64 area_offset(u32 slot) const { return slot * to_bytes(pages_); }
     std::span<const std::unique_ptr<Layer>> layers() const { return layers_; }
 
-    /// Opens a new layer at the present, pinned once. Fails if no slot is free (Limits::snapshots_max) or unmappable.
+    /// Opens a new layer at the present, pinned once. Fails if no slot is free
+    /// (Limits::snapshots_max) or unmappable.
     Result<std::unique_ptr<Layer>> prepare();
     Layer& push(std::unique_ptr<Layer> layer);
-    /// What nobody reads any more. Taken off the books with all stripes held, given back without: freeing a
-    /// gigabyte takes tens of milliseconds, and no writer may wait for that.
+    /// What nobody reads any more. Taken off the books with all stripes held, given back without:
+    /// freeing a gigabyte takes tens of milliseconds, and no writer may wait for that.
     struct Garbage {
         struct Run {
             u32 slot;
@@ -62,9 +65,11 @@ public:
     /// Only one collection at a time: a slot must be empty before it can be taken again.
     void collect(Garbage garbage);
 
-    /// The layer that a writer must store old bytes in before it overwrites `page`; nullptr if none needs them.
+    /// The layer that a writer must store old bytes in before it overwrites `page`; nullptr if
+    /// none needs them.
     Layer* needed_by(u64 page) const;
-    /// The first layer at or after `from` that holds `page`; nullptr: the live page is the right one.
+    /// The first layer at or after `from` that holds `page`; nullptr: the live page is the right
+    /// one.
     Layer* holder(const Layer& from, u64 page) const;
 
     /// Stores pages [first, …) and then marks them captured. A failure marks nothing.

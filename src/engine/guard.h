@@ -1,7 +1,7 @@
 // Guard: how a region's pages are protected and released. Two ways, one interface:
-//   userfaultfd     UFFDIO_WRITEPROTECT; the fault reaches a reader thread, here or in another process
-//   mprotect_segv   mprotect; the fault is a SIGSEGV on the writing thread. Each island of writable pages
-//                   costs the process a VMA (vm.max_map_count), so releases are coarse.
+//   userfaultfd     UFFDIO_WRITEPROTECT; the fault reaches a reader thread, here or elsewhere
+//   mprotect_segv   mprotect; the fault is a SIGSEGV on the writing thread. Each island of
+//                   writable pages costs a VMA (vm.max_map_count), so releases are coarse.
 #pragma once
 
 #include "base/types.h"
@@ -39,8 +39,7 @@ private:
     kernel::Outcome change(u64 first, u64 count, bool on) {
         const u64 address = base_ + to_bytes(first);
         if (backend_ == Backend::mprotect_segv) {
-            const u64 flags =
-                kernel::MapFlag::read | (on ? u64{0} : u64{kernel::MapFlag::write});
+            const u64 flags = kernel::MapFlag::read | (on ? u64{0} : u64{kernel::MapFlag::write});
             return kernel_->perform(kernel::Call::protect(address, to_bytes(count), flags));
         }
         return kernel_->perform(

@@ -1,4 +1,5 @@
-// Importing a child: receive the offer, map its base file privately, send our userfaultfd back, run.
+// Importing a child: receive the offer, map its base file privately, send our userfaultfd back,
+// run.
 #include "engine/importer.h"
 
 #include <array>
@@ -25,8 +26,7 @@ Result<std::shared_ptr<Region>> prepare(Runtime& runtime, Fd socket, wire::Recei
     kernel::Kernel& kernel = runtime.kernel();
     const kernel::Abilities& can = kernel.abilities();
     if (!can.userfaultfd || !can.write_protect_shmem || !can.minor_shmem) {
-        return fail(ErrorKind::unsupported, 0,
-                    "this process cannot import a child: {}",
+        return fail(ErrorKind::unsupported, 0, "this process cannot import a child: {}",
                     can.userfaultfd ? "the kernel lacks userfaultfd for shared memory (needs 5.19)"
                                     : can.why_no_userfaultfd);
     }

@@ -83,9 +83,10 @@ Result<Ledger> Ledger::open(kernel::Kernel& kernel, Fd fd, u64 pages) {
     const LedgerHeader& header = ledger.header();
     if (header.magic != LedgerHeader::magic_value || header.version != version_current ||
         header.slots != LedgerHeader::slots_max || header.pages != pages) {
-        return fail(ErrorKind::peer, 0,
-                    "what came with the child is not a ledger of this version of Verso for {} pages",
-                    pages);
+        return fail(
+            ErrorKind::peer, 0,
+            "what came with the child is not a ledger of this version of Verso for {} pages",
+            pages);
     }
     return ledger;
 }

@@ -1,16 +1,17 @@
-// The ledger: which layers a region has and which pages each of them holds, in a memfd of its own that
-// every holder of a child maps. It is what lets a child live on when the process that served it is killed:
-// whoever reads the ledger afterwards knows as much as the dead did (docs/engine.md, "who may die").
+// The ledger: which layers a region has and which pages each of them holds, in a memfd of its own
+// that every holder of a child maps. It is what lets a child live on when the process that served
+// it is killed: whoever reads the ledger afterwards knows as much as the dead did (docs/engine.md,
+// "who may die").
 //
 //   0          header: magic, version, pages, slots, trusted
 //              seq[slots]        0 = free slot; else the layer's place in time (1, 2, 3 …)
-//   bitmaps    slot 0: captured | lost     slot 1: captured | lost     …      (sparse: free slots cost nothing)
+//   bitmaps    slot 0: captured | lost    slot 1: captured | lost    …   (sparse: free ones cost nothing)
 //
-// captured: this layer holds the page's old bytes, at the same offset within its area of the frozen file.
-// lost (beside captured): nobody could save them; reading is refused, never guessed.
-// Only the owner writes seq; captured bits are written by the owner, and after its death by any number of
-// children, which may all capture the same page: they write the same bytes, so the order does not matter.
-// For 4 GiB: 128 KiB a bitmap.
+// captured: this layer holds the page's old bytes, at the same offset within its area of the
+// frozen file. lost (beside captured): nobody could save them; reading is refused, never guessed.
+// Only the owner writes seq; captured bits are written by the owner, and after its death by any
+// number of children, which may all capture the same page: they write the same bytes, so the order
+// does not matter. For 4 GiB: 128 KiB a bitmap.
 #pragma once
 
 #include <vector>
@@ -36,7 +37,8 @@ public:
     static constexpr u32 version_current = 1;
 
     static Result<Ledger> create(kernel::Kernel& kernel, u64 pages, bool trusted);
-    /// Maps one that another process made; refuses what does not look like a ledger of `pages` pages.
+    /// Maps one that another process made; refuses what does not look like a ledger of `pages`
+    /// pages.
     static Result<Ledger> open(kernel::Kernel& kernel, Fd fd, u64 pages);
 
     int fd() const { return fd_.get(); }

@@ -53,8 +53,7 @@ Result<std::unique_ptr<Loan>> Loan::make(kernel::Kernel& kernel, int socket,
         return refuse(sent, "sending memory to the engine");
     }
     constexpr int timeout_ms = 10'000;
-    Result<wire::Received> answer =
-        wire::receive(kernel, socket, wire::Kind::accepted, timeout_ms);
+    Result<wire::Received> answer = wire::receive(kernel, socket, wire::Kind::accepted, timeout_ms);
     if (!answer) {
         return pass(answer, "lending memory");
     }
@@ -85,12 +84,8 @@ void Loan::watch() {
         }
     }
     switch (policy_) {
-        case OnEngineDeath::resume:
-            end();
-            return;
-        case OnEngineDeath::kill:
-            (void)std::raise(SIGKILL);
-            return;
+        case OnEngineDeath::resume: end(); return;
+        case OnEngineDeath::kill: (void)std::raise(SIGKILL); return;
     }
 }
 

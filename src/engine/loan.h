@@ -1,5 +1,6 @@
-// Loan: the lender's side of Region::attach. It opens the userfaultfd of its own address space, hands it
-// over, and watches the engine: an engine that dies must leave neither a silent hang nor silent zeroes (H15).
+// Loan: the lender's side of Region::attach. It opens the userfaultfd of its own address space,
+// hands it over, and watches the engine: an engine that dies must leave neither a silent hang nor
+// silent zeroes (H15).
 #pragma once
 
 #include <memory>

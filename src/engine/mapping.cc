@@ -20,7 +20,8 @@ Result<Mapping> Mapping::map(kernel::Kernel& kernel, int fd, u64 offset, u64 len
 void Mapping::reset() {
     if (length_ != 0) {
         const kernel::Outcome outcome = kernel_->perform(kernel::Call::unmap(address_, length_));
-        // The range may already be gone: the application may have unmapped it, which munmap forgives.
+        // The range may already be gone: the application may have unmapped it, which munmap
+        // forgives.
         (void)outcome;
     }
     address_ = 0;

@@ -1,8 +1,8 @@
-// Marks: when each page was last made writable, for written(). Four bytes a page (1 MiB per GiB), allocated
-// by the first call, because a region that nobody asks need not pay.
+// Marks: when each page was last made writable, for written(). Four bytes a page (1 MiB per GiB),
+// allocated by the first call, because a region that nobody asks need not pay.
 //
-// Generations count protection passes. A page that is released during generation g carries g; Mark m asks for
-// pages that carry more than m. Any number of independent askers may hold marks.
+// Generations count protection passes. A page that is released during generation g carries g; Mark
+// m asks for pages that carry more than m. Any number of independent askers may hold marks.
 // Guarded by Region::stripes_: a page's entry by its stripe, the generation by all of them.
 #pragma once
 

@@ -13,7 +13,7 @@ using kernel::Verdict;
 
 namespace {
 constexpr unsigned wakes_max = 3;  // a range that has gone will not come back
-constexpr u64 holes_max = 4;  // give up reading ahead in a sparse region
+constexpr u64 holes_max = 4;       // give up reading ahead in a sparse region
 alignas(page_size) constexpr std::array<std::byte, page_size> zeroes{};
 
 u64 fill_flags(const FillTarget& target) {
@@ -26,16 +26,12 @@ enum class Next { advance, skip_one, hole, without_continue, again, stop };
 Next next_after(const Outcome& outcome) {
     switch (outcome.verdict) {
         case Verdict::done:
-        case Verdict::partial:
-            return Next::advance;
+        case Verdict::partial: return Next::advance;
         case Verdict::exists:
             return Next::skip_one;  // it is there; who waits for it may still sleep (H1)
-        case Verdict::no_page:
-            return Next::hole;
-        case Verdict::invalid:
-            return Next::without_continue;  // CONTINUE learnt to protect in 6.4
-        case Verdict::interrupted:
-            return Next::again;
+        case Verdict::no_page: return Next::hole;
+        case Verdict::invalid: return Next::without_continue;  // CONTINUE learnt to protect in 6.4
+        case Verdict::interrupted: return Next::again;
         case Verdict::layout_changing:  // the fault comes again once the event is read (H2)
         case Verdict::no_memory:        // likewise; the kernel's own fault path would retry too
         case Verdict::no_such_range:    // the child unmapped it
@@ -47,8 +43,7 @@ Next next_after(const Outcome& outcome) {
         case Verdict::unsupported:
         case Verdict::closed:
         case Verdict::timed_out:
-        case Verdict::other:
-            return Next::stop;
+        case Verdict::other: return Next::stop;
     }
     return Next::stop;
 }
@@ -57,8 +52,8 @@ Next next_after(const Outcome& outcome) {
 
 void wake(kernel::Kernel& kernel, const FillTarget& target, u64 first, u64 count) {
     for (unsigned tries = 0; tries < wakes_max; ++tries) {
-        const Outcome outcome = kernel.perform(
-            Call::uffd_wake(target.uffd, target.address(first), to_bytes(count)));
+        const Outcome outcome =
+            kernel.perform(Call::uffd_wake(target.uffd, target.address(first), to_bytes(count)));
         if (outcome.ok()) {
             return;
         }
@@ -84,7 +79,8 @@ u64 copies(kernel::Kernel& kernel, FillTarget& target, u64 first,
             target.uffd, target.address(at), to_bytes(end - at), source, fill_flags(target)));
         switch (next_after(outcome)) {
             case Next::advance: {
-                const u64 done = outcome.ok() ? end - at : to_pages(static_cast<u64>(outcome.value));
+                const u64 done =
+                    outcome.ok() ? end - at : to_pages(static_cast<u64>(outcome.value));
                 target.served->set_range(at, done);
                 at += done;
                 placed += done;
@@ -95,13 +91,10 @@ u64 copies(kernel::Kernel& kernel, FillTarget& target, u64 first,
                 target.served->set(at);
                 ++at;
                 break;
-            case Next::again:
-                break;
+            case Next::again: break;
             case Next::hole:
             case Next::without_continue:
-            case Next::stop:
-                wake(kernel, target, at, 1);
-                return placed;
+            case Next::stop: wake(kernel, target, at, 1); return placed;
         }
     }
     return placed;
@@ -130,7 +123,8 @@ Mapped base_pages(kernel::Kernel& kernel, FillTarget& target, u64 first, u64 cou
             target.uffd, target.address(at), to_bytes(end - at), fill_flags(target)));
         switch (next_after(outcome)) {
             case Next::advance: {
-                const u64 done = outcome.ok() ? end - at : to_pages(static_cast<u64>(outcome.value));
+                const u64 done =
+                    outcome.ok() ? end - at : to_pages(static_cast<u64>(outcome.value));
                 target.served->set_range(at, done);
                 mapped.pages += done;
                 at += done;
@@ -148,14 +142,9 @@ Mapped base_pages(kernel::Kernel& kernel, FillTarget& target, u64 first, u64 cou
                     return mapped;
                 }
                 break;
-            case Next::without_continue:
-                mapped.cannot_protect = true;
-                return mapped;
-            case Next::again:
-                break;
-            case Next::stop:
-                wake(kernel, target, wanted, 1);
-                return mapped;
+            case Next::without_continue: mapped.cannot_protect = true; return mapped;
+            case Next::again: break;
+            case Next::stop: wake(kernel, target, wanted, 1); return mapped;
         }
     }
     return mapped;

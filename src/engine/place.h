@@ -1,5 +1,6 @@
-// Putting pages into a child's mapping, with every answer the kernel may give. Used by whoever serves the child:
-// its source's process (fill.cc), or the child itself once that has died (remote_filler.cc).
+// Putting pages into a child's mapping, with every answer the kernel may give. Used by whoever
+// serves the child: its source's process (fill.cc), or the child itself once that has died
+// (remote_filler.cc).
 #pragma once
 
 #include <span>
@@ -8,16 +9,19 @@
 
 namespace verso::engine::place {
 
-/// Private copies of consecutive pages. Wakes whoever waits for them. Returns how many were put there.
+/// Private copies of consecutive pages. Wakes whoever waits for them. Returns how many were put
+/// there.
 u64 copies(kernel::Kernel& kernel, FillTarget& target, u64 first, std::span<const std::byte> bytes);
 
 struct Mapped {
     u64 pages = 0;
-    bool cannot_protect = false;  // before 6.4 CONTINUE cannot map a page protected: copy `wanted` instead
-    bool not_found = false;       // `wanted` is a hole of the file, or only seemed so: read it, then whole_page()
+    bool cannot_protect =
+        false;  // before 6.4 CONTINUE cannot map a page protected: copy `wanted` instead
+    bool not_found =
+        false;  // `wanted` is a hole of the file, or only seemed so: read it, then whole_page()
 };
-/// Pages of the child's base file, without a copy. `wanted` is the page whose fault is being served; holes
-/// of the file elsewhere are passed over.
+/// Pages of the child's base file, without a copy. `wanted` is the page whose fault is being
+/// served; holes of the file elsewhere are passed over.
 Mapped base_pages(kernel::Kernel& kernel, FillTarget& target, u64 first, u64 count, u64 wanted);
 
 /// One page as read from its file: a page of zeroes takes no memory.

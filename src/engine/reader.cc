@@ -1,7 +1,8 @@
 // The thread that reads a region's userfaultfd, and (for a child) the one beside it that captures.
 //
-// After an event the reader goes on looking for another 30 µs before it sleeps: a wake-up costs about 5 µs of
-// every fault, and faults come in bursts. Waking it from a sleep is what the design's 13 µs against 8.6 µs measured.
+// After an event the reader goes on looking for another 30 µs before it sleeps: a wake-up costs
+// about 5 µs of every fault, and faults come in bursts. Waking it from a sleep is what the
+// design's 13 µs against 8.6 µs measured.
 #include <algorithm>
 #include <array>
 
@@ -20,7 +21,8 @@ using kernel::Wait;
 namespace {
 constexpr u64 spin_ns = 30'000;
 constexpr u64 for_ever = ~u64{0};
-constexpr unsigned batches_per_look = 64;  // however busy, look at what else is watched now and then
+constexpr unsigned batches_per_look =
+    64;  // however busy, look at what else is watched now and then
 }  // namespace
 
 void Region::read_events() {
@@ -31,11 +33,13 @@ void Region::read_events() {
         const Outcome read =
             kernel_.perform(Call::uffd_read(uffd_.get()), Payload{.events = events});
         if (read.ok() && read.value > 0) {
-            for (const Event& event : std::span(events).first(static_cast<std::size_t>(read.value))) {
+            for (const Event& event :
+                 std::span(events).first(static_cast<std::size_t>(read.value))) {
                 dispatch(event);
             }
             last_ns = kernel_.now_ns();
-            if (++batches % batches_per_look == 0 && filler_ != nullptr && filler_->watched() >= 0) {
+            if (++batches % batches_per_look == 0 && filler_ != nullptr &&
+                filler_->watched() >= 0) {
                 filler_->on_watched(target_);
             }
             continue;
@@ -44,7 +48,8 @@ void Region::read_events() {
             continue;
         }
         if (!read.ok() && read.verdict != Verdict::would_block) {
-            // Unheard of. Giving up would leave every later writer asleep: slow down, and look out for the end.
+            // Unheard of. Giving up would leave every later writer asleep: slow down, and look out
+            // for the end.
             std::array<Wait, 1> stop{Wait{stop_.get()}};
             (void)kernel_.perform(Call::wait(1), Payload{.waits = stop});
             if (stop[0].ready) {
@@ -95,11 +100,8 @@ void Region::dispatch(const Event& event) {
             return;
         case EventKind::removed:
         case EventKind::unmapped:
-        case EventKind::remapped:
-            note_damage(event);
-            return;
-        case EventKind::other:
-            return;
+        case EventKind::remapped: note_damage(event); return;
+        case EventKind::other: return;
     }
 }
 
@@ -123,13 +125,14 @@ void Region::work() {
     work_mutex_->unlock();
 }
 
-/// The application changed the mapping under us. What snapshots still needed of it is gone, or will be by
-/// the time anybody could look: it is declared lost, loudly, rather than guessed (H9, H17).
+/// The application changed the mapping under us. What snapshots still needed of it is gone, or
+/// will be by the time anybody could look: it is declared lost, loudly, rather than guessed (H9,
+/// H17).
 void Region::note_damage(const Event& event) {
     const u64 begin = std::max(event.address, base_);
-    const u64 end = std::min(event.kind == EventKind::remapped ? event.address + event.length
-                                                               : event.end,
-                             base_ + to_bytes(pages_));
+    const u64 end =
+        std::min(event.kind == EventKind::remapped ? event.address + event.length : event.end,
+                 base_ + to_bytes(pages_));
     if (begin >= end) {
         return;
     }
@@ -155,7 +158,8 @@ void Region::note_damage(const Event& event) {
     }
     mapping_gone_ = mapping_gone_ || event.kind != EventKind::removed;
     damage_ = fmt::format(
-        "region '{}': the application {} pages [{}, {}) behind the engine's back; {} of them were needed by "
+        "region '{}': the application {} pages [{}, {}) behind the engine's back; {} of them were "
+        "needed by "
         "snapshots and are lost to them. Use Region::discard, and keep the mapping in place",
         name_, what, first, first + count, lost);
 }

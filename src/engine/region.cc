@@ -20,8 +20,9 @@ Result<u64> checked_pages(std::size_t size) {
         return fail(ErrorKind::invalid_argument, 0, "a region needs a size of at least one page");
     }
     if (size > Limits::region_bytes_max) {
-        return fail(ErrorKind::invalid_argument, 0, "a region of {} bytes is over the limit of {} bytes",
-                    size, Limits::region_bytes_max);
+        return fail(ErrorKind::invalid_argument, 0,
+                    "a region of {} bytes is over the limit of {} bytes", size,
+                    Limits::region_bytes_max);
     }
     return to_pages(round_up(size, page_size));
 }
@@ -81,8 +82,8 @@ Result<void> Region::open_live(u64 bytes) {
 Result<void> Region::map_live(bool for_application, u64 address) {
     // fork(2) must not hand on a shared, untracked mapping: its child would write behind our back.
     constexpr u64 flags = MapFlag::read | MapFlag::write | MapFlag::shared | MapFlag::no_fork;
-    Result<Mapping> alias =
-        Mapping::map(kernel_, live_.get(), 0, to_bytes(pages_), flags, "the engine's view of a region");
+    Result<Mapping> alias = Mapping::map(kernel_, live_.get(), 0, to_bytes(pages_), flags,
+                                         "the engine's view of a region");
     if (!alias) {
         return pass(alias);
     }
@@ -90,8 +91,8 @@ Result<void> Region::map_live(bool for_application, u64 address) {
     if (!for_application) {
         return {};
     }
-    Result<Mapping> app =
-        Mapping::map(kernel_, live_.get(), 0, to_bytes(pages_), flags, "a region's memory", address);
+    Result<Mapping> app = Mapping::map(kernel_, live_.get(), 0, to_bytes(pages_), flags,
+                                       "a region's memory", address);
     if (!app) {
         return pass(app);
     }
@@ -110,7 +111,8 @@ Result<void> Region::open_uffd(u64 extra_features) {
     if (can.poison) {
         features |= abi::Feature::poison;
     }
-    // Layout events make unmapping and discarding visible. Async regions have no reader to take them.
+    // Layout events make unmapping and discarding visible. Async regions have no reader to take
+    // them.
     if (can.layout_events && tracking_ == Tracking::contents) {
         features |= abi::Feature::layout_events;
     }
@@ -124,13 +126,13 @@ Result<void> Region::open_uffd(u64 extra_features) {
 }
 
 Result<void> Region::watch(u64 register_mode) {
-    const Outcome outcome = kernel_.perform(
-        Call::uffd_register(uffd_.get(), base_, to_bytes(pages_), register_mode));
+    const Outcome outcome =
+        kernel_.perform(Call::uffd_register(uffd_.get(), base_, to_bytes(pages_), register_mode));
     if (!outcome.ok()) {
-        return refuse(outcome,
-                      fmt::format("watching region '{}' (only shared memory, memfd or tmpfs, can be "
-                                  "write-protected; for a file use a memfd copy of it)",
-                                  name_));
+        return refuse(
+            outcome, fmt::format("watching region '{}' (only shared memory, memfd or tmpfs, can be "
+                                 "write-protected; for a file use a memfd copy of it)",
+                                 name_));
     }
     return {};
 }
@@ -141,7 +143,8 @@ Result<void> Region::choose_backend(Backend wanted) {
     const bool uffd = can.userfaultfd && can.write_protect_shmem &&
                       (!pages_only || (can.wp_async && can.pagemap_scan));
     if (wanted == Backend::userfaultfd && !uffd) {
-        return fail(ErrorKind::unsupported, 0, "userfaultfd write-protection is not available here: {}",
+        return fail(ErrorKind::unsupported, 0,
+                    "userfaultfd write-protection is not available here: {}",
                     !can.userfaultfd ? can.why_no_userfaultfd
                     : !can.write_protect_shmem
                         ? "this kernel cannot write-protect shared memory (needs 5.19); use "
@@ -151,8 +154,8 @@ Result<void> Region::choose_backend(Backend wanted) {
     }
     if (wanted == Backend::mprotect_segv || !uffd) {
         guard_ = Guard(kernel_, Backend::mprotect_segv, -1, base_);
-        const Outcome outcome = kernel_.perform(Call::watch_segv(base_, to_bytes(pages_)),
-                                                Payload{.sink = this});
+        const Outcome outcome =
+            kernel_.perform(Call::watch_segv(base_, to_bytes(pages_)), Payload{.sink = this});
         if (!outcome.ok()) {
             return refuse(outcome, "watching for access faults");
         }
@@ -184,9 +187,9 @@ Result<std::shared_ptr<Region>> Region::create(Runtime& runtime, const RegionOpt
     if (!pages || !seat) {
         return tl::unexpected<Error>(!pages ? pages.error() : seat.error());
     }
-    Result<std::shared_ptr<Region>> made =
-        make(runtime,
-             Setup{options.name, *pages, options.tracking, Origin::created, std::move(*seat)}, true);
+    Result<std::shared_ptr<Region>> made = make(
+        runtime, Setup{options.name, *pages, options.tracking, Origin::created, std::move(*seat)},
+        true);
     if (!made) {
         return made;
     }
@@ -211,9 +214,10 @@ Result<std::shared_ptr<Region>> Region::adopt(Runtime& runtime, const AdoptOptio
         return tl::unexpected<Error>(pages.error());
     }
     if (address == 0 || !is_page_aligned(address) || !is_page_aligned(options.size)) {
-        return fail(ErrorKind::invalid_argument, 0,
-                    "memory to adopt must start and end on a page boundary (address {:#x}, size {})",
-                    address, options.size);
+        return fail(
+            ErrorKind::invalid_argument, 0,
+            "memory to adopt must start and end on a page boundary (address {:#x}, size {})",
+            address, options.size);
     }
     kernel::Kernel& kernel = runtime.kernel();
     const Outcome size = kernel.perform(Call::file_size(options.memfd));
@@ -225,9 +229,9 @@ Result<std::shared_ptr<Region>> Region::adopt(Runtime& runtime, const AdoptOptio
     if (!seat) {
         return pass(seat);
     }
-    Result<std::shared_ptr<Region>> made =
-        make(runtime,
-             Setup{options.name, *pages, options.tracking, Origin::adopted, std::move(*seat)}, false);
+    Result<std::shared_ptr<Region>> made = make(
+        runtime, Setup{options.name, *pages, options.tracking, Origin::adopted, std::move(*seat)},
+        false);
     if (!made) {
         return made;
     }
@@ -263,13 +267,14 @@ void Region::stop_threads() {
     reader_.reset();
 }
 
-/// Nobody uses the region any more: no handle, no snapshot, no child. An adopted mapping stays with the
-/// application, unprotected: closing the userfaultfd lifts protection and wakes whoever waits.
+/// Nobody uses the region any more: no handle, no snapshot, no child. An adopted mapping stays
+/// with the application, unprotected: closing the userfaultfd lifts protection and wakes whoever
+/// waits.
 Region::~Region() {
     stop_threads();
     if (backend() == Backend::mprotect_segv && base_ != 0) {
-        // Protection first: a store that comes between the two must not find nobody. Refused once, it is
-        // asked again, for nobody is left to do it later.
+        // Protection first: a store that comes between the two must not find nobody. Refused once,
+        // it is asked again, for nobody is left to do it later.
         for (unsigned tries = 0; !app_.valid() && tries < 3; ++tries) {
             if (guard_.release(0, pages_).ok()) {
                 break;
@@ -277,7 +282,8 @@ Region::~Region() {
         }
         (void)kernel_.perform(Call::unwatch_segv(base_, to_bytes(pages_)));
     } else if (local_ && uffd_.valid() && (!app_.valid() || origin_ == Origin::child)) {
-        // Closing is not enough where another process holds a duplicate: an imported child's parent does.
+        // Closing is not enough where another process holds a duplicate: an imported child's
+        // parent does.
         for (unsigned tries = 0; tries < 3; ++tries) {
             if (kernel_.perform(Call::uffd_unregister(uffd_.get(), base_, to_bytes(pages_))).ok()) {
                 break;

@@ -1,15 +1,15 @@
-// Region: one tracked memory, and Snapshot: one frozen moment of it. The verbs of the public interface are
-// methods here; each mechanism has a file of its own:
+// Region: one tracked memory, and Snapshot: one frozen moment of it. The verbs of the public
+// interface are methods here; each mechanism has a file of its own:
 //
-//   region.cc        create, adopt, take down             arming.cc      the protection pass and the cut
-//   write_faults.cc  capture, revoke, release             fill.cc        serving children's first touches
-//   child.cc         forks in this process, views         rewind.cc      rewind, discard
-//   written.cc       marks, async scans                   reader.cc      the thread that reads events
-//   attach.cc        memory mapped in another process     segv.cc        the mprotect backend
+//   region.cc        create, adopt, take down        arming.cc   the protection pass, the cut
+//   write_faults.cc  capture, revoke, release        fill.cc     serving children's first touches
+//   child.cc         forks in this process, views    rewind.cc   rewind, discard
+//   written.cc       marks, async scans              reader.cc   the thread that reads events
+//   attach.cc        memory in another process       segv.cc     the mprotect backend
 //   account.cc       statistics, memory, damage
 //
-// A region lives as long as its last user: the application's handle, its snapshots, their children. Only then are its
-// threads stopped, its protection lifted and its memory returned.
+// A region lives as long as its last user: the application's handle, its snapshots, their
+// children. Only then are its threads stopped, its protection lifted and its memory returned.
 #pragma once
 
 #include <functional>
@@ -76,7 +76,8 @@ public:
     void unpin(Layer& layer);
     /// Returns when every serve() that began before has ended.
     void wait_for_fills() { const Stripes::All held(stripes_); }
-    /// Stores what `layer` needs and only this process has. For a root: nothing unless `everything`.
+    /// Stores what `layer` needs and only this process has. For a root: nothing unless
+    /// `everything`.
     Result<void> settle_layer(Layer& layer, bool everything);
     /// The ancestry that a child of `layer` has.
     std::vector<Level> levels_of(const Layer& layer);
@@ -87,18 +88,19 @@ public:
 
     struct ChildPlan {
         BaseFile base_file = BaseFile::live;
-        int file = -1;        // borrowed
+        int file = -1;  // borrowed
         u64 file_offset = 0;
         u64 pages = 0;
         std::string name;
-        u64 address = 0;      // 0: anywhere
+        u64 address = 0;  // 0: anywhere
         bool read_only = false;
     };
     /// A child's mapping and userfaultfd, not yet served: give it a filler, then start() it.
     static Result<std::shared_ptr<Region>> make_child(Runtime& runtime, const ChildPlan& plan);
     FillTarget& target() { return target_; }
     Result<void> start(std::unique_ptr<Filler> filler);
-    /// The mprotect backend's fork: a memfd of its own, copied from the snapshot page by page (segv.cc).
+    /// The mprotect backend's fork: a memfd of its own, copied from the snapshot page by page
+    /// (segv.cc).
     static Result<std::shared_ptr<Region>> make_copying_child(const std::shared_ptr<Region>& parent,
                                                               Layer& layer, std::string name,
                                                               bool read_only);
@@ -207,14 +209,14 @@ private:
     Mapping app_;    // the application's mapping, if we made it
     u64 base_ = 0;   // its address, in the process where it lives
     bool local_ = true;
-    Fd socket_;      // attached: the lender's end stays connected while we serve
+    Fd socket_;  // attached: the lender's end stays connected while we serve
     Fd uffd_;
     Fd stop_;
     Guard guard_;
 
-    FillTarget target_;                // child: where our own pages go
-    std::unique_ptr<Filler> filler_;   // child: where they come from
-    bool armed_once_ = false;          // guarded by arm_mutex_
+    FillTarget target_;               // child: where our own pages go
+    std::unique_ptr<Filler> filler_;  // child: where they come from
+    bool armed_once_ = false;         // guarded by arm_mutex_
 
     Frozen frozen_;
     Stripes stripes_;
@@ -222,17 +224,19 @@ private:
     Bitmap exposed_;  // pages of L that children may have mapped
     Bitmap filled_;   // mprotect child: pages already copied from the parent
     Marks marks_;
-    std::vector<kernel::Run> scan_runs_;  // guarded by arm_mutex_; kept, so that a scan allocates little
+    std::vector<kernel::Run>
+        scan_runs_;  // guarded by arm_mutex_; kept, so that a scan allocates little
     std::size_t scanned_last_ = 0;
-    u32 live_children_ = 0;   // guarded by all stripes
+    u32 live_children_ = 0;    // guarded by all stripes
     bool missing_on_ = false;  // guarded by arm_mutex_: MISSING faults of L come to us
     u64 missing_next_ = 0;     // reader thread only: read-ahead of first touches
     u64 missing_run_ = 1;
-    std::vector<u64> ahead_;   // reader thread only: words to finish releasing, latest last
+    std::vector<u64> ahead_;  // reader thread only: words to finish releasing, latest last
 
     std::unique_ptr<kernel::Mutex> release_mutex_;  // one collection of old pages at a time
     std::unique_ptr<kernel::Mutex> arm_mutex_;
-    std::atomic<u64> call_ns_{1000};  // measured cost of one protect call, and of one page within it
+    std::atomic<u64> call_ns_{
+        1000};  // measured cost of one protect call, and of one page within it
     std::atomic<u64> page_ns_{60};
 
     struct Counters {
@@ -244,12 +248,12 @@ private:
     std::string damage_;         // guarded by damage_mutex_
     bool mapping_gone_ = false;  // likewise: not all of it is tracked any more
 
-    // A child resolves its write faults on a thread beside its reader: capturing reads the child's own
-    // memory, which may fault in turn, and the reader must be free to serve that fault.
+    // A child resolves its write faults on a thread beside its reader: capturing reads the child's
+    // own memory, which may fault in turn, and the reader must be free to serve that fault.
     std::unique_ptr<kernel::Mutex> work_mutex_;
     std::unique_ptr<kernel::Condition> work_changed_;
-    std::vector<u64> work_;     // guarded by work_mutex_
-    bool work_ended_ = false;   // guarded by work_mutex_
+    std::vector<u64> work_;    // guarded by work_mutex_
+    bool work_ended_ = false;  // guarded by work_mutex_
     std::unique_ptr<kernel::Thread> worker_;
     std::unique_ptr<kernel::Thread> reader_;
 };

@@ -52,7 +52,8 @@ void RemoteFiller::on_watched(FillTarget& target) {
     }
 }
 
-/// Requests may have died with the parent: everybody who waits faults once more, and is served here.
+/// Requests may have died with the parent: everybody who waits faults once more, and is served
+/// here.
 void RemoteFiller::take_over(FillTarget& target) {
     {
         Locked lock(*mutex_);

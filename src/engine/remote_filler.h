@@ -1,5 +1,6 @@
-// RemoteFiller: the parent is in another process. While that lives, it is asked (it alone may map pages that its
-// own writers could overwrite); from the moment its end of the socket closes, the child reads its ancestry itself.
+// RemoteFiller: the parent is in another process. While that lives, it is asked (it alone may map
+// pages that its own writers could overwrite); from the moment its end of the socket closes, the
+// child reads its ancestry itself.
 #pragma once
 
 #include <memory>
@@ -28,10 +29,10 @@ private:
     Fd socket_;
     Ancestry ancestry_;
     std::atomic<bool> parent_gone_{false};
-    std::unique_ptr<kernel::Mutex> mutex_;         // one fill of ours at a time; the barrier's number
+    std::unique_ptr<kernel::Mutex> mutex_;  // one fill of ours at a time; the barrier's number
     std::unique_ptr<kernel::Condition> answered_;
-    u64 barriers_sent_ = 0;                        // guarded by mutex_
-    u64 barriers_done_ = 0;                        // guarded by mutex_
+    u64 barriers_sent_ = 0;  // guarded by mutex_
+    u64 barriers_done_ = 0;  // guarded by mutex_
 };
 
 }  // namespace verso::engine

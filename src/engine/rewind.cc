@@ -1,7 +1,8 @@
-// Rewind and discard: writes that the engine makes itself. Each page is prepared exactly as for a writer
-// (old bytes captured for whoever needs them, taken back from children), then overwritten.
+// Rewind and discard: writes that the engine makes itself. Each page is prepared exactly as for a
+// writer (old bytes captured for whoever needs them, taken back from children), then overwritten.
 //
-// The pages to restore are those that some layer at or after the snapshot holds: just what was written since.
+// The pages to restore are those that some layer at or after the snapshot holds: just what was
+// written since.
 #include <algorithm>
 #include <cerrno>
 
@@ -29,10 +30,11 @@ Result<void> repeated(Step step) {
 }
 }  // namespace
 
-/// Puts bytes into pages that are prepared. Through the alias protection is not in the way; a child has only its own
-/// mapping, where pages are released now and stored to by finish(), once the stripe is let go: a page that
-/// the parent took back meanwhile is missing again and arrives protected, and the thread that would
-/// release it needs this stripe. Nobody can protect in between: arm_mutex_ is held.
+/// Puts bytes into pages that are prepared. Through the alias protection is not in the way; a
+/// child has only its own mapping, where pages are released now and stored to by finish(), once
+/// the stripe is let go: a page that the parent took back meanwhile is missing again and arrives
+/// protected, and the thread that would release it needs this stripe. Nobody can protect in
+/// between: arm_mutex_ is held.
 Result<void> Region::overwrite_held(u64 first, std::span<const std::byte> bytes,
                                     std::vector<Overwrite>& later) {
     if (alias_.valid()) {
@@ -103,13 +105,15 @@ Result<RewindReport> Region::rewind(const Snapshot& snapshot) {
         for (const std::unique_ptr<Layer>& each : frozen_.layers()) {
             const u64 lost = each->seq >= layer.seq ? each->lost.next_set(0) : pages_;
             if (lost < pages_) {
-                return fail(ErrorKind::damaged, 0,
-                            "page {} of the snapshot could not be saved in time; nothing was rewound",
-                            lost);
+                return fail(
+                    ErrorKind::damaged, 0,
+                    "page {} of the snapshot could not be saved in time; nothing was rewound",
+                    lost);
             }
         }
     }
-    // Which chunks hold anything is read word by word: an untouched region costs a microsecond a layer.
+    // Which chunks hold anything is read word by word: an untouched region costs a microsecond a
+    // layer.
     RewindReport report;
     for (u64 first = 0; first < pages_; first += Stripes::chunk_pages) {
         const u64 count = std::min(Stripes::chunk_pages, pages_ - first);
@@ -156,8 +160,9 @@ Result<void> Region::discard_chunk(u64 first, u64 count, std::vector<Overwrite>&
 
 Result<void> Region::discard(PageRange range) {
     if (range.first > pages_ || range.count > pages_ - range.first) {
-        return fail(ErrorKind::invalid_argument, 0, "pages [{}, {}) are not all within the region's {}",
-                    range.first, range.first + range.count, pages_);
+        return fail(ErrorKind::invalid_argument, 0,
+                    "pages [{}, {}) are not all within the region's {}", range.first,
+                    range.first + range.count, pages_);
     }
     Locked one_pass(*arm_mutex_);
     const u64 end = range.first + range.count;

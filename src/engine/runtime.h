@@ -1,6 +1,7 @@
-// Runtime: what the regions of one process share: the kernel, the count of regions, and the servers of
-// exported children. A server thread keeps its region alive until its child has gone; a reaper thread takes
-// finished servers down, because the last user of a region must not be the thread that serves it.
+// Runtime: what the regions of one process share: the kernel, the count of regions, and the
+// servers of exported children. A server thread keeps its region alive until its child has gone; a
+// reaper thread takes finished servers down, because the last user of a region must not be the
+// thread that serves it.
 #pragma once
 
 #include <atomic>
@@ -40,8 +41,8 @@ public:
     };
     Result<Seat> seat();
 
-    /// Runs `body` on a thread of its own and takes it down, with all it holds, some time after it returned.
-    /// `stop` is signalled when the runtime ends first.
+    /// Runs `body` on a thread of its own and takes it down, with all it holds, some time after it
+    /// returned. `stop` is signalled when the runtime ends first.
     struct Service {
         virtual ~Service() = default;
         virtual void run() = 0;
@@ -65,7 +66,7 @@ private:
     std::unique_ptr<kernel::Condition> changed_;
     std::vector<std::shared_ptr<Running>> running_;  // guarded by mutex_
     bool ending_ = false;                            // guarded by mutex_
-    std::unique_ptr<kernel::Thread> reaper_;         // guarded by mutex_; started by the first service
+    std::unique_ptr<kernel::Thread> reaper_;  // guarded by mutex_; started by the first service
 };
 
 }  // namespace verso::engine

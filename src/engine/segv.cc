@@ -1,6 +1,7 @@
-// The mprotect backend: protection by mprotect, faults by SIGSEGV on the accessing thread itself. It needs no
-// privilege and no helper thread, and serves written, snapshot, rewind and forks within the process. A
-// fork is a memfd of its own, filled from the snapshot page by page as it is touched: no physical sharing.
+// The mprotect backend: protection by mprotect, faults by SIGSEGV on the accessing thread itself.
+// It needs no privilege and no helper thread, and serves written, snapshot, rewind and forks
+// within the process. A fork is a memfd of its own, filled from the snapshot page by page as it is
+// touched: no physical sharing.
 //
 //   child's page:  PROT_NONE, empty ──touch──▶ copied through the alias, then made accessible
 //
@@ -19,10 +20,12 @@ using kernel::Payload;
 namespace {
 constexpr u64 copy_window = 16;
 
-/// Copies pages of a snapshot into a child's alias. The parent's stripe makes look-up and copy one step.
+/// Copies pages of a snapshot into a child's alias. The parent's stripe makes look-up and copy one
+/// step.
 class CopyFiller final : public Filler {
 public:
-    CopyFiller(std::shared_ptr<Region> parent, Layer& layer) : parent_(std::move(parent)), layer_(layer) {
+    CopyFiller(std::shared_ptr<Region> parent, Layer& layer)
+        : parent_(std::move(parent)), layer_(layer) {
         parent_->pin(layer_);
     }
     ~CopyFiller() override { parent_->unpin(layer_); }
@@ -84,9 +87,9 @@ bool Region::on_access_fault(u64 address, bool write) {
             if (filled_->test(at)) {
                 // A page that is no longer open was protected by a snapshot since we filled it.
                 const bool writable = !read_only_ && open_->test(at);
-                (void)kernel_.perform(Call::protect(
-                    base_ + to_bytes(at), page_size,
-                    MapFlag::read | (writable ? u64{MapFlag::write} : u64{0})));
+                (void)kernel_.perform(
+                    Call::protect(base_ + to_bytes(at), page_size,
+                                  MapFlag::read | (writable ? u64{MapFlag::write} : u64{0})));
             }
         }
         return true;
@@ -94,7 +97,8 @@ bool Region::on_access_fault(u64 address, bool write) {
     if (filler_ != nullptr && !write) {  // filled by a neighbour's fault a moment ago
         {
             const Stripes::One held(stripes_, page);
-            if (kernel_.perform(Call::protect(base_ + to_bytes(page), page_size, MapFlag::read)).ok()) {
+            if (kernel_.perform(Call::protect(base_ + to_bytes(page), page_size, MapFlag::read))
+                    .ok()) {
                 return true;
             }
         }
@@ -113,8 +117,8 @@ bool Region::on_access_fault(u64 address, bool write) {
     return open_everything();
 }
 
-/// No mapping can be split any more (vm.max_map_count). Making the region one mapping again needs no split; it
-/// costs a capture of everything that a snapshot still needs.
+/// No mapping can be split any more (vm.max_map_count). Making the region one mapping again needs
+/// no split; it costs a capture of everything that a snapshot still needs.
 bool Region::open_everything() {
     if (filler_ != nullptr) {
         for (u64 page = 0; page < pages_; ++page) {
@@ -139,9 +143,10 @@ bool Region::open_everything() {
 Result<void> Region::fill_all_by_copy() {
     for (u64 page = 0; page < pages_; ++page) {
         if (!filled_->test(page) && !fill_by_copy(page)) {
-            return fail(ErrorKind::damaged, 0,
-                        "page {} of '{}' was lost to its snapshot; this child cannot be snapshotted", page,
-                        name_);
+            return fail(
+                ErrorKind::damaged, 0,
+                "page {} of '{}' was lost to its snapshot; this child cannot be snapshotted", page,
+                name_);
         }
     }
     open_->set_range(0, pages_);
@@ -156,9 +161,9 @@ Result<std::shared_ptr<Region>> Region::make_copying_child(const std::shared_ptr
         return pass(seat);
     }
     const u64 pages = parent->pages();
-    Result<std::shared_ptr<Region>> made =
-        make(parent->runtime(),
-             Setup{std::move(name), pages, Tracking::contents, Origin::child, std::move(*seat)}, false);
+    Result<std::shared_ptr<Region>> made = make(
+        parent->runtime(),
+        Setup{std::move(name), pages, Tracking::contents, Origin::child, std::move(*seat)}, false);
     if (!made) {
         return made;
     }

@@ -1,9 +1,9 @@
 // The page locks of one region: 64 mutexes, each for every 64th chunk of 512 pages.
 //
-// What a stripe guards, for the pages of its chunks: the `open` and `exposed` bits, the captured bits of all
-// layers, and the protect / release / fill calls that go with them. The list of layers changes only
-// with all stripes held, so one stripe is enough to read it. 64 locks cost 1.3 µs to take when nobody
-// contends, against 7–15 ms for the protection pass they enclose.
+// What a stripe guards, for the pages of its chunks: the `open` and `exposed` bits, the captured
+// bits of all layers, and the protect / release / fill calls that go with them. The list of layers
+// changes only with all stripes held, so one stripe is enough to read it. 64 locks cost 1.3 µs to
+// take when nobody contends, against 7–15 ms for the protection pass they enclose.
 #pragma once
 
 #include <array>
@@ -29,8 +29,7 @@ public:
 
     class One {
     public:
-        One(Stripes& stripes, u64 page)
-            : mutex_(*stripes.mutexes_[chunk_of(page) % count]) {
+        One(Stripes& stripes, u64 page) : mutex_(*stripes.mutexes_[chunk_of(page) % count]) {
             mutex_.lock();
         }
         ~One() { mutex_.unlock(); }

@@ -1,4 +1,5 @@
-// Encoding: fixed little-endian fields (the machine's own; both ends are on it), then levels, then text.
+// Encoding: fixed little-endian fields (the machine's own; both ends are on it), then levels, then
+// text.
 #include "engine/wire.h"
 
 #include <array>
@@ -60,8 +61,9 @@ std::vector<std::byte> encode(const Message& message) {
                       message.protect ? u32{1} : u32{0}, static_cast<u32>(message.levels.size()),
                       static_cast<u32>(text.size()), 0});
     for (const LevelInfo& level : message.levels) {
-        append(out, FixedLevel{level.seq, level.slot,
-                               (level.has_live ? u32{1} : u32{0}) | (level.has_pin ? u32{2} : u32{0})});
+        append(out,
+               FixedLevel{level.seq, level.slot,
+                          (level.has_live ? u32{1} : u32{0}) | (level.has_pin ? u32{2} : u32{0})});
     }
     const auto bytes = std::as_bytes(std::span(text));
     out.insert(out.end(), bytes.begin(), bytes.end());
@@ -103,7 +105,8 @@ Result<Message> decode(std::span<const std::byte> bytes) {
         message.levels.push_back(
             {level.seq, level.slot, (level.has & 1) != 0, (level.has & 2) != 0});
     }
-    message.text.assign(reinterpret_cast<const char*>(bytes.data() + at), fixed.text_bytes);  // NOLINT
+    message.text.assign(reinterpret_cast<const char*>(bytes.data() + at),
+                        fixed.text_bytes);  // NOLINT
     return message;
 }
 
@@ -164,7 +167,8 @@ Result<Received> receive(kernel::Kernel& kernel, int socket, Kind wanted, int ti
             return refuse(waited, "waiting for the other process");
         }
         if (!waits[0].ready && !waits[0].hung_up) {
-            return fail(ErrorKind::peer, 0, "the other process did not answer within {} ms", timeout_ms);
+            return fail(ErrorKind::peer, 0, "the other process did not answer within {} ms",
+                        timeout_ms);
         }
         Result<Received> received = receive_now(kernel, socket);
         if (!received && received.error().os_error == EAGAIN) {
@@ -174,7 +178,8 @@ Result<Received> receive(kernel::Kernel& kernel, int socket, Kind wanted, int ti
             return received;
         }
         if (received->message.kind == Kind::refused) {
-            return fail(ErrorKind::peer, 0, "the other process refused: {}", received->message.text);
+            return fail(ErrorKind::peer, 0, "the other process refused: {}",
+                        received->message.text);
         }
         if (received->message.kind != wanted) {
             return malformed("a message out of order");

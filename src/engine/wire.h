@@ -9,8 +9,8 @@
 //
 //   lender ── lend (+ memfd, userfaultfd) ──▶ engine ── accepted | refused(text) ──▶ lender
 //
-// Both ends are the same build of Verso on one machine; the version is checked and everything else is validated all
-// the same: what arrives is bytes (there is a fuzz target for decode).
+// Both ends are the same build of Verso on one machine; the version is checked and everything else
+// is validated all the same: what arrives is bytes (there is a fuzz target for decode).
 #pragma once
 
 #include <span>
@@ -35,14 +35,14 @@ struct LevelInfo {
 
 struct Message {
     Kind kind = Kind::refused;
-    u64 pages = 0;                       // offer, lend
-    u64 address = 0;                     // ready, lend: where the memory is mapped
-    u64 page = 0;                        // serve
-    u64 number = 0;                      // barrier, barrier_done
-    bool protect = false;                // serve
+    u64 pages = 0;                        // offer, lend
+    u64 address = 0;                      // ready, lend: where the memory is mapped
+    u64 page = 0;                         // serve
+    u64 number = 0;                       // barrier, barrier_done
+    bool protect = false;                 // serve
     BaseFile base_file = BaseFile::live;  // offer
-    std::vector<LevelInfo> levels;       // offer
-    std::string text;                    // refused
+    std::vector<LevelInfo> levels;        // offer
+    std::string text;                     // refused
     friend bool operator==(const Message&, const Message&) = default;
 };
 
@@ -56,8 +56,8 @@ Result<Message> decode(std::span<const std::byte> bytes);
 kernel::Outcome send(kernel::Kernel& kernel, int socket, const Message& message,
                      std::span<const int> fds = {});
 
-/// The same to somebody who waits for it: whatever else is in the way is tried again, until the message is sent
-/// (true) or the other end has hung up (false).
+/// The same to somebody who waits for it: whatever else is in the way is tried again, until the
+/// message is sent (true) or the other end has hung up (false).
 bool send_or_gone(kernel::Kernel& kernel, int socket, const Message& message);
 /// Whether the other end has hung up: asked of the socket, because errors also come from this end.
 bool has_hung_up(kernel::Kernel& kernel, int socket);

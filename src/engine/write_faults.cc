@@ -1,16 +1,19 @@
-// What happens when a write meets a protected page: keep the old bytes if a snapshot needs them, take the page
-// back from children that map it, then release it and wake the writer.
+// What happens when a write meets a protected page: keep the old bytes if a snapshot needs them,
+// take the page back from children that map it, then release it and wake the writer.
 //
 //   L[p] protected ──write──▶ capture: L[p] ─copy─▶ F[layer, p], then the captured bit
-//                             exposed? punch L[p] (the kernel drops it from every mapping, the children's
-//                                      too), put the bytes back; children refault and get the copy in F
+//                             exposed? punch L[p] (the kernel drops it from every mapping, the
+// children's
+//                                      too), put the bytes back; children refault and get the copy
+// in F
 //                             release p, wake
 //
-// Where writing is dense, neighbours are released too: a fault costs its writer 9 to 20 µs, a captured
-// page 2. From the fourth open page in a word of 64 on, a fault releases its group of 16, and the reader thread finishes
-// the word, and begins the next one if writing is sequential, in the time it would otherwise spin (so on
-// another processor than the writer's). Scattered writers keep their single pages: with 1 % of all pages written at
-// random, one word in two hundred gets there. Memory grows by at most the neighbours of what was written anyway.
+// Where writing is dense, neighbours are released too: a fault costs its writer 9 to 20 µs, a
+// captured page 2. From the fourth open page in a word of 64 on, a fault releases its group of 16,
+// and the reader thread finishes the word, and begins the next one if writing is sequential, in
+// the time it would otherwise spin (so on another processor than the writer's). Scattered writers
+// keep their single pages: with 1 % of all pages written at random, one word in two hundred gets
+// there. Memory grows by at most the neighbours of what was written anyway.
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -28,11 +31,12 @@ namespace {
 constexpr u64 word_pages = BitmapView::bits_per_word;
 constexpr std::size_t ahead_max = 256;
 
-constexpr u64 dense_pages = 4;   // open pages that make a word of 64 dense
+constexpr u64 dense_pages = 4;  // open pages that make a word of 64 dense
 
-/// How many pages to release together in a word of which `open` are already, behind one of which `before` are:
-/// one, until it is dense; then 16 (40 µs); a whole word (130 µs) where writing is plainly sequential or
-/// nearly everything will be written anyway. A sequential writer is only as fast as we are.
+/// How many pages to release together in a word of which `open` are already, behind one of which
+/// `before` are: one, until it is dense; then 16 (40 µs); a whole word (130 µs) where writing is
+/// plainly sequential or nearly everything will be written anyway. A sequential writer is only as
+/// fast as we are.
 u64 group_pages(int open, int before) {
     const bool sequential = before == static_cast<int>(word_pages);
     if (open >= static_cast<int>(word_pages / 4) || (sequential && open > 0)) {
@@ -41,8 +45,8 @@ u64 group_pages(int open, int before) {
     return open >= static_cast<int>(dense_pages) ? 16 : 1;
 }
 
-/// With mprotect every island of writable pages takes two VMAs of the 65,530 that a process may have: keep to
-/// 8,192 islands, as far as a word allows (regions to 2 GiB).
+/// With mprotect every island of writable pages takes two VMAs of the 65,530 that a process may
+/// have: keep to 8,192 islands, as far as a word allows (regions to 2 GiB).
 u64 island_pages(u64 pages) {
     return std::clamp<u64>(std::bit_ceil(pages / 8192 + 1), 16, word_pages);
 }
@@ -77,16 +81,19 @@ Region::Window Region::window_held(u64 page) const {
     return {first, end - first};
 }
 
-/// Stores [first, first + count) in `layer`. What cannot be stored is lost to the snapshots, and they say so;
-/// the live program goes on, because a snapshot must never cost its source more than time.
+/// Stores [first, first + count) in `layer`. What cannot be stored is lost to the snapshots, and
+/// they say so; the live program goes on, because a snapshot must never cost its source more than
+/// time.
 void Region::capture_held(Layer& layer, u64 first, u64 count) {
     Outcome outcome;
     alignas(64) std::array<std::byte, page_size> page_copy;
-    // A single page is read(2) out of L: the alias mapping may have no entry for it yet, and the kernel would make
-    // sixteen (2.5 µs) where the extra copy costs 0.6. It also leaves a hole of L a hole.
+    // A single page is read(2) out of L: the alias mapping may have no entry for it yet, and the
+    // kernel would make sixteen (2.5 µs) where the extra copy costs 0.6. It also leaves a hole of
+    // L a hole.
     if (count == 1 && alias_.valid() &&
         kernel_.perform(Call::file_read(live_.get(), to_bytes(first), page_size),
-                        Payload{.out = page_copy}).value == static_cast<i64>(page_size)) {
+                        Payload{.out = page_copy})
+                .value == static_cast<i64>(page_size)) {
         outcome = frozen_.store(layer, first, page_copy);
     } else {
         outcome = frozen_.store(layer, first, source(first, count));
@@ -105,7 +112,8 @@ void Region::capture_held(Layer& layer, u64 first, u64 count) {
     Locked lock(*damage_mutex_);
     if (damage_.empty()) {
         damage_ = fmt::format(
-            "region '{}': page {} was overwritten before its old bytes could be stored ({}); snapshots that "
+            "region '{}': page {} was overwritten before its old bytes could be stored ({}); "
+            "snapshots that "
             "need it refuse to show it. Release snapshots or free memory",
             name_, first, kernel::to_string(outcome));
     }
@@ -134,8 +142,8 @@ void Region::prepare_for_write_held(u64 first, u64 count) {
     }
 }
 
-/// Replaces the physical page behind L[page] by a new one with the same bytes. Everybody's entry for the old
-/// page goes; the source's own threads meet a missing page, and wait for the stripe.
+/// Replaces the physical page behind L[page] by a new one with the same bytes. Everybody's entry
+/// for the old page goes; the source's own threads meet a missing page, and wait for the stripe.
 void Region::revoke_held(u64 page) {
     alignas(64) std::array<std::byte, page_size> bytes;
     std::ranges::copy(source(page, 1), bytes.begin());
@@ -150,7 +158,8 @@ void Region::revoke_held(u64 page) {
                     kernel::to_string(punched));
         (void)kernel_.perform(Call::wait(1));
     }
-    // From here the only copy of a live page is on this stack: it must go back, however long that takes.
+    // From here the only copy of a live page is on this stack: it must go back, however long that
+    // takes.
     for (unsigned tries = 0;; ++tries) {
         const Outcome written =
             kernel_.perform(Call::file_write(live_.get(), to_bytes(page), page_size),
@@ -178,13 +187,13 @@ bool Region::resolve_write_held(u64 page) {
     // Also for a page that is open already: its waiter may have come after the last wake (H1).
     const Outcome outcome = guard_.release(window.first, window.count);
     switch (outcome.verdict) {
-        case Verdict::done:
-            return true;
+        case Verdict::done: return true;
         case Verdict::layout_changing:
         case Verdict::interrupted:
         case Verdict::would_block:
-            // The fault will be raised again once the event before it is read (H2). The bits stay `open`,
-            // which claims too much and so costs one call too many in the next pass, never a page.
+            // The fault will be raised again once the event before it is read (H2). The bits stay
+            // `open`, which claims too much and so costs one call too many in the next pass, never
+            // a page.
             count_.retried.fetch_add(1, std::memory_order_relaxed);
             (void)guard_.wake(page, 1);
             return false;
@@ -207,8 +216,9 @@ bool Region::resolve_write_held(u64 page) {
             {
                 Locked lock(*damage_mutex_);
                 if (damage_.empty()) {
-                    damage_ = explain(outcome, fmt::format("region '{}': releasing page {}", name_,
-                                                           page)).message;
+                    damage_ =
+                        explain(outcome, fmt::format("region '{}': releasing page {}", name_, page))
+                            .message;
                 }
             }
             (void)guard_.wake(page, 1);
@@ -233,7 +243,8 @@ void Region::look_ahead_held(u64 page) {
     }
 }
 
-/// Captures and releases one more group of a dense word, before anybody faults on it. False: nothing to do.
+/// Captures and releases one more group of a dense word, before anybody faults on it. False:
+/// nothing to do.
 bool Region::step_ahead() {
     while (!ahead_.empty()) {
         const u64 word_first = ahead_.back() * word_pages;
@@ -273,8 +284,9 @@ void Region::resolve_write(u64 page) {
     }
 }
 
-/// A page of L that has no physical page: never touched, or being replaced by revoke_held (which holds the
-/// stripe, so here it is finished). Touching the alias gives it one; a run of first touches gets more.
+/// A page of L that has no physical page: never touched, or being replaced by revoke_held (which
+/// holds the stripe, so here it is finished). Touching the alias gives it one; a run of first
+/// touches gets more.
 void Region::refill_missing(u64 page) {
     missing_run_ = page == missing_next_ ? std::min<u64>(missing_run_ * 2, 64) : 1;
     const u64 end = std::min(page + missing_run_, pages_);
@@ -282,8 +294,9 @@ void Region::refill_missing(u64 page) {
     for (u64 at = page; at < end; ++at) {
         const Stripes::One held(stripes_, at);
         std::byte first{};
-        const Outcome touched = kernel_.perform(Call::memory_read(alias_.address() + to_bytes(at), 1),
-                                                Payload{.out = std::span(&first, 1)});
+        const Outcome touched =
+            kernel_.perform(Call::memory_read(alias_.address() + to_bytes(at), 1),
+                            Payload{.out = std::span(&first, 1)});
         (void)touched;  // out of memory raises SIGBUS in whoever touches, as for any memfd
     }
     (void)guard_.wake(page, end - page);

@@ -1,5 +1,6 @@
-// written(): which pages since when. A region that keeps contents asks its own generations, with one
-// protection pass per call; a region that keeps pages only lets the kernel scan and re-arm in one atomic step.
+// written(): which pages since when. A region that keeps contents asks its own generations, with
+// one protection pass per call; a region that keeps pages only lets the kernel scan and re-arm in
+// one atomic step.
 #include <algorithm>
 
 #include "engine/region.h"
@@ -41,8 +42,9 @@ Result<Written> Region::written(Mark since) {
     return marks_.since(since, now);
 }
 
-/// Scans until the end of the region, however many rounds the result buffer takes (H22). WRITTEN covers pages
-/// that were swapped out meanwhile (H21): it looks at the protection bit, which swap entries keep.
+/// Scans until the end of the region, however many rounds the result buffer takes (H22). WRITTEN
+/// covers pages that were swapped out meanwhile (H21): it looks at the protection bit, which swap
+/// entries keep.
 Result<Written> Region::written_async(Mark since) {
     scan_runs_.resize(4096);
     const Mark before = marks_.latest();
@@ -57,10 +59,13 @@ Result<Written> Region::written_async(Mark since) {
             continue;
         }
         if (!outcome.ok()) {
-            (void)marks_.advance();  // rounds before this one re-armed pages: the next call must look at the marks
-            return refuse(outcome, fmt::format("scanning region '{}' (was it unmapped or replaced?)", name_));
+            // Rounds before this one re-armed pages: the next call must look at the marks.
+            (void)marks_.advance();
+            return refuse(
+                outcome, fmt::format("scanning region '{}' (was it unmapped or replaced?)", name_));
         }
-        for (const Run& run : std::span(scan_runs_).first(static_cast<std::size_t>(outcome.value))) {
+        for (const Run& run :
+             std::span(scan_runs_).first(static_cast<std::size_t>(outcome.value))) {
             const u64 first = to_pages(run.start - base_);
             const u64 count = to_pages(run.end - run.start);
             marks_.note(first, count);

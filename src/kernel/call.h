@@ -1,6 +1,7 @@
-// Call: one call that the engine makes of an operating system, as a plain value: comparable, hashable,
-// printable. The same value is executed by Linux, by the model, counted, made to fail, recorded and
-// replayed. Bulk data travels beside it (Payload), so that the value stays small and flat.
+// Call: one call that the engine makes of an operating system, as a plain value: comparable,
+// hashable, printable. The same value is executed by Linux, by the model, counted, made to fail,
+// recorded and replayed. Bulk data travels beside it (Payload), so that the value stays small and
+// flat.
 //
 // The named constructors are the only way calls are made: they say which field means what.
 #pragma once
@@ -17,41 +18,41 @@
 namespace verso::kernel {
 
 enum class Op : u8 {
-    memfd_create,       // aux = MemfdFlag                            → descriptor; payload.in = name
-    file_resize,        // fd, length
-    file_size,          // fd                                         → bytes
-    file_punch,         // fd, offset, length: the pages go, reads give zeroes
-    file_used,          // fd                                         → bytes the file really occupies
-    file_read,          // fd, offset; payload.out                    → bytes
-    file_write,         // fd, offset; payload.in                     → bytes
-    map,                // fd (-1 anonymous), address (hint), length, offset, aux = MapFlag → address
-    unmap,              // address, length
-    protect,            // address, length, aux = MapFlag (read, write): mprotect
-    advise,             // address, length, aux = Advice
-    uffd_open,          // aux = UffdFeature                          → descriptor
-    uffd_register,      // fd, address, length, aux = RegisterMode
-    uffd_unregister,    // fd, address, length
-    uffd_wake,          // fd, address, length
-    uffd_write_protect, // fd, address, length, aux = 1 protect, 0 release and wake
-    uffd_copy,          // fd, address, length, aux = FillFlag, source address in `offset` → bytes
-    uffd_zeropage,      // fd, address, length                        → bytes
-    uffd_continue,      // fd, address, length, aux = FillFlag        → bytes
-    uffd_poison,        // fd, address, length                        → bytes
-    uffd_read,          // fd; payload.events                         → number of events, never blocks
-    pagemap_scan,       // address, length, aux = ScanFlag; payload.runs → number of runs; stop in `walk_end`
-    pagemap_read,       // address, length; payload.out (one u64 a page) → bytes
-    memory_read,        // address; payload.out: loads that may fault  → bytes
-    memory_write,       // address; payload.in: stores that may fault  → bytes
-    memory_usage,       // address, length; payload.usage: the mapping's smaps figures
-    watch_segv,         // address, length; payload.sink: access faults of this range go there
-    unwatch_segv,       // address, length
-    wait,               // payload.waits, aux = timeout in ms (~0 for ever) → number ready
-    event_create,       //                                            → descriptor to signal and wait on
-    event_signal,       // fd
-    event_drain,        // fd
-    socket_send,        // fd; payload.in, payload.fds
-    socket_receive,     // fd; payload.out, payload.received          → bytes (0: closed)
-    duplicate,          // fd                                         → descriptor
+    memfd_create,   // aux = MemfdFlag                            → descriptor; payload.in = name
+    file_resize,    // fd, length
+    file_size,      // fd                                         → bytes
+    file_punch,     // fd, offset, length: the pages go, reads give zeroes
+    file_used,      // fd                                         → bytes the file really occupies
+    file_read,      // fd, offset; payload.out                    → bytes
+    file_write,     // fd, offset; payload.in                     → bytes
+    map,            // fd (-1 anonymous), address (hint), length, offset, aux = MapFlag → address
+    unmap,          // address, length
+    protect,        // address, length, aux = MapFlag (read, write): mprotect
+    advise,         // address, length, aux = Advice
+    uffd_open,      // aux = UffdFeature                          → descriptor
+    uffd_register,  // fd, address, length, aux = RegisterMode
+    uffd_unregister,     // fd, address, length
+    uffd_wake,           // fd, address, length
+    uffd_write_protect,  // fd, address, length, aux = 1 protect, 0 release and wake
+    uffd_copy,      // fd, address, length, aux = FillFlag, source address in `offset` → bytes
+    uffd_zeropage,  // fd, address, length                        → bytes
+    uffd_continue,  // fd, address, length, aux = FillFlag        → bytes
+    uffd_poison,    // fd, address, length                        → bytes
+    uffd_read,      // fd; payload.events                         → number of events, never blocks
+    pagemap_scan,   // address, length, aux = ScanFlag; payload.runs → runs; stopped at `walk_end`
+    pagemap_read,   // address, length; payload.out (one u64 a page) → bytes
+    memory_read,    // address; payload.out: loads that may fault  → bytes
+    memory_write,   // address; payload.in: stores that may fault  → bytes
+    memory_usage,   // address, length; payload.usage: the mapping's smaps figures
+    watch_segv,     // address, length; payload.sink: access faults of this range go there
+    unwatch_segv,   // address, length
+    wait,           // payload.waits, aux = timeout in ms (~0 for ever) → number ready
+    event_create,  //                                            → descriptor to signal and wait on
+    event_signal,    // fd
+    event_drain,     // fd
+    socket_send,     // fd; payload.in, payload.fds
+    socket_receive,  // fd; payload.out, payload.received          → bytes (0: closed)
+    duplicate,       // fd                                         → descriptor
 };
 inline constexpr unsigned op_count = static_cast<unsigned>(Op::duplicate) + 1;
 
@@ -66,8 +67,8 @@ struct FillFlag {
     static constexpr u64 write_protect = 1, no_wake = 2;
 };
 struct ScanFlag {
-    static constexpr u64 written = 1;     // report pages written since they were armed
-    static constexpr u64 arm = 2;         // … and arm exactly those, in the same atomic step
+    static constexpr u64 written = 1;       // report pages written since they were armed
+    static constexpr u64 arm = 2;           // … and arm exactly those, in the same atomic step
     static constexpr u64 private_copy = 4;  // report pages that are not the file's own
 };
 

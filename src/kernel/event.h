@@ -1,4 +1,5 @@
-// What a userfaultfd tells its reader, what a wait returns, and other bulk data that travels beside a Call.
+// What a userfaultfd tells its reader, what a wait returns, and other bulk data that travels
+// beside a Call.
 #pragma once
 
 #include <cstddef>

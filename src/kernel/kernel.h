@@ -5,10 +5,10 @@
 //   engine ──Call──▶ Kernel ──▶ Linux            cost of the seam: 1.6 ns a virtual call,
 //          ◀─Outcome─       └─▶ model            against ≥ 120 ns for the cheapest system call
 //
-// Descriptors are plain numbers in the caller's process; Fd owns them. Addresses are u64: those that
-// `map` returned may be dereferenced by the engine only where it mapped them for itself (alias
-// mappings, never registered, never faulting to userspace); application memory goes through memory_read / memory_write.
-// Locks: none here. May include: base, abi.
+// Descriptors are plain numbers in the caller's process; Fd owns them. Addresses are u64: those
+// that `map` returned may be dereferenced by the engine only where it mapped them for itself (alias
+// mappings, never registered, never faulting to userspace); application memory goes through
+// memory_read / memory_write. Locks: none here. May include: base, abi.
 #pragma once
 
 #include <functional>
@@ -21,21 +21,23 @@
 
 namespace verso::kernel {
 
-/// What this kernel and this process' privilege offer, asked once at run time (never at build time).
+/// What this kernel and this process' privilege offer, asked once at run time (never at build
+/// time).
 struct Abilities {
-    bool userfaultfd = false;         // one could be opened
-    bool user_mode_only = false;      // … but kernel-mode faults (read(2) into the region) are not served
-    bool through_device = false;      // … through /dev/userfaultfd
-    u64 uffd_features = 0;            // UFFD_FEATURE_* bits of the kernel, 0 if none could be opened
-    bool write_protect_shmem = false; // uffd-wp works on a shared memfd (tried, not inferred)
+    bool userfaultfd = false;  // one could be opened
+    bool user_mode_only =
+        false;  // … but kernel-mode faults (read(2) into the region) are not served
+    bool through_device = false;  // … through /dev/userfaultfd
+    u64 uffd_features = 0;        // UFFD_FEATURE_* bits of the kernel, 0 if none could be opened
+    bool write_protect_shmem = false;  // uffd-wp works on a shared memfd (tried, not inferred)
     bool wp_unpopulated = false;
     bool wp_async = false;
     bool minor_shmem = false;
-    bool continue_private = false;    // CONTINUE into MAP_PRIVATE of a memfd works (tried)
+    bool continue_private = false;  // CONTINUE into MAP_PRIVATE of a memfd works (tried)
     bool poison = false;
-    bool layout_events = false;       // EVENT_REMOVE, EVENT_UNMAP, EVENT_REMAP
+    bool layout_events = false;  // EVENT_REMOVE, EVENT_UNMAP, EVENT_REMAP
     bool pagemap_scan = false;
-    std::string why_no_userfaultfd;   // a sentence, if !userfaultfd
+    std::string why_no_userfaultfd;  // a sentence, if !userfaultfd
 };
 
 class Thread {  // joins on destruction

@@ -1,5 +1,5 @@
-// Outcome: what the kernel answered, as a sum type. Callers switch over all of it (-Wswitch-enum); an
-// errno that no caller can act on in a special way is `other`, with its number kept.
+// Outcome: what the kernel answered, as a sum type. Callers switch over all of it (-Wswitch-enum);
+// an errno that no caller can act on in a special way is `other`, with its number kept.
 //
 // Why not errno: EAGAIN alone means four things (a fill did part of the range; a layout event is
 // unread; nothing to read; try again), and rivals lost data by treating them alike (H1, H2, H31).
@@ -16,7 +16,7 @@ enum class Verdict : u8 {
     done,             // value: the call's result (descriptor, address, bytes, count)
     partial,          // a fill stopped early; value: bytes done, > 0; go on from there
     exists,           // EEXIST: a page is already there. It says nothing about who was woken (H1)
-    layout_changing,  // EAGAIN of a uffd ioctl with nothing done: drain the event queue, then repeat (H2)
+    layout_changing,  // EAGAIN of a uffd ioctl, nothing done: drain the events, then repeat (H2)
     would_block,      // EAGAIN of a read or receive: nothing there
     no_such_range,    // ENOENT: not mapped, or not registered with this userfaultfd (H9)
     no_page,          // EFAULT: no page to continue from, or an unreadable address
@@ -36,9 +36,9 @@ inline constexpr unsigned verdict_count = static_cast<unsigned>(Verdict::other) 
 
 struct [[nodiscard]] Outcome {
     Verdict verdict = Verdict::other;
-    int error = 0;      // errno, 0 where none
-    i64 value = 0;      // see Verdict
-    u64 walk_end = 0;   // pagemap_scan: the address where the walk stopped
+    int error = 0;     // errno, 0 where none
+    i64 value = 0;     // see Verdict
+    u64 walk_end = 0;  // pagemap_scan: the address where the walk stopped
 
     bool ok() const { return verdict == Verdict::done; }
     static Outcome done(i64 value = 0) { return {Verdict::done, 0, value, 0}; }
