@@ -30,7 +30,7 @@ TEST(Readme, TheExampleFitsInFifteenLines) {
 
 TEST(Readme, EveryScriptAndFileItNamesExists) {
     static const std::regex path(
-        R"((scripts|docs|include|examples|tests|src|bench)/[a-z_./]*[a-z])");
+        R"((scripts|docs|include|examples|tests|src|bench)/[a-z_./-]*[a-z])");
     for (const char* document : {"README.md", "CONTRIBUTING.md"}) {
         const std::string text = text_of(read_file(document));
         for (auto it = std::sregex_iterator(text.begin(), text.end(), path);
