@@ -1,0 +1,245 @@
+// Hazards of particular memory: huge pages, files, mappings that the application changes, other mappings.
+#include <fstream>
+#include <string>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "hazards/hooked.h"
+
+namespace verso::test {
+namespace {
+
+/// Sets a kernel knob for the length of a test.
+class Knob {
+public:
+    Knob(const char* path, const std::string& value) : path_(path) {
+        std::ifstream(path_) >> before_;
+        std::string word;
+        std::ifstream all(path_);
+        while (all >> word) {  // "always [never] force": the bracketed one is set
+            before_ = word.front() == '[' ? word.substr(1, word.size() - 2) : before_;
+        }
+        std::ofstream out(path_);
+        out << value << std::flush;
+        set_ = out.good();
+    }
+    ~Knob() { std::ofstream(path_) << before_ << std::flush; }
+    Knob(const Knob&) = delete;
+    Knob& operator=(const Knob&) = delete;
+    bool set() const { return set_; }
+
+private:
+    const char* path_;
+    std::string before_;
+    bool set_ = false;
+};
+
+/// A descriptor and a shared mapping of it, as an application would bring.
+struct Brought {
+    Brought(int descriptor, u64 pages) : fd(descriptor), bytes(to_bytes(pages)) {
+        if (fd.valid() && ::ftruncate(fd.get(), static_cast<off_t>(bytes)) == 0) {
+            at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+        }
+    }
+    ~Brought() {
+        if (at != MAP_FAILED) {
+            (void)::munmap(at, bytes);
+        }
+    }
+    Brought(const Brought&) = delete;
+    Brought& operator=(const Brought&) = delete;
+    Result<Region> adopt(Tracking tracking = Tracking::contents) const {
+        AdoptOptions options;
+        options.memfd = fd.get();
+        options.address = at;
+        options.size = bytes;
+        options.tracking = tracking;
+        return Region::adopt(options);
+    }
+    std::span<std::byte> memory() const { return {static_cast<std::byte*>(at), bytes}; }
+    Fd fd;
+    std::size_t bytes;
+    void* at = MAP_FAILED;
+};
+
+TEST(H04_NeighboursMadePresentByHugePages, SinglePagesAreRightWithShmemHugePagesForced) {
+    const Knob forced("/sys/kernel/mm/transparent_hugepage/shmem_enabled", "force");
+    if (!forced.set()) {
+        GTEST_SKIP() << "shmem_enabled cannot be changed here (root, and a kernel with THP)";
+    }
+    constexpr u64 pages = 2'100;
+    Result<Region> source = Region::create({.size = to_bytes(pages)});
+    VERSO_ASSERT_OK(source);
+    write_all(source->bytes(), 1, 0);
+    const Result<Snapshot> moment = source->snapshot();
+    const Result<Region> child = moment->fork();
+    VERSO_ASSERT_OK(child);
+    Page seen;
+    ASSERT_TRUE(load_page(child->bytes().data() + to_bytes(700), seen));
+    for (u64 page = 600; page < 800; ++page) {
+        write_page(source->bytes(), 1, page, 1);
+    }
+    EXPECT_TRUE(holds(child->bytes(), 1, 0));
+    EXPECT_TRUE(holds(*moment->bytes(), 1, 0));
+    VERSO_ASSERT_OK(source->rewind(*moment));
+    EXPECT_TRUE(holds(source->bytes(), 1, 0));
+}
+
+TEST(H05_HugetlbGranule, AdoptingHugetlbMemoryIsRefusedWithASentence) {
+    const Knob pool("/proc/sys/vm/nr_hugepages", "2");
+    Brought huge(::memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB), 512);
+    if (huge.at == MAP_FAILED) {
+        GTEST_SKIP() << "no hugetlb pages can be had here";
+    }
+    for (const Tracking tracking : {Tracking::contents, Tracking::pages}) {
+        const Result<Region> region = huge.adopt(tracking);
+        ASSERT_FALSE(region.has_value());
+        EXPECT_NE(region.error().message.find("huge"), std::string::npos)
+            << region.error().message;
+    }
+}
+
+TEST(H09_RegistrationDroppedSilently, AnUnmappedPartIsNoticedAndNeverAnsweredClean) {
+    VERSO_NEEDS_USERFAULTFD();
+    for (const Tracking tracking : {Tracking::contents, Tracking::pages}) {
+        Brought memory(::memfd_create("app", MFD_CLOEXEC), 64);
+        Result<Region> region = memory.adopt(tracking);
+        VERSO_ASSERT_OK(region);
+        const Result<Written> before = region->written(Mark{});
+        VERSO_ASSERT_OK(before);
+        ASSERT_EQ(::munmap(memory.memory().data() + to_bytes(8), to_bytes(4)), 0);
+        const Result<Written> after = region->written(before->mark);
+        ASSERT_FALSE(after.has_value()) << after->pages << " pages, as if nothing had happened";
+        EXPECT_FALSE(after.error().message.empty());
+    }
+}
+
+TEST(H09_RegistrationDroppedSilently, AMappingOverAPartIsNoticedAndNeverAnsweredClean) {
+    VERSO_NEEDS_USERFAULTFD();
+    for (const Tracking tracking : {Tracking::contents, Tracking::pages}) {
+        Brought memory(::memfd_create("app", MFD_CLOEXEC), 64);
+        Result<Region> region = memory.adopt(tracking);
+        VERSO_ASSERT_OK(region);
+        const Result<Written> before = region->written(Mark{});
+        VERSO_ASSERT_OK(before);
+        void* const over = memory.memory().data() + to_bytes(8);
+        ASSERT_NE(::mmap(over, to_bytes(4), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+                         memory.fd.get(), static_cast<off_t>(to_bytes(8))),
+                  MAP_FAILED);
+        write_page(memory.memory(), 1, 9, 1);
+        const Result<Written> after = region->written(before->mark);
+        ASSERT_FALSE(after.has_value()) << after->pages << " pages, as if nothing had happened";
+    }
+}
+
+TEST(H09_RegistrationDroppedSilently, AMovedPartIsNoticedAndTheNextSnapshotRefused) {
+    VERSO_NEEDS_USERFAULTFD();
+    Brought memory(::memfd_create("app", MFD_CLOEXEC), 64);
+    Result<Region> region = memory.adopt();
+    VERSO_ASSERT_OK(region);
+    const Result<Snapshot> moment = region->snapshot();
+    VERSO_ASSERT_OK(moment);
+    void* const moved = ::mremap(memory.memory().data() + to_bytes(60), to_bytes(4), to_bytes(4),
+                                 MREMAP_MAYMOVE | MREMAP_FIXED,  // a place that is free for sure
+                                 ::mmap(nullptr, to_bytes(4), PROT_NONE,
+                                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    ASSERT_NE(moved, MAP_FAILED);
+    const Result<Snapshot> next = region->snapshot();
+    ASSERT_FALSE(next.has_value());
+    EXPECT_EQ(next.error().kind, ErrorKind::damaged) << next.error().message;
+    EXPECT_NE(region->damage(), "");
+    (void)::munmap(moved, to_bytes(4));
+}
+
+TEST(H11_OneModePerUserfaultfd, RegionsOfBothKindsWorkSideBySide) {
+    VERSO_NEEDS_USERFAULTFD();
+    Result<Region> contents = Region::create({.size = to_bytes(32)});
+    Result<Region> only_pages =
+        Region::create({.size = to_bytes(32), .tracking = Tracking::pages});
+    VERSO_ASSERT_OK(contents);
+    VERSO_ASSERT_OK(only_pages);
+    const Result<Snapshot> moment = contents->snapshot();
+    VERSO_ASSERT_OK(moment);
+    const Result<Written> before = only_pages->written(Mark{});
+    write_all(contents->bytes(), 1, 1);
+    write_page(only_pages->bytes(), 1, 7, 1);
+    EXPECT_EQ(contents->stats().pages_captured, 32U);
+    EXPECT_EQ(only_pages->written(before->mark)->ranges, (std::vector<PageRange>{{7, 1}}));
+    EXPECT_FALSE(only_pages->snapshot().has_value());
+}
+
+TEST(H12_FilesCannotBeProtected, AdoptingAFileIsATypedRefusalThatNamesTheAlternative) {
+    VERSO_NEEDS_USERFAULTFD();
+    Brought file(::open(VERSO_BINARY_DIR, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), 16);
+    if (file.at == MAP_FAILED) {
+        GTEST_SKIP() << "the build folder's file system has no O_TMPFILE";
+    }
+    const Result<Region> region = file.adopt();  // which pages only: the kernel can, since 6.7
+    if (region) {
+        GTEST_SKIP() << "the build folder is on tmpfs, which can be protected";
+    }
+    EXPECT_EQ(region.error().kind, ErrorKind::invalid_argument);
+    EXPECT_NE(region.error().message.find("memfd"), std::string::npos) << region.error().message;
+}
+
+TEST(H13_KernelsWithoutWriteProtection, TheOtherBackendServesAndTheRefusalNamesTheRelease) {
+    Hooked lacking(host::Mask{.no_write_protect_shmem = true});
+    Result<Region> region = lacking.create(16);
+    VERSO_ASSERT_OK(region);
+    EXPECT_EQ(region->backend(), Backend::mprotect_segv);
+    write_all(region->bytes(), 1, 0);
+    {
+        const Result<Snapshot> moment = region->snapshot();
+        write_all(region->bytes(), 1, 1);
+        EXPECT_TRUE(holds(*moment->bytes(), 1, 0));
+    }
+    const Result<Region> refused =
+        lacking.create(16, Tracking::contents, Backend::userfaultfd);
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().kind, ErrorKind::unsupported);
+    EXPECT_NE(refused.error().message.find("5.19"), std::string::npos);
+}
+
+TEST(H14_FilteredCalls, EveryRefusedCallIsNamedAndLeavesTheMemoryWritable) {
+    VERSO_NEEDS_USERFAULTFD();
+    using kernel::Op;
+    for (const Op op : {Op::uffd_open, Op::uffd_register, Op::uffd_write_protect}) {
+        Hooked hooked;
+        (void)hooked.kernel.abilities();
+        hooked.kernel.fail({.nth = 1,
+                            .outcome = {kernel::Verdict::denied, EPERM, 0, 0},
+                            .only = op,
+                            .times = 1'000'000});
+        Result<Region> region = hooked.create(8);
+        if (region) {
+            const Result<Snapshot> moment = region->snapshot();
+            ASSERT_FALSE(moment.has_value());
+            EXPECT_NE(moment.error().message.find("denied"), std::string::npos);
+            write_all(region->bytes(), 1, 1);  // would hang on a page that is half armed
+            EXPECT_TRUE(holds(region->bytes(), 1, 1));
+        } else {
+            EXPECT_NE(region.error().message.find("denied"), std::string::npos);
+        }
+    }
+}
+
+TEST(H33_WritesWithoutAFault, ASecondMappingIsNotSeenByAnySnapshotAsDocumented) {
+    Brought memory(::memfd_create("app", MFD_CLOEXEC), 8);
+    Result<Region> region = memory.adopt();
+    VERSO_ASSERT_OK(region);
+    write_all(region->bytes(), 1, 0);
+    const Result<Snapshot> moment = region->snapshot();
+    VERSO_ASSERT_OK(moment);
+    void* const second = ::mmap(nullptr, memory.bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+                                memory.fd.get(), 0);
+    ASSERT_NE(second, MAP_FAILED);
+    write_page({static_cast<std::byte*>(second), memory.bytes}, 1, 3, 1);
+    EXPECT_EQ(region->stats().write_faults, 0U);  // nobody was told
+    EXPECT_EQ(tally(*moment->bytes(), 1, 0).first_wrong, 3U);
+    (void)::munmap(second, memory.bytes);
+}
+
+}  // namespace
+}  // namespace verso::test
