@@ -108,8 +108,8 @@ TEST(Writer, CountsEveryStoreInThePhaseItHappened) {
     writer.stop();
     EXPECT_GT(writer.stores(0).count(), 0U);
     EXPECT_GT(writer.stores(2).count(), 0U);
-    // The one store that was under way when the phase jumped over 1 belongs to 1 as well.
-    EXPECT_LE(writer.stores(1).count(), 1U);
+    // Only the stores at the border can have met phase 1, which was jumped over.
+    EXPECT_LE(writer.stores(1).count(), 2U);
 }
 
 class WriterHabits : public testing::TestWithParam<Habit> {};
