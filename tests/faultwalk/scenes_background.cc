@@ -56,7 +56,13 @@ void with_grandchild(World& world) {
 
 std::vector<Scene> faults() {
     const auto readers = [](World& world) { with_readers(world, Backend::automatic); };
-    const auto readers_mprotect = [](World& world) { with_readers(world, Backend::mprotect_segv); };
+    const auto untouched = [](Backend backend) {
+        return [backend](World& world) {
+            world.create(backend);
+            world.take(world.region, world.moment);
+            world.fork_from(world.moment);
+        };
+    };
     return {
         {"write", [](World& world) {
              world.create();
@@ -67,12 +73,12 @@ std::vector<Scene> faults() {
              world.take(world.region, world.moment);
          }, write_region},
         {"write_shared", readers, write_region},
-        {"write_in_child", readers, write_child},
-        {"write_in_child_mprotect", readers_mprotect, write_child},
+        {"write_in_child", untouched(Backend::automatic), write_child},
+        {"write_in_child_mprotect", untouched(Backend::mprotect_segv), write_child},
         {"write_in_child_source", with_grandchild, write_child},
-        {"read_live", readers, read_child},
+        {"read_live", untouched(Backend::automatic), read_child},
         {"read_frozen", with_frozen_child, read_child},
-        {"read_mprotect", readers_mprotect, read_child},
+        {"read_mprotect", untouched(Backend::mprotect_segv), read_child},
         {"read_deep", with_grandchild,
          [](World& world) -> Result<void> {
              const Result<std::span<const std::byte>> view = world.later.snapshot->bytes();
@@ -139,10 +145,8 @@ std::vector<Scene> endings() {
         world.moment = {};
     };
     return {
-        ending("release_snapshot", [](World& world) { world.moment = {}; }),
         ending("release_later", [](World& world) { world.later = {}; }),
         ending("release_child", [](World& world) { world.child = {}; }),
-        ending("release_region", [](World& world) { world.region = {}; }),
         ending("release_all", [](World& world) { world.release(); }),
         adopted,
         adopted_mprotect,

@@ -43,7 +43,7 @@ TEST_P(FaultWalk, LosesNothingWhateverFails) {
                                   to_string(kernel::documented_failures(point.op)[point.answer]))
             << "; replay: VERSO_FAULTWALK=" << name << " test_faultwalk";
     }
-    EXPECT_GT(reached, 0U);
+    EXPECT_TRUE(reached > 0 || only != nullptr) << "no point of this verb was reached";
     std::cout << scene.name << ": " << cases << " cases, " << reached << " reached, " << failed
               << " refused\n";
 }

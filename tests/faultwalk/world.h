@@ -54,9 +54,13 @@ struct Held {
     std::shared_ptr<engine::Region> region;
     Bytes expected = Bytes(region_size);
     std::span<std::byte> memory() const { return region->bytes(); }
+    /// A page that its source lost cannot be written either: it stays what it was said to be.
     void write(u64 page, u64 version) {
-        write_page(memory(), page, version);
-        note_page(expected, page, version);
+        std::byte seen[page_size];
+        if (read_page(memory(), page, seen)) {
+            write_page(memory(), page, version);
+            note_page(expected, page, version);
+        }
     }
     void write_all(u64 version) {
         for (u64 page = 0; page < region_pages; ++page) {
