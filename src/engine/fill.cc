@@ -90,7 +90,11 @@ bool Region::bring_to_layer_held(Layer& layer, u64 first, u64 count) {
                 ++run;
             }
             // No writer is waiting: what cannot be stored now is still where it was, and is copied.
-            if (!frozen_.store(layer, page, source(page, run)).ok()) {
+            const Outcome stored = frozen_.store(layer, page, source(page, run));
+            if (!stored.ok()) {
+                if (run == 1 && stored.verdict == kernel::Verdict::no_page) {
+                    frozen_.lose(layer, page, 1);  // this region is a child that was told the same
+                }
                 return false;
             }
             count_.captured.fetch_add(run, std::memory_order_relaxed);
