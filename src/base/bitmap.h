@@ -44,6 +44,9 @@ public:
     /// The 64 bits that hold `bit`, as one value: pages [bit & ~63, …+64).
     u64 word_of(u64 bit) const { return word(bit).load(std::memory_order_acquire); }
 
+    /// Sets those of the 64 bits around `bit` that `bits` has.
+    void set_word(u64 bit, u64 bits) { word(bit).fetch_or(bits, std::memory_order_acq_rel); }
+
     void set_range(u64 first, u64 count) { change_range(first, count, true); }
     void clear_range(u64 first, u64 count) { change_range(first, count, false); }
 

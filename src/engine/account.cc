@@ -77,6 +77,7 @@ std::string Region::describe() const {
 
 /// Pages that were lost to a snapshot are that snapshot's loss; the next one is whole again.
 Result<void> Region::still_tracked() const {
+    wait_for_reader();
     Locked lock(*damage_mutex_);
     if (mapping_gone_) {
         return fail(ErrorKind::damaged, 0, "{}", damage_);

@@ -1,5 +1,6 @@
 // Children: how a fork shares, makes its mapping and starts.
 #include <algorithm>
+#include <bit>
 
 #include "engine/local_filler.h"
 #include "engine/region.h"
@@ -23,8 +24,8 @@ BaseFile Region::base_file_for(const Layer& layer) {
     }
     u64 captured = 0;
     const Stripes::All held(stripes_);
-    for (const std::unique_ptr<Layer>& each : frozen_.layers()) {
-        captured += each->seq >= layer.seq ? each->captured.count() : 0;
+    for (u64 page = 0; page < pages_; page += BitmapView::bits_per_word) {
+        captured += static_cast<u64>(std::popcount(frozen_.captured_since(layer, page)));
     }
     return captured * 8 < pages_ ? BaseFile::live : BaseFile::frozen;
 }

@@ -58,6 +58,7 @@ Result<std::unique_ptr<Layer>> Frozen::prepare() {
         layer->captured = ledger_.captured(slot);
         layer->lost = ledger_.lost(slot);
         layer->area = std::move(*area);
+        layer->written = Bitmap(pages_);
         return layer;
     }
     return fail(
@@ -100,6 +101,22 @@ Layer* Frozen::holder(const Layer& from, u64 page) const {
         }
     }
     return nullptr;
+}
+
+u64 Frozen::written_since(const Layer& from, u64 page) const {
+    u64 word = 0;
+    for (std::size_t i = index_of(from); i < layers_.size(); ++i) {
+        word |= layers_[i]->written->word_of(page);
+    }
+    return word;
+}
+
+u64 Frozen::captured_since(const Layer& from, u64 page) const {
+    u64 word = 0;
+    for (std::size_t i = index_of(from); i < layers_.size(); ++i) {
+        word |= layers_[i]->captured.word_of(page);
+    }
+    return word;
 }
 
 Outcome Frozen::store(Layer& layer, u64 first, std::span<const std::byte> bytes) {
@@ -176,6 +193,11 @@ void Frozen::prune(std::size_t index, Garbage& garbage) {
         }
     }
     if (!kept) {
+        if (index > 0) {
+            for (u64 base = 0; base < pages_; base += BitmapView::bits_per_word) {
+                layers_[index - 1]->written->set_word(base, layer.written->word_of(base));
+            }
+        }
         garbage.layers.push_back(std::move(layers_[index]));
         layers_.erase(layers_.begin() + static_cast<std::ptrdiff_t>(index));
     }

@@ -29,6 +29,7 @@ struct Layer {
     u32 pins = 0;  // snapshots and children that read through this layer
     BitmapView captured;
     BitmapView lost;
+    Bitmap written;  // pages released to writers since this layer was opened, until the next was
     std::atomic<u64> pages_captured{0};
     SnapshotReport
         cost;      // arm_ns … pages_protected; written once, before the snapshot is handed out
@@ -71,6 +72,18 @@ public:
     /// The first layer at or after `from` that holds `page`; nullptr: the live page is the right
     /// one.
     Layer* holder(const Layer& from, u64 page) const;
+
+    /// Pages are being released to a writer. What a child asked for is captured too, so only this says what
+    /// was written since a snapshot.
+    void note_written(u64 first, u64 count) {
+        if (!layers_.empty()) {
+            layers_.back()->written->set_range(first, count);
+        }
+    }
+    /// The pages of the word at `page` that were released to writers since `from` was opened.
+    u64 written_since(const Layer& from, u64 page) const;
+    /// The pages of the word at `page` that some layer at or after `from` holds.
+    u64 captured_since(const Layer& from, u64 page) const;
 
     /// Stores pages [first, …) and then marks them captured. A failure marks nothing.
     kernel::Outcome store(Layer& layer, u64 first, std::span<const std::byte> bytes);

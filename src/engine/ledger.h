@@ -5,7 +5,7 @@
 //
 //   0          header: magic, version, pages, slots, trusted
 //              seq[slots]        0 = free slot; else the layer's place in time (1, 2, 3 …)
-//   bitmaps    slot 0: captured | lost    slot 1: captured | lost    …   (sparse: free ones cost nothing)
+//   bitmaps    slot 0: captured, lost; slot 1: captured, lost; …  (sparse: free ones cost nothing)
 //
 // captured: this layer holds the page's old bytes, at the same offset within its area of the
 // frozen file. lost (beside captured): nobody could save them; reading is refused, never guessed.

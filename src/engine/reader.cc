@@ -30,13 +30,17 @@ void Region::read_events() {
     u64 last_ns = 0;
     unsigned batches = 0;
     while (true) {
+        reads_.fetch_add(1);  // odd: events may be read and not yet acted upon
         const Outcome read =
             kernel_.perform(Call::uffd_read(uffd_.get()), Payload{.events = events});
-        if (read.ok() && read.value > 0) {
+        if (!read.ok() || read.value <= 0) {
+            reads_.fetch_add(1);
+        } else {
             for (const Event& event :
                  std::span(events).first(static_cast<std::size_t>(read.value))) {
                 dispatch(event);
             }
+            reads_.fetch_add(1);
             last_ns = kernel_.now_ns();
             if (++batches % batches_per_look == 0 && filler_ != nullptr &&
                 filler_->watched() >= 0) {
@@ -75,6 +79,15 @@ void Region::read_events() {
         if (waits[2].ready || waits[2].hung_up) {
             filler_->on_watched(target_);
         }
+    }
+}
+
+/// Returns when everything that the reader had read is acted upon. munmap and madvise return to the
+/// application as soon as their event is read, so the damage may not be noted yet (H9).
+void Region::wait_for_reader() const {
+    const u64 seen = reads_.load();
+    while (seen % 2 != 0 && reads_.load() == seen) {
+        kernel_.relax();
     }
 }
 
@@ -146,7 +159,7 @@ void Region::note_damage(const Event& event) {
             frozen_.lose(*layer, page, 1);
             ++lost;
         }
-        marks_.note(page, 1);
+        note_written_held(page, 1);
         open_->set(page);
     }
     const std::string_view what = event.kind == EventKind::removed    ? "discarded (madvise)"

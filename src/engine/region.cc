@@ -207,6 +207,24 @@ Result<std::shared_ptr<Region>> Region::create(Runtime& runtime, const RegionOpt
     return made;
 }
 
+/// Every table of ours counts pages of 4 KiB; hugetlb memory can only be protected by 2 MiB. One
+/// page is tried, because no call tells it apart beforehand.
+Result<void> Region::refuse_huge_pages() {
+    const Outcome outcome = guard_.protect(0, 1);
+    if (outcome.verdict == kernel::Verdict::invalid) {
+        return fail(ErrorKind::unsupported, outcome.error,
+                    "region '{}' is made of huge pages (hugetlb), which cannot be protected one by "
+                    "one; adopt a memfd without MFD_HUGETLB",
+                    name_);
+    }
+    const Outcome released = guard_.release(0, 1);
+    if (!outcome.ok() || !released.ok()) {
+        return refuse(outcome.ok() ? released : outcome,
+                      fmt::format("trying to protect a page of region '{}'", name_));
+    }
+    return {};
+}
+
 Result<std::shared_ptr<Region>> Region::adopt(Runtime& runtime, const AdoptOptions& options) {
     const auto address = reinterpret_cast<u64>(options.address);  // NOLINT
     const Result<u64> pages = checked_pages(options.size);
@@ -245,6 +263,9 @@ Result<std::shared_ptr<Region>> Region::adopt(Runtime& runtime, const AdoptOptio
     region.base_ = address;
     if (ready) {
         ready = region.choose_backend(options.backend);
+    }
+    if (ready) {
+        ready = region.refuse_huge_pages();
     }
     if (!ready) {
         return pass(ready);

@@ -136,6 +136,7 @@ private:
     Result<void> open_live(u64 bytes);
     Result<void> map_live(bool shared_by_us, u64 address);
     Result<void> choose_backend(Backend wanted);
+    Result<void> refuse_huge_pages();
     Result<void> open_uffd(u64 extra_features);
     Result<void> watch(u64 register_mode);
     void stop_threads();
@@ -150,6 +151,7 @@ private:
     // reader.cc
     void read_events();
     void dispatch(const kernel::Event& event);
+    void wait_for_reader() const;
     void work();
     void note_damage(const kernel::Event& event);
 
@@ -162,6 +164,10 @@ private:
     void prepare_for_write_held(u64 first, u64 count);
     void capture_held(Layer& layer, u64 first, u64 count);
     void revoke_held(u64 page);
+    void note_written_held(u64 first, u64 count) {
+        marks_.note(first, count);
+        frozen_.note_written(first, count);
+    }
     void refill_missing(u64 page);
     std::span<const std::byte> source(u64 first, u64 count) const;
 
@@ -229,6 +235,7 @@ private:
     std::size_t scanned_last_ = 0;
     u32 live_children_ = 0;    // guarded by all stripes
     bool missing_on_ = false;  // guarded by arm_mutex_: MISSING faults of L come to us
+    std::atomic<u64> reads_{0};  // by the reader thread: odd between a read and its consequences
     u64 missing_next_ = 0;     // reader thread only: read-ahead of first touches
     u64 missing_run_ = 1;
     std::vector<u64> ahead_;  // reader thread only: words to finish releasing, latest last

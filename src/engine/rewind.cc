@@ -1,8 +1,8 @@
 // Rewind and discard: writes that the engine makes itself. Each page is prepared exactly as for a
 // writer (old bytes captured for whoever needs them, taken back from children), then overwritten.
 //
-// The pages to restore are those that some layer at or after the snapshot holds: just what was
-// written since.
+// The pages to restore are those that were released to writers since the snapshot. (What a layer
+// holds is more: pages that a child asked for are captured too.)
 #include <algorithm>
 #include <cerrno>
 
@@ -66,20 +66,23 @@ Result<void> Region::finish(const std::vector<Overwrite>& overwrites) {
 Result<u64> Region::rewind_chunk(const Layer& layer, u64 first, u64 count,
                                  std::vector<Overwrite>& later) {
     const Stripes::One held(stripes_, first);
+    const auto written = [&](u64 at) {
+        return ((frozen_.written_since(layer, at) >> (at % BitmapView::bits_per_word)) & 1) != 0;
+    };
     u64 restored = 0;
     u64 page = first;
     while (page < first + count) {
-        const Layer* holder = frozen_.holder(layer, page);
+        const Layer* holder = written(page) ? frozen_.holder(layer, page) : nullptr;
         if (holder == nullptr) {
             ++page;
             continue;
         }
         u64 end = page + 1;
-        while (end < first + count && frozen_.holder(layer, end) == holder) {
+        while (end < first + count && written(end) && frozen_.holder(layer, end) == holder) {
             ++end;
         }
         prepare_for_write_held(page, end - page);
-        marks_.note(page, end - page);
+        note_written_held(page, end - page);
         const Result<void> done =
             overwrite_held(page, frozen_.bytes(*holder, page, end - page), later);
         if (!done) {
@@ -119,7 +122,7 @@ Result<RewindReport> Region::rewind(const Snapshot& snapshot) {
         const u64 count = std::min(Stripes::chunk_pages, pages_ - first);
         bool touched = false;
         for (const std::unique_ptr<Layer>& each : frozen_.layers()) {
-            touched = touched || (each->seq >= layer.seq && each->captured.any(first, count));
+            touched = touched || (each->seq >= layer.seq && each->written->any(first, count));
         }
         if (!touched) {
             continue;
@@ -143,7 +146,7 @@ Result<RewindReport> Region::rewind(const Snapshot& snapshot) {
 Result<void> Region::discard_chunk(u64 first, u64 count, std::vector<Overwrite>& later) {
     const Stripes::One held(stripes_, first);
     prepare_for_write_held(first, count);
-    marks_.note(first, count);
+    note_written_held(first, count);
     if (!alias_.valid()) {  // a child's page is its parent's until written: zeroes must be written
         return overwrite_held(first, std::vector<std::byte>(to_bytes(count)), later);
     }

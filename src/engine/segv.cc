@@ -132,7 +132,7 @@ bool Region::open_everything() {
         if (!open_->test(page)) {
             prepare_for_write_held(page, 1);
             open_->set(page);
-            marks_.note(page, 1);
+            note_written_held(page, 1);
         }
     }
     const u64 access = MapFlag::read | (read_only_ ? u64{0} : u64{MapFlag::write});

@@ -182,7 +182,7 @@ bool Region::resolve_write_held(u64 page) {
         window = window_held(page);
         prepare_for_write_held(window.first, window.count);
         open_->set_range(window.first, window.count);
-        marks_.note(window.first, window.count);
+        note_written_held(window.first, window.count);
     }
     // Also for a page that is open already: its waiter may have come after the last wake (H1).
     const Outcome outcome = guard_.release(window.first, window.count);
@@ -267,7 +267,7 @@ bool Region::step_ahead() {
         }
         prepare_for_write_held(first, end - first);
         open_->set_range(first, end - first);
-        marks_.note(first, end - first);
+        note_written_held(first, end - first);
         if (!guard_.release(first, end - first).ok()) {
             ahead_.pop_back();  // only a courtesy; the pages' own faults will say what is wrong
         }
