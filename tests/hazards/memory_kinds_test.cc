@@ -104,6 +104,7 @@ TEST(H05_HugetlbGranule, AdoptingHugetlbMemoryIsRefusedWithASentence) {
 TEST(H09_RegistrationDroppedSilently, AnUnmappedPartIsNoticedAndNeverAnsweredClean) {
     VERSO_NEEDS_USERFAULTFD();
     for (const Tracking tracking : {Tracking::contents, Tracking::pages}) {
+        SCOPED_TRACE(tracking == Tracking::pages ? "pages" : "contents");
         Brought memory(::memfd_create("app", MFD_CLOEXEC), 64);
         Result<Region> region = memory.adopt(tracking);
         VERSO_ASSERT_OK(region);
