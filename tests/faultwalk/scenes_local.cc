@@ -142,8 +142,6 @@ std::vector<Scene> snapshots() {
         {"fork_adopted", with(with_adopted, with_past), fork_and_use},
         {"detach", with(with_region, with_past),
          [](World& world) { return world.moment.snapshot->detach(); }},
-        {"detach_mprotect", with(with_mprotect, with_past),
-         [](World& world) { return world.moment.snapshot->detach(); }},
     };
 }
 
