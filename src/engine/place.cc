@@ -150,4 +150,32 @@ Mapped base_pages(kernel::Kernel& kernel, FillTarget& target, u64 first, u64 cou
     return mapped;
 }
 
+u64 zero_pages(kernel::Kernel& kernel, FillTarget& target, u64 first, u64 count) {
+    u64 placed = 0;
+    const u64 end = first + count;
+    for (u64 at = first; at < end && fill_flags(target) == 0;) {
+        const Outcome outcome = kernel.perform(
+            Call::uffd_zeropage(target.uffd, target.address(at), to_bytes(end - at)));
+        switch (next_after(outcome)) {
+            case Next::advance: {
+                const u64 done =
+                    outcome.ok() ? end - at : to_pages(static_cast<u64>(outcome.value));
+                target.served->set_range(at, done);
+                placed += done;
+                at += done;
+                break;
+            }
+            case Next::skip_one:
+                wake(kernel, target, at, 1);
+                ++at;
+                break;
+            case Next::again: break;
+            case Next::hole:
+            case Next::without_continue:
+            case Next::stop: return placed;  // the pages' own faults will be served one by one
+        }
+    }
+    return placed;
+}
+
 }  // namespace verso::engine::place

@@ -28,6 +28,11 @@ Mapped base_pages(kernel::Kernel& kernel, FillTarget& target, u64 first, u64 cou
 void whole_page(kernel::Kernel& kernel, FillTarget& target, u64 page,
                 std::span<const std::byte> bytes);
 
+/// Zeroes for a run of pages that the caller knows to be holes of the file: they take no memory.
+/// Returns how many were put there; none if the child's pages must arrive protected, which zeroes
+/// cannot.
+u64 zero_pages(kernel::Kernel& kernel, FillTarget& target, u64 first, u64 count);
+
 /// An access to `page` raises SIGBUS from now on: its contents are lost, and zeroes would be a lie.
 void poison(kernel::Kernel& kernel, const FillTarget& target, u64 page);
 

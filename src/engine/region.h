@@ -176,6 +176,7 @@ private:
     void serve_frozen_held(FillTarget& target, Layer& layer, u64 page);
     void copy_captured_held(FillTarget& target, Layer& layer, u64 page);
     bool bring_to_layer_held(Layer& layer, u64 first, u64 count);
+    void fill_hole_held(FillTarget& target, u64 first, u64 end);
     void map_base_held(FillTarget& target, u64 first, u64 count, u64 wanted, const Layer& layer);
 
     // rewind.cc
@@ -233,10 +234,10 @@ private:
     std::vector<kernel::Run>
         scan_runs_;  // guarded by arm_mutex_; kept, so that a scan allocates little
     std::size_t scanned_last_ = 0;
-    u32 live_children_ = 0;    // guarded by all stripes
-    bool missing_on_ = false;  // guarded by arm_mutex_: MISSING faults of L come to us
+    u32 live_children_ = 0;      // guarded by all stripes
+    bool missing_on_ = false;    // guarded by arm_mutex_: MISSING faults of L come to us
     std::atomic<u64> reads_{0};  // by the reader thread: odd between a read and its consequences
-    u64 missing_next_ = 0;     // reader thread only: read-ahead of first touches
+    u64 missing_next_ = 0;       // reader thread only: read-ahead of first touches
     u64 missing_run_ = 1;
     std::vector<u64> ahead_;  // reader thread only: words to finish releasing, latest last
 

@@ -12,6 +12,7 @@ std::string_view name_of(Op op) {
         case Op::memfd_create: return "memfd_create";
         case Op::file_resize: return "file_resize";
         case Op::file_size: return "file_size";
+        case Op::file_next_data: return "file_next_data";
         case Op::file_punch: return "file_punch";
         case Op::file_used: return "file_used";
         case Op::file_read: return "file_read";

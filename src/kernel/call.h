@@ -18,9 +18,10 @@
 namespace verso::kernel {
 
 enum class Op : u8 {
-    memfd_create,   // aux = MemfdFlag                            → descriptor; payload.in = name
-    file_resize,    // fd, length
-    file_size,      // fd                                         → bytes
+    memfd_create,  // aux = MemfdFlag                            → descriptor; payload.in = name
+    file_resize,   // fd, length
+    file_size,     // fd                                         → bytes
+    file_next_data,  // fd, offset                                → offset of the first data from there on
     file_punch,     // fd, offset, length: the pages go, reads give zeroes
     file_used,      // fd                                         → bytes the file really occupies
     file_read,      // fd, offset; payload.out                    → bytes
@@ -84,6 +85,9 @@ struct Call {
     static Call memfd_create(u64 flags = 0) { return {Op::memfd_create, -1, 0, 0, 0, flags}; }
     static Call file_resize(int fd, u64 length) { return {Op::file_resize, fd, 0, length, 0, 0}; }
     static Call file_size(int fd) { return {Op::file_size, fd, 0, 0, 0, 0}; }
+    static Call file_next_data(int fd, u64 offset) {
+        return {Op::file_next_data, fd, 0, 0, offset, 0};
+    }
     static Call file_punch(int fd, u64 offset, u64 length) {
         return {Op::file_punch, fd, 0, length, offset, 0};
     }

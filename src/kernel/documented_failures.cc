@@ -116,6 +116,7 @@ Answers failures_of(Op op) {
         case Op::memfd_create:
         case Op::file_resize:
         case Op::file_size:
+        case Op::file_next_data:
         case Op::file_punch:
         case Op::file_used:
         case Op::file_read:

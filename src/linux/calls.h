@@ -25,6 +25,7 @@ inline Outcome result_of(i64 returned) {
 Outcome memfd_create_call(const Call& call, const Payload& payload);
 Outcome file_resize(const Call& call);
 Outcome file_size(const Call& call);
+Outcome file_next_data(const Call& call);
 Outcome file_punch(const Call& call);
 Outcome file_used(const Call& call);
 Outcome file_read(const Call& call, const Payload& payload);

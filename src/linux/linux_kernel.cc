@@ -45,6 +45,7 @@ Outcome LinuxKernel::perform(const Call& call, const Payload& payload) {
         case Op::memfd_create: return memfd_create_call(call, payload);
         case Op::file_resize: return file_resize(call);
         case Op::file_size: return file_size(call);
+        case Op::file_next_data: return file_next_data(call);
         case Op::file_punch: return file_punch(call);
         case Op::file_used: return file_used(call);
         case Op::file_read: return file_read(call, payload);
