@@ -71,6 +71,7 @@ Result<ChildProcess> ChildProcess::start(const std::vector<std::string>& argumen
     std::vector<std::string> words = {"verso", "bench-child"};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
+    argv.reserve(words.size() + 1);
     for (std::string& word : words)
         argv.push_back(word.data());
     argv.push_back(nullptr);

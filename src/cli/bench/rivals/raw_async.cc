@@ -1,5 +1,5 @@
 // PAGEMAP_SCAN as one would write it for nothing else: one buffer, one loop. The return mask names
-// WRITTEN although nobody reads it: only then does the kernel take its fast path (1.6 times faster).
+// WRITTEN although nobody reads it: only then does the kernel take its fast path, 1.6 times faster.
 #include "cli/bench/rivals/raw_async.h"
 
 #include <cerrno>

@@ -105,7 +105,7 @@ Result<Lines> arm_later(const BenchOptions& options) {
             }
             for (unsigned i = 0; i < options.repeats; ++i) {
                 const Result<void> done =
-                    one_round(std::span(lines).subspan(begin), size_mib, busy, i * 16);
+                    one_round(std::span(lines).subspan(begin), size_mib, busy, u64{i} * 16);
                 if (!done)
                     return tl::unexpected<Error>(done.error());
             }

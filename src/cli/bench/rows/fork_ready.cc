@@ -140,6 +140,7 @@ void lines_of_growth(Lines& lines, const Measured& small, const Measured& big) {
 
 Result<Lines> fork_ready(const BenchOptions& options) {
     std::vector<Measured> sizes;
+    sizes.reserve(options.sizes_mib.size());
     for (const u64 size_mib : options.sizes_mib)
         sizes.push_back({size_mib});
     std::sort(sizes.begin(), sizes.end(),
