@@ -5,8 +5,9 @@
 # test, never a failed build. A skipped test prints its reason; scripts/test lists them all at the end.
 include(GoogleTest)
 
-# Folders that need the machine to themselves (they change sysctls, measure, or build things).
-set(serial_folders cli linux packaging)
+# Folders that need the machine to themselves: they change kernel settings, add a swap file, compact all
+# memory, measure, or build things.
+set(serial_folders cli hazards linux packaging)
 # Rooms whose tests link that room and nothing to the right of it: it stands alone.
 set(alone_folders base abi kernel)
 # Folders that look at the project from outside (its text, its installed tree, its program).

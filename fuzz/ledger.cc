@@ -1,7 +1,9 @@
-// A ledger comes from another process as a memfd: its size and every byte of it are that process' choice. Opening
-// must refuse or succeed, and what was opened must be safe to read, whatever the header says.
+// A ledger comes from another process as a memfd: its size and every byte of it are that process'
+// choice. Opening must refuse or succeed, and what was opened must be safe to read, whatever the
+// header says.
 //
-// Input: 8 bytes of the size to claim in pages, 8 of the file's size, the rest from the file's start on.
+// Input: 8 bytes of the size to claim in pages, 8 of the file's size, the rest from the file's
+// start on.
 #include <cstring>
 
 #include "base/check.h"
@@ -31,8 +33,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Outcome made = kernel.perform(Call::memfd_create());
     VERSO_CHECK(made.ok(), "{}", to_string(made));
     Fd file(static_cast<int>(made.value));
-    const Outcome sized = kernel.perform(
-        Call::file_resize(file.get(), numbers[1] % (u64{16} << 20)));
+    const Outcome sized =
+        kernel.perform(Call::file_resize(file.get(), numbers[1] % (u64{16} << 20)));
     VERSO_CHECK(sized.ok(), "{}", to_string(sized));
     const auto bytes = std::as_bytes(std::span(data + sizeof numbers, size - sizeof numbers));
     if (!bytes.empty()) {

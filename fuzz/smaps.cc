@@ -1,5 +1,6 @@
-// /proc/self/smaps is written by the kernel, but which fields it has, and what stands in the names of mappings, is
-// not ours to choose: the sum must survive any text. Input: two bytes of a range, then the text.
+// /proc/self/smaps is written by the kernel, but which fields it has, and what stands in the names
+// of mappings, is not ours to choose: the sum must survive any text. Input: two bytes of a range,
+// then the text.
 #include <cstring>
 
 #include "base/check.h"

@@ -1,7 +1,7 @@
-// What another process sends is bytes. Whatever they are, decode() must answer with a message or a sentence; and a
-// message that it accepts must come back the same when it is sent on.
-#include "base/check.h"
+// What another process sends is bytes. Whatever they are, decode() must answer with a message or a
+// sentence; and a message that it accepts must come back the same when it is sent on.
 #include "engine/wire.h"
+#include "base/check.h"
 
 using verso::u64;
 namespace wire = verso::engine::wire;
@@ -15,7 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         return 0;
     }
     const std::vector<std::byte> again = wire::encode(*message);
-    VERSO_CHECK(again.size() <= wire::message_bytes_max, "{} bytes do not fit a packet", again.size());
+    VERSO_CHECK(again.size() <= wire::message_bytes_max, "{} bytes do not fit a packet",
+                again.size());
     const verso::Result<wire::Message> same = wire::decode(again);
     VERSO_CHECK(same.has_value() && *same == *message, "encode and decode disagree");
     return 0;

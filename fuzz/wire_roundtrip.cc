@@ -1,5 +1,5 @@
-// The other way round: any message that a program can build, whatever its fields, is either understood exactly as
-// it was meant or refused with a sentence.
+// The other way round: any message that a program can build, whatever its fields, is either
+// understood exactly as it was meant or refused with a sentence.
 #include <cstring>
 
 #include "base/check.h"
@@ -44,7 +44,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     message.levels.resize(numbers.next(1) % 70);
     for (wire::LevelInfo& level : message.levels) {
         const u64 flags = numbers.next(1);
-        level = {numbers.next(8), static_cast<u32>(numbers.next(2)), (flags & 1) != 0, (flags & 2) != 0};
+        level = {numbers.next(8), static_cast<u32>(numbers.next(2)), (flags & 1) != 0,
+                 (flags & 2) != 0};
     }
     message.text.assign(numbers.next(2) % 1500, 'x');
     const verso::Result<wire::Message> back = wire::decode(wire::encode(message));

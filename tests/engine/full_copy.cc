@@ -87,7 +87,8 @@ void FullCopy::store(Node& node) {
     const u64 runs = 1 + random_.below(6);
     for (u64 run = 0; run < runs; ++run) {
         const u64 first = random_.below(pages_);
-        const u64 count = random_.chance(3) ? std::min<u64>(pages_ - first, 1 + random_.below(90)) : 1;
+        const u64 count =
+            random_.chance(3) ? std::min<u64>(pages_ - first, 1 + random_.below(90)) : 1;
         for (u64 page = first; page < first + count; ++page) {
             const std::size_t at = to_bytes(page) + random_.below(page_size - 8);
             const u64 value = random_.next();
@@ -123,8 +124,8 @@ void FullCopy::fork() {
     story_ += " fork" + std::to_string(frame.node) + "->" + std::to_string(nodes_.size());
     Result<Region> child = frame.snapshot.fork();
     VERSO_ASSERT_OK(child);
-    nodes_.push_back({std::move(*child), frame.truth, frame.depth + 1, Mark{},
-                      std::vector<bool>(pages_, true)});
+    nodes_.push_back(
+        {std::move(*child), frame.truth, frame.depth + 1, Mark{}, std::vector<bool>(pages_, true)});
     if (random_.chance(2)) {
         compare(nodes_.back(), "after its fork");
     }
@@ -172,7 +173,8 @@ void FullCopy::ask_written(Node& node) {
         std::fill_n(named.begin() + static_cast<std::ptrdiff_t>(range.first), range.count, true);
     }
     for (u64 page = 0; page < pages_; ++page) {
-        EXPECT_TRUE(named[page] || !node.written[page]) << "page " << page << " was written unnoticed";
+        EXPECT_TRUE(named[page] || !node.written[page])
+            << "page " << page << " was written unnoticed";
     }
     node.mark = answer->mark;
     node.written.assign(pages_, false);

@@ -1,5 +1,5 @@
-// A random history of one family of regions, beside plain copies of everything. After every step the
-// thing that the step concerned must equal its copy byte for byte; at the end everything must.
+// A random history of one family of regions, beside plain copies of everything. After every step
+// the thing that the step concerned must equal its copy byte for byte; at the end everything must.
 #pragma once
 
 #include <memory>

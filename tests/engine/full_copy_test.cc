@@ -1,4 +1,4 @@
-// Random histories against plain copies. VERSO_TEST_SEED=n replays one; a failure prints the command.
+// Random histories against plain copies. VERSO_TEST_SEED=n replays one; a failure prints it.
 #include "engine/full_copy.h"
 
 #include <cstdlib>

@@ -1,4 +1,5 @@
-// Memory that is mapped in a process which the engine did not start: lent over a socket, served with every verb.
+// Memory that is mapped in a process which the engine did not start: lent over a socket, served
+// with every verb.
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -37,8 +38,8 @@ protected:
     static void expect_moment(Peer& engine, u32 snapshot) {
         const Answer seen =
             engine.ask({.verb = Verb::check_snapshot, .snapshot = snapshot, .seed = seed});
-        EXPECT_EQ(seen.right, pages) << seen.wrong << " wrong, " << seen.lost << " lost"
-                                     << seen.error();
+        EXPECT_EQ(seen.right, pages)
+            << seen.wrong << " wrong, " << seen.lost << " lost" << seen.error();
     }
 };
 

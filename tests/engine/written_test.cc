@@ -110,13 +110,12 @@ TEST_P(WrittenPages, RefuseAMarkThatIsNotTheirs) {
     EXPECT_EQ(answer.error().kind, ErrorKind::invalid_argument);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Engine, WrittenPages,
-    testing::Values(Kind{Backend::userfaultfd, Tracking::contents},
-                    Kind{Backend::userfaultfd, Tracking::pages},
-                    Kind{Backend::mprotect_segv, Tracking::contents},
-                    Kind{Backend::mprotect_segv, Tracking::pages}),
-    kind_name);
+INSTANTIATE_TEST_SUITE_P(Engine, WrittenPages,
+                         testing::Values(Kind{Backend::userfaultfd, Tracking::contents},
+                                         Kind{Backend::userfaultfd, Tracking::pages},
+                                         Kind{Backend::mprotect_segv, Tracking::contents},
+                                         Kind{Backend::mprotect_segv, Tracking::pages}),
+                         kind_name);
 
 TEST(Memory, EightChildrenThatReadEverythingOfAQuietSourceAddNoPagesOfAnyMemfd) {
     Result<Region> source =

@@ -1,4 +1,4 @@
-// Which layer needs which page, who holds it, and when storage can go; and what a full disk does to it.
+// Which layer needs which page, who holds it, when storage can go; and what a full disk does to it.
 #include <gtest/gtest.h>
 
 #include "engine/frozen.h"
@@ -31,7 +31,9 @@ protected:
     Frozen frozen_ = std::move(*Frozen::create(kernel_, pages, true));
 };
 
-TEST_F(FrozenPages, WithoutASnapshotNobodyNeedsAnything) { EXPECT_EQ(frozen_.needed_by(3), nullptr); }
+TEST_F(FrozenPages, WithoutASnapshotNobodyNeedsAnything) {
+    EXPECT_EQ(frozen_.needed_by(3), nullptr);
+}
 
 TEST_F(FrozenPages, TheLatestPinnedLayerStoresForAllBeforeIt) {
     const Layer& first = take();
@@ -109,7 +111,8 @@ TEST_F(FrozenPages, ASlotThatCannotBeEmptiedIsNotTakenAgain) {
 
 TEST_F(FrozenPages, APageIsMarkedOnlyOnceItIsStored) {
     Layer& layer = take();
-    kernel_.fail({.outcome = {kernel::Verdict::no_memory, ENOSPC, 0, 0}, .only = kernel::Op::file_write});
+    kernel_.fail(
+        {.outcome = {kernel::Verdict::no_memory, ENOSPC, 0, 0}, .only = kernel::Op::file_write});
     EXPECT_FALSE(store(layer, 3, 'a').ok());
     EXPECT_FALSE(layer.captured.test(3));
     EXPECT_EQ(frozen_.needed_by(3), &layer);

@@ -83,8 +83,8 @@ TEST(Ledger, AFreeSlotCostsNothing) {
 }
 
 TEST(Ledger, AStrangerIsRefusedInWords) {
-    for (const auto& [offset, what] : {std::pair{u64{0}, "magic"}, {u64{8}, "version and slots"},
-                                       {u64{16}, "pages"}}) {
+    for (const auto& [offset, what] :
+         {std::pair{u64{0}, "magic"}, {u64{8}, "version and slots"}, {u64{16}, "pages"}}) {
         const Ledger ledger = make(10);
         const Result<Ledger> opened = open_with(ledger, offset, 77, 10);
         ASSERT_FALSE(opened.has_value()) << what;

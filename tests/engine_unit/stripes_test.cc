@@ -10,7 +10,7 @@
 namespace verso::engine {
 namespace {
 
-/// Takes the stripe of `page` on another thread. Only for stripes that are free: else it never returns.
+/// Takes the stripe of `page` on another thread. Only for free stripes: else it never returns.
 bool can_take(Stripes& stripes, u64 page) {
     bool taken = false;
     std::thread other([&] {

@@ -1,4 +1,4 @@
-// Messages there and back, what is not a message, and waiting for one. (Any bytes at all: fuzz/wire.cc.)
+// Messages there and back, what is not a message, waiting for one. (Any bytes: fuzz/wire.cc.)
 #include <array>
 
 #include <gtest/gtest.h>
@@ -107,7 +107,8 @@ TEST_F(Sockets, SendingEndsWhenNobodyIsThere) {
 TEST_F(Sockets, DescriptorsOfAMessageThatIsRefusedAreClosed) {
     const std::array<int, 1> fds{theirs_.get()};
     const std::array<std::byte, 3> nonsense{};
-    ASSERT_TRUE(kernel_.perform(kernel::Call::socket_send(ours_.get()), {.in = nonsense, .fds = fds}).ok());
+    ASSERT_TRUE(
+        kernel_.perform(kernel::Call::socket_send(ours_.get()), {.in = nonsense, .fds = fds}).ok());
     EXPECT_FALSE(receive_now(kernel_, theirs_.get()).has_value());
     theirs_.reset();
     EXPECT_TRUE(has_hung_up(kernel_, ours_.get())) << "a copy of the other end is still open";

@@ -6,7 +6,7 @@
 namespace verso::faultwalk {
 
 std::vector<Scene> local_scenes();       // verbs of one process
-std::vector<Scene> background_scenes();  // writers and readers, while the threads behind them fail; endings
+std::vector<Scene> background_scenes();  // what threads do behind the verbs; endings
 std::vector<Scene> remote_scenes();      // export and import, attach and lend, orphans
 
 }  // namespace verso::faultwalk

@@ -64,14 +64,18 @@ std::vector<Scene> faults() {
         };
     };
     return {
-        {"write", [](World& world) {
+        {"write",
+         [](World& world) {
              world.create();
              world.take(world.region, world.moment);
-         }, write_region},
-        {"write_mprotect", [](World& world) {
+         },
+         write_region},
+        {"write_mprotect",
+         [](World& world) {
              world.create(Backend::mprotect_segv);
              world.take(world.region, world.moment);
-         }, write_region},
+         },
+         write_region},
         {"write_shared", readers, write_region},
         {"write_in_child", untouched(Backend::automatic), write_child},
         {"write_in_child_mprotect", untouched(Backend::mprotect_segv), write_child},

@@ -5,7 +5,8 @@ namespace verso::faultwalk {
 namespace {
 
 /// Verbs that make a region: what they make is checked by writing to it.
-Scene making(std::string name, std::function<Result<std::shared_ptr<engine::Region>>(World&)> make) {
+Scene making(std::string name,
+             std::function<Result<std::shared_ptr<engine::Region>>(World&)> make) {
     return {std::move(name), [](World&) {},
             [make = std::move(make)](World& world) -> Result<void> {
                 Result<std::shared_ptr<engine::Region>> made = make(world);
@@ -55,7 +56,7 @@ void with_adopted(World& world) {
     world.region.write_all(1);
 }
 
-/// A snapshot, and two pages overwritten since: fewer than make the engine finish the whole word ahead.
+/// A snapshot, and two pages overwritten since: too few for the engine to finish their word.
 void with_past(World& world) {
     world.take(world.region, world.moment);
     world.region.write(0, 2);
@@ -223,13 +224,20 @@ std::vector<Scene> changes() {
         {"rewind", with(with_region, with_past, with_later), to_moment},
         {"rewind_mprotect", with(with_mprotect, with_past, with_later), to_moment},
         {"rewind_shared", with(with_region, with_child, with_later), to_moment},
-        {"rewind_child", with(with_region, with_child_past, nothing), child_to_later, true, 3, 12, true},
+        {"rewind_child", with(with_region, with_child_past, nothing), child_to_later, true, 3, 12,
+         true},
         {"discard", with(with_region, with_past, nothing),
-         [](World& world) { return discard(world.region, {10, 20}); }},
+         [](World& world) {
+             return discard(world.region, {10, 20});
+         }},
         {"discard_shared", with(with_region, with_child, nothing),
-         [](World& world) { return discard(world.region, {10, 20}); }},
+         [](World& world) {
+             return discard(world.region, {10, 20});
+         }},
         {"discard_child", with(with_region, with_child_past, nothing),
-         [](World& world) { return discard(world.child, {10, 20}); }},
+         [](World& world) {
+             return discard(world.child, {10, 20});
+         }},
         {"written", with(with_region, with_marks, nothing), ask_written},
         {"written_mprotect", with(with_mprotect, with_marks, nothing), ask_written},
         {"written_pages",

@@ -1,5 +1,5 @@
-// Verbs with two ends. Both ends run here, in one process with one kernel that fails, so that a failure of
-// either is met by the other; a parent that must die is a process of its own.
+// Verbs with two ends. Both ends run here, in one process with one kernel that fails, so that a
+// failure of either is met by the other; a parent that must die is a process of its own.
 #include "faultwalk/scenes.h"
 
 #include <csignal>
@@ -41,8 +41,7 @@ void with_past(World& world) {
 Result<void> exchange(World& world) {
     std::shared_ptr<engine::Region> made;
     Result<void> done = both(
-        world,
-        [&](int socket) { return world.moment.snapshot->export_fork(socket, timeout_ms); },
+        world, [&](int socket) { return world.moment.snapshot->export_fork(socket, timeout_ms); },
         [&](int socket) -> Result<void> {
             ImportOptions options;
             options.timeout_ms = timeout_ms;
@@ -99,7 +98,8 @@ void with_orphan(World& world) {
         engine::Runtime runtime(host::linux_kernel());
         RegionOptions options;
         options.size = region_size;
-        const std::shared_ptr<engine::Region> region = must(engine::Region::create(runtime, options));
+        const std::shared_ptr<engine::Region> region =
+            must(engine::Region::create(runtime, options));
         for (u64 page = 0; page < region_pages; ++page) {
             write_page(region->bytes(), page, 1);
         }
@@ -114,7 +114,8 @@ void with_orphan(World& world) {
     }
     world.wire.ours.reset();
     ImportOptions options;
-    world.child.region = must(engine::import_child(world.other_runtime, world.wire.theirs.get(), options));
+    world.child.region =
+        must(engine::import_child(world.other_runtime, world.wire.theirs.get(), options));
     for (u64 page = 0; page < region_pages; ++page) {
         note_page(world.child.expected, page, 1);
     }
@@ -137,8 +138,8 @@ Result<void> hand_over(World& world) {
     Result<void> done = both(
         world,
         [&](int socket) -> Result<void> {
-            Result<std::unique_ptr<engine::Loan>> lent =
-                engine::Loan::make(world.kernel, socket, world.own.options(), OnEngineDeath::resume);
+            Result<std::unique_ptr<engine::Loan>> lent = engine::Loan::make(
+                world.kernel, socket, world.own.options(), OnEngineDeath::resume);
             if (!lent) {
                 return pass(lent);
             }
@@ -197,7 +198,8 @@ std::vector<Scene> remote_scenes() {
         {"use_imported", with_imported, use_imported},
         {"snapshot_imported", with_imported, snapshot_imported},
         {"use_orphan", with_orphan, use_orphan},
-        {"snapshot_orphan", with_orphan, [](World& world) -> Result<void> {
+        {"snapshot_orphan", with_orphan,
+         [](World& world) -> Result<void> {
              Result<std::shared_ptr<engine::Snapshot>> taken = world.child.region->snapshot();
              if (!taken) {
                  return pass(taken);

@@ -167,7 +167,8 @@ Count count_calls(const Scene& scene) {
             text += fmt::format("{} {} ", static_cast<unsigned>(op), made);
         }
         const Census after = Census::take();
-        const std::size_t threads = after.threads > before.threads ? after.threads - before.threads : 0;
+        const std::size_t threads =
+            after.threads > before.threads ? after.threads - before.threads : 0;
         std::string wrong = world.check(false);
         wrong = wrong.empty() ? world.check_that_it_goes_on(false) : wrong;
         world.release();

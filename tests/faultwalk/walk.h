@@ -33,8 +33,9 @@ struct Scene {
     u64 background_max = 3;
     /// Of one kind of call, so many at most: the 64th capture goes like the 12th.
     u64 calls_max = 12;
-    /// A child can only be rewound through its own mapping. If the kernel refuses to release pages of it, some
-    /// have gone back and some have not, and the error says so: only the retry is judged.
+    /// A child can only be rewound through its own mapping. If the kernel refuses to release pages
+    /// of it, some have gone back and some have not, and the error says so: only the retry is
+    /// judged.
     bool halfway = false;
 };
 
@@ -44,8 +45,8 @@ std::vector<Scene> scenes();
 struct Point {
     kernel::Op op{};
     u64 nth = 1;
-    std::size_t answer = 0;     // index in documented_failures(op)
-    bool spawn = false;         // instead: the nth thread cannot be had
+    std::size_t answer = 0;  // index in documented_failures(op)
+    bool spawn = false;      // instead: the nth thread cannot be had
 };
 std::string to_string(const Scene& scene, const Point& point);
 

@@ -68,8 +68,8 @@ std::size_t entries_of(const char* folder, std::multiset<std::string>* targets) 
                 if (name.ends_with("/pagemap")) {
                     continue;  // opened once per process, and kept
                 }
-                targets->insert(name.substr(0, name.find(":[") == std::string::npos
-                                                   ? name.size() : name.find(":[")));
+                targets->insert(name.substr(
+                    0, name.find(":[") == std::string::npos ? name.size() : name.find(":[")));
             }
         }
     }
@@ -112,7 +112,8 @@ OwnMemory::OwnMemory() {
     kernel::Kernel& linux_kernel = host::linux_kernel();
     memfd_ = Fd(static_cast<int>(linux_kernel.perform(Call::memfd_create()).value));
     VERSO_CHECK(linux_kernel.perform(Call::file_resize(memfd_.get(), region_size)).ok(), "resize");
-    void* const at = ::mmap(nullptr, region_size, PROT_READ | PROT_WRITE, MAP_SHARED, memfd_.get(), 0);
+    void* const at =
+        ::mmap(nullptr, region_size, PROT_READ | PROT_WRITE, MAP_SHARED, memfd_.get(), 0);
     VERSO_CHECK(at != MAP_FAILED, "mmap: {}", errno);
     bytes_ = {static_cast<std::byte*>(at), region_size};
 }

@@ -1,5 +1,5 @@
-// What one case plays in: a kernel that can be told to fail, a runtime over it, some memory, and what that
-// memory must hold. Tiny on purpose: 64 pages, so that a case takes a few milliseconds.
+// What one case plays in: a kernel that can be told to fail, a runtime over it, some memory, and
+// what that memory must hold. Tiny on purpose: 64 pages, so that a case takes a few milliseconds.
 #pragma once
 
 #include <optional>
@@ -91,7 +91,8 @@ struct World {
     void create(Backend backend = Backend::automatic, Tracking tracking = Tracking::contents);
     void take(Held& of, Moment& into);
     void fork_from(Moment& of);
-    /// What is wrong with the bytes; empty if nothing is. `lossy`: a storage call failed, so a page may refuse.
+    /// What is wrong with the bytes; empty if nothing is. `lossy`: a storage call failed, so a page
+    /// may refuse.
     std::string check(bool lossy);
     /// Whether everything still works: a new snapshot, a write, both versions right.
     std::string check_that_it_goes_on(bool lossy);

@@ -1,4 +1,4 @@
-// Hazards of fault handling: waking, discarding, protecting what is not there, being held up half way.
+// Hazards of fault handling: waking, discarding, protecting what is absent, being held up halfway.
 #include <atomic>
 #include <cstdlib>
 
@@ -13,8 +13,8 @@ using kernel::Call;
 using kernel::FillFlag;
 using kernel::Op;
 
-/// One round: every page of a fresh child is read by four threads while a second resolver, which wakes nobody,
-/// fills the same pages. Returns the faults that the engine served.
+/// One round: every page of a fresh child is read by four threads while a second resolver, which
+/// wakes nobody, fills the same pages. Returns the faults that the engine served.
 u64 race_two_resolvers(Region& source, u64 pages) {
     const Result<Snapshot> moment = source.snapshot();
     const Result<Region> child = moment->fork();
@@ -224,11 +224,11 @@ TEST(H31_PartialFills, EveryPartialCountIsContinuedFrom) {
             if (op == Op::uffd_copy) {
                 write_all(source->bytes(), 1, 1);
             }
-            hooked.kernel.fail({.nth = 1,
-                                .outcome = {kernel::Verdict::partial, EAGAIN,
-                                            static_cast<i64>(to_bytes(done)), 0},
-                                .only = op,
-                                .times = 1'000});
+            hooked.kernel.fail(
+                {.nth = 1,
+                 .outcome = {kernel::Verdict::partial, EAGAIN, static_cast<i64>(to_bytes(done)), 0},
+                 .only = op,
+                 .times = 1'000});
             EXPECT_TRUE(holds(child->bytes(), 1, 0)) << done << " pages a call";
             hooked.kernel.stop_failing();
         }

@@ -71,10 +71,9 @@ TEST(H20_TwoUnsynchronisedReads, AnExportedChildIsRightWhilePagesMigrate) {
 class SwapFile {
 public:
     SwapFile() {
-        const std::string make = "dd if=/dev/zero of=" + path_ +
-                                 " bs=1M count=32 status=none && chmod 600 " + path_ +
-                                 " && mkswap " + path_ + " >/dev/null 2>&1 && swapon " + path_ +
-                                 " 2>/dev/null";
+        const std::string make =
+            "dd if=/dev/zero of=" + path_ + " bs=1M count=32 status=none && chmod 600 " + path_ +
+            " && mkswap " + path_ + " >/dev/null 2>&1 && swapon " + path_ + " 2>/dev/null";
         on_ = std::system(make.c_str()) == 0;
     }
     ~SwapFile() {
@@ -97,8 +96,7 @@ TEST(H21_SwappedOutWrites, AreReportedAndRewound) {
                         "allows it)";
     }
     for (const Tracking tracking : {Tracking::contents, Tracking::pages}) {
-        Result<Region> region =
-            Region::create({.size = to_bytes(1'000), .tracking = tracking});
+        Result<Region> region = Region::create({.size = to_bytes(1'000), .tracking = tracking});
         VERSO_ASSERT_OK(region);
         write_all(region->bytes(), 1, 0);
         const Result<Written> before = region->written(Mark{});
@@ -118,8 +116,7 @@ TEST(H21_SwappedOutWrites, AreReportedAndRewound) {
 
 TEST(H22_ScanStoppedAtAFullBuffer, TwelveThousandSeparateRunsAreAllNamed) {
     for (const Tracking tracking : {Tracking::contents, Tracking::pages}) {
-        Result<Region> region =
-            Region::create({.size = to_bytes(24'001), .tracking = tracking});
+        Result<Region> region = Region::create({.size = to_bytes(24'001), .tracking = tracking});
         VERSO_ASSERT_OK(region);
         const Result<Written> before = region->written(Mark{});
         VERSO_ASSERT_OK(before);
@@ -130,7 +127,8 @@ TEST(H22_ScanStoppedAtAFullBuffer, TwelveThousandSeparateRunsAreAllNamed) {
         VERSO_ASSERT_OK(after);
         std::vector<bool> named(24'001);
         for (const PageRange& range : after->ranges) {
-            std::fill_n(named.begin() + static_cast<std::ptrdiff_t>(range.first), range.count, true);
+            std::fill_n(named.begin() + static_cast<std::ptrdiff_t>(range.first), range.count,
+                        true);
         }
         for (u64 page = 0; page < 24'001; page += 2) {
             ASSERT_TRUE(named[page]) << page;

@@ -1,4 +1,4 @@
-// Hazards of particular memory: huge pages, files, mappings that the application changes, other mappings.
+// Hazards of particular memory: huge pages, files, mappings that the application changes or adds.
 #include <fstream>
 #include <string>
 
@@ -96,8 +96,7 @@ TEST(H05_HugetlbGranule, AdoptingHugetlbMemoryIsRefusedWithASentence) {
     for (const Tracking tracking : {Tracking::contents, Tracking::pages}) {
         const Result<Region> region = huge.adopt(tracking);
         ASSERT_FALSE(region.has_value());
-        EXPECT_NE(region.error().message.find("huge"), std::string::npos)
-            << region.error().message;
+        EXPECT_NE(region.error().message.find("huge"), std::string::npos) << region.error().message;
     }
 }
 
@@ -142,10 +141,10 @@ TEST(H09_RegistrationDroppedSilently, AMovedPartIsNoticedAndTheNextSnapshotRefus
     VERSO_ASSERT_OK(region);
     const Result<Snapshot> moment = region->snapshot();
     VERSO_ASSERT_OK(moment);
-    void* const moved = ::mremap(memory.memory().data() + to_bytes(60), to_bytes(4), to_bytes(4),
-                                 MREMAP_MAYMOVE | MREMAP_FIXED,  // a place that is free for sure
-                                 ::mmap(nullptr, to_bytes(4), PROT_NONE,
-                                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    void* const moved =
+        ::mremap(memory.memory().data() + to_bytes(60), to_bytes(4), to_bytes(4),
+                 MREMAP_MAYMOVE | MREMAP_FIXED,  // a place that is free for sure
+                 ::mmap(nullptr, to_bytes(4), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     ASSERT_NE(moved, MAP_FAILED);
     const Result<Snapshot> next = region->snapshot();
     ASSERT_FALSE(next.has_value());
@@ -157,8 +156,7 @@ TEST(H09_RegistrationDroppedSilently, AMovedPartIsNoticedAndTheNextSnapshotRefus
 TEST(H11_OneModePerUserfaultfd, RegionsOfBothKindsWorkSideBySide) {
     VERSO_NEEDS_USERFAULTFD();
     Result<Region> contents = Region::create({.size = to_bytes(32)});
-    Result<Region> only_pages =
-        Region::create({.size = to_bytes(32), .tracking = Tracking::pages});
+    Result<Region> only_pages = Region::create({.size = to_bytes(32), .tracking = Tracking::pages});
     VERSO_ASSERT_OK(contents);
     VERSO_ASSERT_OK(only_pages);
     const Result<Snapshot> moment = contents->snapshot();
@@ -196,8 +194,7 @@ TEST(H13_KernelsWithoutWriteProtection, TheOtherBackendServesAndTheRefusalNamesT
         write_all(region->bytes(), 1, 1);
         EXPECT_TRUE(holds(*moment->bytes(), 1, 0));
     }
-    const Result<Region> refused =
-        lacking.create(16, Tracking::contents, Backend::userfaultfd);
+    const Result<Region> refused = lacking.create(16, Tracking::contents, Backend::userfaultfd);
     ASSERT_FALSE(refused.has_value());
     EXPECT_EQ(refused.error().kind, ErrorKind::unsupported);
     EXPECT_NE(refused.error().message.find("5.19"), std::string::npos);
@@ -233,8 +230,8 @@ TEST(H33_WritesWithoutAFault, ASecondMappingIsNotSeenByAnySnapshotAsDocumented) 
     write_all(region->bytes(), 1, 0);
     const Result<Snapshot> moment = region->snapshot();
     VERSO_ASSERT_OK(moment);
-    void* const second = ::mmap(nullptr, memory.bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-                                memory.fd.get(), 0);
+    void* const second =
+        ::mmap(nullptr, memory.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, memory.fd.get(), 0);
     ASSERT_NE(second, MAP_FAILED);
     write_page({static_cast<std::byte*>(second), memory.bytes}, 1, 3, 1);
     EXPECT_EQ(region->stats().write_faults, 0U);  // nobody was told

@@ -1,4 +1,4 @@
-// The same test over every backend: names, and the one sentence of a skip where a machine lacks one.
+// The same test over every backend: names, and the one sentence of a skip where one is lacking.
 #pragma once
 
 #include <string>

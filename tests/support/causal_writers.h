@@ -1,10 +1,11 @@
-// The oracle of the cut. Threads write steps 1, 2, 3 … in one causal order: the thread whose turn it is
-// has read the token that the thread before it stored. Step k goes to slot k mod S, and the slots lie
-// scattered over the pages. So the whole content of the memory follows from one number, the last step
-// that was performed, and a snapshot is right exactly if it is the content of some last step:
+// The oracle of the cut. Threads write steps 1, 2, 3 … in one causal order: the thread whose turn
+// it is has read the token that the thread before it stored. Step k goes to slot k mod S, and the
+// slots lie scattered over the pages. So the whole content of the memory follows from one number,
+// the last step that was performed, and a snapshot is right exactly if it is the content of some
+// last step:
 //
-//   step      1    2    3    4    5          a copy that holds 5 but not 4 is torn: it holds a later
-//   page      7    2    9    2    1          write without an earlier one that the writer had seen
+//   step   1   2   3   4   5     a copy that holds 5 but not 4 is torn: it holds a later
+//   page   7   2   9   2   1     write without an earlier one that the writer had seen
 #pragma once
 
 #include <atomic>
@@ -22,8 +23,7 @@ class CausalWriters {
 public:
     static constexpr u64 slots_per_page = 8;
 
-    CausalWriters(std::span<std::byte> bytes, unsigned threads)
-        : bytes_(bytes), threads_(threads) {
+    CausalWriters(std::span<std::byte> bytes, unsigned threads) : bytes_(bytes), threads_(threads) {
         for (unsigned id = 0; id < threads; ++id) {
             running_.emplace_back([this, id] { write(id); });
         }
@@ -86,8 +86,7 @@ private:
                 ::sched_yield();
                 continue;
             }
-            auto* const at =
-                reinterpret_cast<u64*>(bytes_.data() + offset_of(step % slots, slots));
+            auto* const at = reinterpret_cast<u64*>(bytes_.data() + offset_of(step % slots, slots));
             std::atomic_ref<u64>(*at).store(step, std::memory_order_relaxed);
             token_.store(step, std::memory_order_release);
         }

@@ -1,5 +1,5 @@
 // Starting a peer and talking to it: see the header.
-#include "peer.h"
+#include "support/peer.h"
 
 #include <cerrno>
 #include <csignal>

@@ -1,8 +1,7 @@
-// A second process for tests: it runs Verso's verbs when it is told to, and can be killed at any
-// moment.
+// A second process for tests: it runs Verso's verbs when told to, and can be killed at any moment.
 //
-//   test ──Order (+ a descriptor)──▶ peer        one packet each way; the peer is this same binary,
-//        ◀──Answer────────────────               started anew, so nothing of the test's state is in it
+//   test ──Order (+ a descriptor)──▶ peer    one packet each way; the peer is this same binary,
+//        ◀──Answer────────────────           started anew, so nothing of the test's state is in it
 //
 // Regions, snapshots and loans live in the peer under numbers, in the order in which they were
 // made.
@@ -35,10 +34,10 @@ enum class Verb : u32 {
     check_lent,      // version → right, wrong, lost: the lent memory itself
     churn_lent,      // as churn, of the lent memory
     end_loan,
-    attach,          // seed, socket → region
+    attach,  // seed, socket → region
     drop_region,
     drop_snapshot,
-    services,        // → children being served
+    services,  // → children being served
 };
 
 struct Order {

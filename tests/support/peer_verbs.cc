@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "api/api.h"
-#include "contents.h"
-#include "peer.h"
+#include "support/contents.h"
+#include "support/peer.h"
 #include "verso/verso.hpp"
 
 namespace verso::test {

@@ -1,5 +1,4 @@
-// Runs a command as a person would and keeps what it said; a folder that is gone when the test
-// ends.
+// Runs a command as a person would and keeps what it said; a folder that goes when the test ends.
 #pragma once
 
 #include <cstdio>

@@ -2,7 +2,7 @@
 // runs in both, so that the comparison is one.
 //
 //      scan     one word of every page: the first touch, timed
-//      check    opens the database (SQLite rolls back), integrity, invariant; commits its own writes
+//      check    opens the database (SQLite rolls back): integrity, invariant; commits own writes
 //      fork     leaves a transaction half done and is forked in that moment
 //      audit    which children's rows can it see?
 //      memory   what the kernel says it costs
