@@ -41,6 +41,8 @@ public:
     bool store_in_layer(u64 page, const Page& bytes);
 
     const Level& level(std::size_t index) const { return levels_[index].level; }
+    /// The memfd of the root, which all live children down the line map.
+    int root_live() const { return levels_.back().level.live; }
     u64 layer_offset() const { return area(levels_[0]); }
     std::vector<Level> levels(int pin) const;
 

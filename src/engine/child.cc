@@ -19,10 +19,11 @@ using kernel::RegisterMode;
 BaseFile Region::base_file_for(const Layer& layer) {
     const bool can_revoke = origin_ == Origin::created && backend() == Backend::userfaultfd &&
                             !kernel_.abilities().user_mode_only;
-    if (!can_revoke) {
+    const bool can_pass_on = origin_ == Origin::child && filler_ != nullptr && filler_->lends();
+    if (!can_revoke && !can_pass_on) {
         return BaseFile::frozen;
     }
-    u64 captured = 0;
+    u64 captured = can_pass_on ? own_pages() : 0;
     const Stripes::All held(stripes_);
     for (u64 page = 0; page < pages_; page += BitmapView::bits_per_word) {
         captured += static_cast<u64>(std::popcount(frozen_.captured_since(layer, page)));
@@ -30,9 +31,20 @@ BaseFile Region::base_file_for(const Layer& layer) {
     return captured * 8 < pages_ ? BaseFile::live : BaseFile::frozen;
 }
 
+/// Pages that a child has copies of: each of its own children would copy them once more.
+u64 Region::own_pages() const {
+    kernel::Usage usage;
+    const Outcome read = kernel_.perform(Call::memory_usage(base_, to_bytes(pages_)),
+                                         kernel::Payload{.usage = &usage});
+    return read.ok() ? to_pages(usage.anonymous) : pages_;
+}
+
 /// From the first live child on, a page of ours may be missing for a moment while it is taken
 /// back; our own threads must then wait instead of finding zeroes.
 Result<void> Region::expect_live_child() {
+    if (origin_ == Origin::child) {
+        return {};  // we hand on pages of our own source, and those it takes back itself
+    }
     Locked one_at_a_time(*arm_mutex_);
     if (!missing_on_) {
         const Outcome outcome = kernel_.perform(
@@ -49,6 +61,9 @@ Result<void> Region::expect_live_child() {
 }
 
 void Region::live_child_gone() {
+    if (origin_ == Origin::child) {
+        return;
+    }
     const Stripes::All held(stripes_);
     VERSO_CHECK(live_children_ > 0, "region '{}' has no live child", name_);
     if (--live_children_ == 0) {

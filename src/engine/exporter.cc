@@ -2,6 +2,7 @@
 #include "engine/exporter.h"
 
 #include <array>
+#include <map>
 
 #include "engine/local_filler.h"
 #include "engine/stripes.h"
@@ -22,9 +23,9 @@ class ChildService final : public Runtime::Service {
 public:
     ChildService(kernel::Kernel& kernel, std::unique_ptr<Filler> filler, Fd socket, Fd stop)
         : kernel_(kernel),
-          filler_(std::move(filler)),
           socket_(std::move(socket)),
           stop_(std::move(stop)),
+          filler_(std::move(filler)),
           mutex_(kernel.make_mutex()),
           decided_(kernel.make_condition()) {}
 
@@ -81,7 +82,7 @@ public:
             if (received->message.kind == wire::Kind::refused) {
                 return;  // it could not start after all
             }
-            handle(received->message);
+            handle(received->message, std::move(received->fds));
         }
     }
     void stop() override {
@@ -94,24 +95,74 @@ public:
 private:
     enum class State { waiting, serving, over };
 
-    void handle(const wire::Message& message) {
-        if (message.kind == wire::Kind::serve && message.page < target_.pages) {
-            target_.protect.store(message.protect);
-            filler_->fill(target_, message.page);
-        } else if (message.kind == wire::Kind::barrier) {
-            wire::Message done;
-            done.kind = wire::Kind::barrier_done;
-            done.number = message.number;
-            (void)wire::send_or_gone(kernel_, socket_.get(), done);
+    /// A child of our child: it maps the same file, and asks through its parent.
+    struct Adopted {
+        Fd uffd;
+        FillTarget target;
+    };
+    static constexpr std::size_t adopted_max = 4096;
+
+    void handle(const wire::Message& message, std::vector<Fd> fds) {
+        switch (message.kind) {
+            case wire::Kind::serve: serve(message); return;
+            case wire::Kind::adopt:
+                if (fds.size() == 1 && adopted_.size() < adopted_max) {
+                    adopt(message, std::move(fds[0]));
+                }
+                return;
+            case wire::Kind::disown: adopted_.erase(message.number); return;
+            case wire::Kind::barrier: {
+                filler_->settle(target_);  // we may have passed fills on, too
+                wire::Message done;
+                done.kind = wire::Kind::barrier_done;
+                done.number = message.number;
+                (void)wire::send_or_gone(kernel_, socket_.get(), done);
+                return;
+            }
+            case wire::Kind::offer:
+            case wire::Kind::ready:
+            case wire::Kind::accepted:
+            case wire::Kind::refused:
+            case wire::Kind::barrier_done:
+            case wire::Kind::lend: return;
         }
     }
 
+    void serve(const wire::Message& message) {
+        if (message.page >= target_.pages || message.window.first > target_.pages ||
+            message.window.count > target_.pages - message.window.first) {
+            return;
+        }
+        if (message.number == 0) {
+            target_.protect.store(message.protect);
+            filler_->fill(target_, message.page);
+            return;
+        }
+        const auto at = adopted_.find(message.number);
+        if (at != adopted_.end()) {
+            at->second->target.protect.store(message.protect);
+            filler_->fill_for(at->second->target, message.page, message.window);
+        }
+    }
+
+    void adopt(const wire::Message& message, Fd uffd) {
+        auto adopted = std::make_unique<Adopted>();
+        adopted->uffd = std::move(uffd);
+        adopted->target.uffd = adopted->uffd.get();
+        adopted->target.base = message.address;
+        adopted->target.pages = target_.pages;
+        adopted->target.base_file = target_.base_file;
+        adopted->target.served = Bitmap(target_.pages);
+        adopted_[message.number] = std::move(adopted);
+    }
+
     kernel::Kernel& kernel_;
-    std::unique_ptr<Filler> filler_;
     Fd socket_;
     Fd stop_;
     Fd uffd_;
     FillTarget target_;
+    std::map<u64, std::unique_ptr<Adopted>> adopted_;
+    std::unique_ptr<Filler> filler_;  // after the targets: it disowns them when it goes
     std::unique_ptr<kernel::Mutex> mutex_;
     std::unique_ptr<kernel::Condition> decided_;
     State state_ = State::waiting;  // guarded by mutex_

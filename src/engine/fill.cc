@@ -11,6 +11,7 @@
 // the one that is wanted.
 #include <algorithm>
 
+#include "abi/abi.h"
 #include "engine/place.h"
 #include "engine/region.h"
 
@@ -20,28 +21,42 @@ using kernel::Outcome;
 
 namespace {
 constexpr u64 copy_window = 16;
+
+/// The chunk of `page`, as far as the window goes.
+PageRange within(u64 page, PageRange window) {
+    const u64 chunk_first = round_down(page, Stripes::chunk_pages);
+    const u64 first = std::max(chunk_first, window.first);
+    const u64 end = std::min(chunk_first + Stripes::chunk_pages, window.first + window.count);
+    return {first, end - first};
+}
 }  // namespace
 
-void Region::serve(FillTarget& target, Layer& layer, u64 page) {
-    if (page >= pages_) {
+void Region::serve(FillTarget& target, Layer& layer, u64 page, PageRange window) {
+    const u64 window_end = window.first + window.count;
+    if (page >= pages_ || window_end > pages_ || page < window.first || page >= window_end) {
         return;
     }
     count_.fills.fetch_add(1, std::memory_order_relaxed);
+    if (target.base_file == BaseFile::live && origin_ == Origin::child) {
+        serve_through(target, layer, page, window);
+        return;
+    }
     const Stripes::One held(stripes_, page);
     if (target.base_file == BaseFile::live) {
-        serve_live_held(target, layer, page);
+        serve_live_held(target, layer, page, window);
     } else {
         serve_frozen_held(target, layer, page);
     }
 }
 
-void Region::serve_live_held(FillTarget& target, Layer& layer, u64 page) {
+void Region::serve_live_held(FillTarget& target, Layer& layer, u64 page, PageRange window) {
     if (frozen_.holder(layer, page) != nullptr) {
-        copy_captured_held(target, layer, page);
+        copy_captured_held(target, layer, page, window);
         return;
     }
-    const u64 chunk_first = round_down(page, Stripes::chunk_pages);
-    const u64 chunk_end = std::min(chunk_first + Stripes::chunk_pages, pages_);
+    const PageRange chunk = within(page, window);
+    const u64 chunk_first = chunk.first;
+    const u64 chunk_end = chunk.first + chunk.count;
     const auto shareable = [&](u64 at) {
         return !target.served->test(at) && frozen_.holder(layer, at) == nullptr;
     };
@@ -61,21 +76,85 @@ void Region::serve_live_held(FillTarget& target, Layer& layer, u64 page) {
     }
 }
 
-void Region::copy_captured_held(FillTarget& target, Layer& layer, u64 page) {
+void Region::copy_captured_held(FillTarget& target, Layer& layer, u64 page, PageRange window) {
     const Layer* holder = frozen_.holder(layer, page);
     if (holder->lost.test(page)) {
         place::poison(kernel_, target, page);
         return;
     }
-    const u64 limit = std::min(round_down(page, copy_window) + copy_window, pages_);
+    const u64 limit =
+        std::min(round_down(page, copy_window) + copy_window, window.first + window.count);
     u64 end = page + 1;
     while (end < limit && !target.served->test(end) && frozen_.holder(layer, end) == holder &&
            !holder->lost.test(end)) {
         ++end;
     }
-    count_.copied.fetch_add(
-        place::copies(kernel_, target, page, frozen_.bytes(*holder, page, end - page)),
-        std::memory_order_relaxed);
+    // Read rather than looked at through the mapping, which would make pages of the file's holes.
+    std::array<std::byte, copy_window * page_size> buffer;
+    const std::span<std::byte> bytes = std::span(buffer).first(to_bytes(end - page));
+    const Outcome read = kernel_.perform(
+        kernel::Call::file_read(frozen_.fd(), frozen_.area_offset(holder->slot) + to_bytes(page),
+                                bytes.size()),
+        kernel::Payload{.out = bytes});
+    if (!read.ok() || static_cast<u64>(read.value) != bytes.size()) {
+        place::wake(kernel_, target, page, 1);  // it will ask again
+        return;
+    }
+    count_.copied.fetch_add(place::contents(kernel_, target, page, bytes),
+                            std::memory_order_relaxed);
+}
+
+/// A page of a child's own memory, loaded as the application would: it may have to arrive first.
+bool Region::read_own(u64 page, std::span<std::byte> out) {
+    return kernel_
+        .perform(kernel::Call::memory_read(base_ + to_bytes(page), page_size),
+                 kernel::Payload{.out = out})
+        .ok();
+}
+
+/// A child of ours shares our base file. What we captured or own it gets as a copy; what we have
+/// ourselves only inherited it gets from whom we have it, mapped and not copied. A page that is
+/// not captured has not changed since the layer was opened, and cannot while the stripe is held,
+/// so the page map's word on whether it is ours stands; and what is inherited never changes at
+/// all, so the stripe can go before we pass on.
+void Region::serve_through(FillTarget& target, Layer& layer, u64 page, PageRange window) {
+    const PageRange chunk = within(page, window);
+    u64 first = page;
+    u64 end = page + 1;
+    {
+        const Stripes::One held(stripes_, page);
+        if (frozen_.holder(layer, page) != nullptr) {
+            copy_captured_held(target, layer, page, window);
+            return;
+        }
+        std::array<u64, Stripes::chunk_pages> entries;
+        const std::span<u64> used = std::span(entries).first(chunk.count);
+        const Outcome read = kernel_.perform(
+            kernel::Call::pagemap_read(base_ + to_bytes(chunk.first), to_bytes(chunk.count)),
+            kernel::Payload{.out = std::as_writable_bytes(used)});
+        const bool whole = read.ok() && static_cast<u64>(read.value) == used.size_bytes();
+        const auto inherited = [&](u64 at) {
+            return whole && !abi::is_private_copy(entries[at - chunk.first]) &&
+                   frozen_.holder(layer, at) == nullptr;
+        };
+        if (!inherited(page)) {
+            std::array<std::byte, page_size> bytes;
+            if (read_own(page, bytes)) {
+                count_.copied.fetch_add(place::contents(kernel_, target, page, bytes),
+                                        std::memory_order_relaxed);
+            } else {
+                place::wake(kernel_, target, page, 1);
+            }
+            return;
+        }
+        while (end < chunk.first + chunk.count && inherited(end)) {
+            ++end;
+        }
+        while (first > chunk.first && inherited(first - 1)) {
+            --first;
+        }
+    }
+    filler_->fill_for(target, page, {first, end - first});
 }
 
 /// Makes layer's own area hold pages [first, …), wherever they are now. False: some are lost, or
@@ -123,7 +202,7 @@ void Region::serve_frozen_held(FillTarget& target, Layer& layer, u64 page) {
     if (!bring_to_layer_held(layer, window_first, window_end - window_first)) {
         if (!bring_to_layer_held(layer, page, 1)) {
             if (frozen_.holder(layer, page) != nullptr) {
-                copy_captured_held(target, layer, page);  // or poisons it
+                copy_captured_held(target, layer, page, {0, pages_});  // or poisons it
             } else {
                 count_.copied.fetch_add(place::copies(kernel_, target, page, source(page, 1)),
                                         std::memory_order_relaxed);
@@ -180,7 +259,7 @@ void Region::map_base_held(FillTarget& target, u64 first, u64 count, u64 wanted,
             kernel::Call::file_read(live ? live_.get() : frozen_.fd(), offset, page_size),
             kernel::Payload{.out = bytes});
         if (read.ok() && read.value == static_cast<i64>(page_size)) {
-            place::whole_page(kernel_, target, wanted, bytes);
+            (void)place::contents(kernel_, target, wanted, bytes);
             if (live) {
                 fill_hole_held(target, wanted + 1, first + count);
             }

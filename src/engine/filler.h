@@ -55,6 +55,13 @@ public:
     /// Resolves a fault of the child on `page`. Never fails: whoever cannot be helped is told by
     /// SIGBUS.
     virtual void fill(FillTarget& target, u64 page) = 0;
+    /// The same for a child of that child, whose base file is the same: only pages within
+    /// `window`, which the caller knows to be this ancestor's. Only if lends().
+    virtual void fill_for(FillTarget& other, u64 page, PageRange window) = 0;
+    /// Whether pages may be mapped through here into children of the child.
+    virtual bool lends() const = 0;
+    /// Forgets a target of fill_for; it will not be touched afterwards.
+    virtual void disown(FillTarget& other) = 0;
     /// Returns when every fill that began before has ended.
     virtual void settle(FillTarget& target) = 0;
     /// Nearest ancestor first. What the levels name stays valid while the filler lives.

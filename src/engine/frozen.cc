@@ -2,6 +2,7 @@
 #include "engine/frozen.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 
 namespace verso::engine {
@@ -13,6 +14,7 @@ using kernel::Payload;
 using kernel::Verdict;
 
 namespace {
+alignas(64) constexpr std::array<std::byte, page_size> zeroes{};
 constexpr u64 slot_retired =
     ~u64{0} >> 1;  // no layer's seq; its bitmaps are empty, so nobody finds anything
 }  // namespace
@@ -121,8 +123,12 @@ u64 Frozen::captured_since(const Layer& from, u64 page) const {
 
 Outcome Frozen::store(Layer& layer, u64 first, std::span<const std::byte> bytes) {
     const u64 offset = area_offset(layer.slot) + to_bytes(first);
+    // A page of zeroes stays a hole: it reads the same. (Whatever a failed store may have left
+    // there was the beginning of the same bytes: a page has one version in a layer.)
+    const bool hole = bytes.size() == page_size && std::ranges::equal(bytes, zeroes);
     const Outcome outcome =
-        kernel_->perform(Call::file_write(fd(), offset, bytes.size()), Payload{.in = bytes});
+        hole ? Outcome::done(static_cast<i64>(page_size))
+             : kernel_->perform(Call::file_write(fd(), offset, bytes.size()), Payload{.in = bytes});
     if (!outcome.ok()) {
         return outcome;
     }

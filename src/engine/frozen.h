@@ -73,8 +73,8 @@ public:
     /// one.
     Layer* holder(const Layer& from, u64 page) const;
 
-    /// Pages are being released to a writer. What a child asked for is captured too, so only this says what
-    /// was written since a snapshot.
+    /// Pages are being released to a writer. What a child asked for is captured too, so only this
+    /// says what was written since a snapshot.
     void note_written(u64 first, u64 count) {
         if (!layers_.empty()) {
             layers_.back()->written->set_range(first, count);

@@ -38,7 +38,7 @@ Result<std::shared_ptr<Region>> prepare(Runtime& runtime, Fd socket, wire::Recei
     plan.base_file = offer.message.base_file;
     const bool live = plan.base_file == BaseFile::live;
     const Level& parent = ancestry->level(0);
-    plan.file = live ? parent.live : parent.frozen;
+    plan.file = live ? ancestry->root_live() : parent.frozen;
     plan.file_offset = live ? 0 : ancestry->layer_offset();
     plan.pages = offer.message.pages;
     plan.name = options.name;
@@ -64,8 +64,8 @@ Result<std::shared_ptr<Region>> prepare(Runtime& runtime, Fd socket, wire::Recei
     if (!accepted) {
         return pass(accepted);
     }
-    const Result<void> started = child.start(
-        std::make_unique<RemoteFiller>(kernel, std::move(socket), std::move(*ancestry)));
+    const Result<void> started = child.start(std::make_unique<RemoteFiller>(
+        kernel, std::move(socket), std::move(*ancestry), plan.base_file));
     if (!started) {
         return tl::unexpected<Error>(started.error());
     }

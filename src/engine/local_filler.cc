@@ -16,6 +16,9 @@ Result<std::unique_ptr<Filler>> LocalFiller::make(std::shared_ptr<Region> parent
 }
 
 LocalFiller::~LocalFiller() {
+    if (served_ != nullptr) {
+        disown(*served_);
+    }
     if (base_file_ == BaseFile::live) {
         parent_->live_child_gone();
     }
@@ -23,7 +26,18 @@ LocalFiller::~LocalFiller() {
 }
 
 /// Our fills run under the parent's stripes: whoever has held each of them once has waited for all.
-void LocalFiller::settle(FillTarget&) { parent_->wait_for_fills(); }
+void LocalFiller::disown(FillTarget& other) {
+    if (parent_->filler() != nullptr) {
+        parent_->filler()->disown(other);
+    }
+}
+
+void LocalFiller::settle(FillTarget& target) {
+    parent_->wait_for_fills();
+    if (parent_->filler() != nullptr) {  // the parent may have passed fills on
+        parent_->filler()->settle(target);
+    }
+}
 
 Result<void> LocalFiller::settle_levels() {
     const Result<void> settled = parent_->settle_layer(layer_, false);

@@ -13,7 +13,15 @@ public:
     LocalFiller(const LocalFiller&) = delete;
     LocalFiller& operator=(const LocalFiller&) = delete;
 
-    void fill(FillTarget& target, u64 page) override { parent_->serve(target, layer_, page); }
+    void fill(FillTarget& target, u64 page) override {
+        served_ = &target;
+        parent_->serve(target, layer_, page, {0, target.pages});
+    }
+    void fill_for(FillTarget& other, u64 page, PageRange window) override {
+        parent_->serve(other, layer_, page, window);
+    }
+    bool lends() const override { return base_file_ == BaseFile::live; }
+    void disown(FillTarget& other) override;
     void settle(FillTarget& target) override;
     std::vector<Level> levels() override { return parent_->levels_of(layer_); }
     Result<void> settle_levels() override;
@@ -25,6 +33,7 @@ private:
     std::shared_ptr<Region> parent_;
     Layer& layer_;
     BaseFile base_file_;
+    FillTarget* served_ = nullptr;  // our own child, if it ever faulted
 };
 
 }  // namespace verso::engine

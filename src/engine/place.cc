@@ -100,17 +100,28 @@ u64 copies(kernel::Kernel& kernel, FillTarget& target, u64 first,
     return placed;
 }
 
-void whole_page(kernel::Kernel& kernel, FillTarget& target, u64 page,
-                std::span<const std::byte> bytes) {
-    if (fill_flags(target) == 0 && std::ranges::equal(bytes, zeroes)) {
-        const Outcome outcome =
-            kernel.perform(Call::uffd_zeropage(target.uffd, target.address(page), page_size));
-        if (outcome.ok()) {
-            target.served->set(page);
-            return;
+u64 contents(kernel::Kernel& kernel, FillTarget& target, u64 first,
+             std::span<const std::byte> bytes) {
+    const auto is_zero = [&](u64 page) {
+        return std::ranges::equal(bytes.subspan(to_bytes(page), page_size), zeroes);
+    };
+    const u64 count = to_pages(bytes.size());
+    u64 placed = 0;
+    for (u64 at = 0; at < count;) {
+        const bool zero = fill_flags(target) == 0 && is_zero(at);
+        u64 end = at + 1;
+        while (end < count && zero == (fill_flags(target) == 0 && is_zero(end))) {
+            ++end;
         }
+        const u64 done = zero ? zero_pages(kernel, target, first + at, end - at) : 0;
+        placed += done;
+        if (done < end - at) {  // what is there already is woken, what zeroes cannot do is copied
+            placed +=
+                copies(kernel, target, first + at, bytes.subspan(to_bytes(at), to_bytes(end - at)));
+        }
+        at = end;
     }
-    (void)copies(kernel, target, page, bytes);
+    return placed;
 }
 
 Mapped base_pages(kernel::Kernel& kernel, FillTarget& target, u64 first, u64 count, u64 wanted) {

@@ -18,15 +18,15 @@ struct Mapped {
     bool cannot_protect =
         false;  // before 6.4 CONTINUE cannot map a page protected: copy `wanted` instead
     bool not_found =
-        false;  // `wanted` is a hole of the file, or only seemed so: read it, then whole_page()
+        false;  // `wanted` is a hole of the file, or only seemed so: read it, then contents()
 };
 /// Pages of the child's base file, without a copy. `wanted` is the page whose fault is being
 /// served; holes of the file elsewhere are passed over.
 Mapped base_pages(kernel::Kernel& kernel, FillTarget& target, u64 first, u64 count, u64 wanted);
 
-/// One page as read from its file: a page of zeroes takes no memory.
-void whole_page(kernel::Kernel& kernel, FillTarget& target, u64 page,
-                std::span<const std::byte> bytes);
+/// Consecutive pages by value: copies, except that pages of zeroes take no memory.
+u64 contents(kernel::Kernel& kernel, FillTarget& target, u64 first,
+             std::span<const std::byte> bytes);
 
 /// Zeroes for a run of pages that the caller knows to be holes of the file: they take no memory.
 /// Returns how many were put there; none if the child's pages must arrive protected, which zeroes

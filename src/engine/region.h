@@ -67,11 +67,12 @@ public:
     kernel::Kernel& kernel() { return kernel_; }
     /// How a new child of `layer` shall share: see FillTarget.
     BaseFile base_file_for(const Layer& layer);
+    u64 own_pages() const;
     /// Announces a child that maps live pages; done must be called when it has gone.
     Result<void> expect_live_child();
     void live_child_gone();
     /// Puts the version of `page` that `layer` means (and cheap neighbours) into a child.
-    void serve(FillTarget& target, Layer& layer, u64 page);
+    void serve(FillTarget& target, Layer& layer, u64 page, PageRange window);
     void pin(Layer& layer);
     void unpin(Layer& layer);
     /// Returns when every serve() that began before has ended.
@@ -172,9 +173,12 @@ private:
     std::span<const std::byte> source(u64 first, u64 count) const;
 
     // fill.cc (stripe held)
-    void serve_live_held(FillTarget& target, Layer& layer, u64 page);
+    void serve_live_held(FillTarget& target, Layer& layer, u64 page, PageRange window);
+    void serve_through(FillTarget& target, Layer& layer, u64 page, PageRange window);
+    kernel::Outcome store_own(Layer& layer, u64 page);
+    bool read_own(u64 page, std::span<std::byte> out);
     void serve_frozen_held(FillTarget& target, Layer& layer, u64 page);
-    void copy_captured_held(FillTarget& target, Layer& layer, u64 page);
+    void copy_captured_held(FillTarget& target, Layer& layer, u64 page, PageRange window);
     bool bring_to_layer_held(Layer& layer, u64 first, u64 count);
     void fill_hole_held(FillTarget& target, u64 first, u64 end);
     void map_base_held(FillTarget& target, u64 first, u64 count, u64 wanted, const Layer& layer);

@@ -2,45 +2,98 @@
 #include "engine/remote_filler.h"
 
 #include <algorithm>
+#include <array>
 
 #include "engine/place.h"
 #include "engine/stripes.h"
 
 namespace verso::engine {
 
-RemoteFiller::RemoteFiller(kernel::Kernel& kernel, Fd socket, Ancestry ancestry)
+RemoteFiller::RemoteFiller(kernel::Kernel& kernel, Fd socket, Ancestry ancestry, BaseFile base_file)
     : kernel_(kernel),
       socket_(std::move(socket)),
       ancestry_(std::move(ancestry)),
+      base_file_(base_file),
       mutex_(kernel.make_mutex()),
       answered_(kernel.make_condition()) {}
 
+/// Sends a request. False: the parent has gone.
+bool RemoteFiller::ask(FillTarget& target, u64 page, PageRange window, bool own) {
+    // With settle(): a request that says "unprotected" must not follow the barrier.
+    Locked before_or_after_the_barrier(*mutex_);
+    wire::Message request;
+    request.kind = wire::Kind::serve;
+    request.page = page;
+    request.window = window;
+    request.protect = target.protect.load();
+    if (own) {
+        own_ = &target;
+    } else {
+        const auto [at, fresh] = adopted_.try_emplace(&target, adopted_last_ + 1);
+        request.number = at->second;
+        if (fresh) {
+            ++adopted_last_;
+            wire::Message adopt;
+            adopt.kind = wire::Kind::adopt;
+            adopt.number = request.number;
+            adopt.address = target.base;
+            const std::array<int, 1> fds{target.uffd};
+            if (!wire::send_or_gone(kernel_, socket_.get(), adopt, fds)) {
+                return false;
+            }
+        }
+    }
+    return wire::send_or_gone(kernel_, socket_.get(), request);
+}
+
 void RemoteFiller::fill(FillTarget& target, u64 page) {
+    const PageRange all{0, target.pages};
     if (!parent_gone_.load()) {
-        wire::Message request;
-        request.kind = wire::Kind::serve;
-        request.page = page;
-        const bool sent = [&] {
-            // With settle(): a request that says "unprotected" must not follow the barrier.
-            Locked before_or_after_the_barrier(*mutex_);
-            request.protect = target.protect.load();
-            return wire::send_or_gone(kernel_, socket_.get(), request);
-        }();
-        if (sent) {
+        if (ask(target, page, all, true)) {
             return;  // the parent fills and wakes; if it dies first, the socket tells
         }
-        take_over(target);
+        take_over();
     }
     Locked one_at_a_time(*mutex_);
-    fill_alone(target, page);
+    fill_alone(target, page, all);
+}
+
+void RemoteFiller::fill_for(FillTarget& other, u64 page, PageRange window) {
+    if (!parent_gone_.load()) {
+        if (ask(other, page, window, false)) {
+            return;
+        }
+        take_over();
+    }
+    Locked one_at_a_time(*mutex_);
+    fill_alone(other, page, window);
+}
+
+void RemoteFiller::disown(FillTarget& other) {
+    Locked lock(*mutex_);
+    const auto at = adopted_.find(&other);
+    if (at == adopted_.end()) {
+        return;
+    }
+    wire::Message message;
+    message.kind = wire::Kind::disown;
+    message.number = at->second;
+    adopted_.erase(at);
+    if (!parent_gone_.load()) {
+        (void)wire::send_or_gone(kernel_, socket_.get(), message);
+    }
 }
 
 void RemoteFiller::on_watched(FillTarget& target) {
+    {
+        Locked lock(*mutex_);
+        own_ = &target;
+    }
     while (true) {
         Result<wire::Received> received = wire::receive_now(kernel_, socket_.get());
         if (!received) {
             if (received.error().os_error != EAGAIN && wire::has_hung_up(kernel_, socket_.get())) {
-                take_over(target);
+                take_over();
             }
             return;  // whatever else it was, it will be asked again
         }
@@ -54,13 +107,16 @@ void RemoteFiller::on_watched(FillTarget& target) {
 
 /// Requests may have died with the parent: everybody who waits faults once more, and is served
 /// here.
-void RemoteFiller::take_over(FillTarget& target) {
-    {
-        Locked lock(*mutex_);
-        parent_gone_.store(true);
-        answered_->notify_all();
+void RemoteFiller::take_over() {
+    Locked lock(*mutex_);
+    parent_gone_.store(true);
+    answered_->notify_all();
+    if (own_ != nullptr) {
+        place::wake(kernel_, *own_, 0, own_->pages);
     }
-    place::wake(kernel_, target, 0, target.pages);
+    for (const auto& [other, number] : adopted_) {
+        place::wake(kernel_, *other, 0, other->pages);
+    }
 }
 
 void RemoteFiller::settle(FillTarget&) {
@@ -79,8 +135,8 @@ void RemoteFiller::settle(FillTarget&) {
     }
 }
 
-void RemoteFiller::fill_alone(FillTarget& target, u64 page) {
-    constexpr u64 window = 64;
+void RemoteFiller::fill_alone(FillTarget& target, u64 page, PageRange window) {
+    constexpr u64 ahead = 64;
     const bool live = target.base_file == BaseFile::live;
     const auto mappable = [&](u64 at) {
         return live ? ancestry_.is_live(at) : ancestry_.is_in_layer(at);
@@ -92,11 +148,11 @@ void RemoteFiller::fill_alone(FillTarget& target, u64 page) {
             return;
         }
         if (live || !ancestry_.store_in_layer(page, bytes)) {
-            (void)place::copies(kernel_, target, page, bytes);
+            (void)place::contents(kernel_, target, page, bytes);
             return;
         }
     }
-    const u64 end_max = std::min(round_down(page, window) + window, target.pages);
+    const u64 end_max = std::min(round_down(page, ahead) + ahead, window.first + window.count);
     u64 end = page + 1;
     while (end < end_max && !target.served->test(end) && mappable(end)) {
         ++end;
@@ -105,7 +161,7 @@ void RemoteFiller::fill_alone(FillTarget& target, u64 page) {
     if (mapped.cannot_protect || mapped.not_found) {
         Ancestry::Page bytes;
         if (ancestry_.read(page, bytes)) {
-            place::whole_page(kernel_, target, page, bytes);
+            (void)place::contents(kernel_, target, page, bytes);
         } else {
             place::poison(kernel_, target, page);
         }

@@ -3,6 +3,7 @@
 // child reads its ancestry itself.
 #pragma once
 
+#include <map>
 #include <memory>
 
 #include "engine/ancestry.h"
@@ -12,9 +13,12 @@ namespace verso::engine {
 
 class RemoteFiller final : public Filler {
 public:
-    RemoteFiller(kernel::Kernel& kernel, Fd socket, Ancestry ancestry);
+    RemoteFiller(kernel::Kernel& kernel, Fd socket, Ancestry ancestry, BaseFile base_file);
 
     void fill(FillTarget& target, u64 page) override;
+    void fill_for(FillTarget& other, u64 page, PageRange window) override;
+    bool lends() const override { return base_file_ == BaseFile::live; }
+    void disown(FillTarget& other) override;
     void settle(FillTarget& target) override;
     std::vector<Level> levels() override { return ancestry_.levels(socket_.get()); }
     Result<void> settle_levels() override { return {}; }  // the exporter did, before it offered
@@ -22,12 +26,17 @@ public:
     void on_watched(FillTarget& target) override;
 
 private:
-    void take_over(FillTarget& target);
-    void fill_alone(FillTarget& target, u64 page);
+    void take_over();
+    bool ask(FillTarget& target, u64 page, PageRange window, bool own);
+    void fill_alone(FillTarget& target, u64 page, PageRange window);
 
     kernel::Kernel& kernel_;
     Fd socket_;
     Ancestry ancestry_;
+    BaseFile base_file_;
+    FillTarget* own_ = nullptr;           // guarded by mutex_; set by its first fault
+    std::map<FillTarget*, u64> adopted_;  // guarded by mutex_: children of the child, by number
+    u64 adopted_last_ = 0;                // guarded by mutex_
     std::atomic<bool> parent_gone_{false};
     std::unique_ptr<kernel::Mutex> mutex_;  // one fill of ours at a time; the barrier's number
     std::unique_ptr<kernel::Condition> answered_;

@@ -33,6 +33,9 @@ public:
     CopyFiller& operator=(const CopyFiller&) = delete;
 
     void fill(FillTarget&, u64) override {}
+    void fill_for(FillTarget&, u64, PageRange) override {}
+    bool lends() const override { return false; }
+    void disown(FillTarget&) override {}
     void settle(FillTarget&) override {}
     std::vector<Level> levels() override { return {}; }
     Result<void> settle_levels() override { return {}; }

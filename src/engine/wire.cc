@@ -28,6 +28,8 @@ struct Fixed {
     u64 address;
     u64 page;
     u64 number;
+    u64 window_first;
+    u64 window_count;
     u32 protect;
     u32 levels;
     u32 text_bytes;
@@ -58,8 +60,8 @@ std::vector<std::byte> encode(const Message& message) {
     std::vector<std::byte> out;
     append(out, Fixed{magic, static_cast<u32>(message.kind), static_cast<u32>(message.base_file),
                       message.pages, message.address, message.page, message.number,
-                      message.protect ? u32{1} : u32{0}, static_cast<u32>(message.levels.size()),
-                      static_cast<u32>(text.size()), 0});
+                      message.window.first, message.window.count, message.protect ? u32{1} : u32{0},
+                      static_cast<u32>(message.levels.size()), static_cast<u32>(text.size()), 0});
     for (const LevelInfo& level : message.levels) {
         append(out,
                FixedLevel{level.seq, level.slot,
@@ -77,7 +79,7 @@ Result<Message> decode(std::span<const std::byte> bytes) {
     }
     std::memcpy(&fixed, bytes.data(), sizeof fixed);
     if (fixed.magic != magic || fixed.kind < static_cast<u32>(Kind::offer) ||
-        fixed.kind > static_cast<u32>(Kind::lend) || fixed.base_file > 1) {
+        fixed.kind > static_cast<u32>(Kind::disown) || fixed.base_file > 1) {
         return malformed("something that is not a message");
     }
     if (fixed.levels > Limits::depth_max || fixed.text_bytes > text_bytes_max ||
@@ -94,6 +96,7 @@ Result<Message> decode(std::span<const std::byte> bytes) {
     message.address = fixed.address;
     message.page = fixed.page;
     message.number = fixed.number;
+    message.window = {fixed.window_first, fixed.window_count};
     message.protect = fixed.protect != 0;
     std::size_t at = sizeof fixed;
     for (u32 i = 0; i < fixed.levels; ++i, at += sizeof(FixedLevel)) {
@@ -125,8 +128,9 @@ bool has_hung_up(kernel::Kernel& kernel, int socket) {
     }
 }
 
-bool send_or_gone(kernel::Kernel& kernel, int socket, const Message& message) {
-    while (!send(kernel, socket, message).ok()) {
+bool send_or_gone(kernel::Kernel& kernel, int socket, const Message& message,
+                  std::span<const int> fds) {
+    while (!send(kernel, socket, message, fds).ok()) {
         if (has_hung_up(kernel, socket)) {
             return false;
         }

@@ -5,6 +5,7 @@
 //      │◀── ready (+ userfaultfd) ─────────────────│
 //      │── accepted ──────────────────────────────▶│   runs
 //      │◀── serve page … serve page … barrier ─────│
+//      │◀── adopt (+ userfaultfd) … disown ────────│   a child of the child, served by its number
 //      │── barrier_done ──────────────────────────▶│   either end hangs up: the other knows
 //
 //   lender ── lend (+ memfd, userfaultfd) ──▶ engine ── accepted | refused(text) ──▶ lender
@@ -23,7 +24,18 @@
 
 namespace verso::engine::wire {
 
-enum class Kind : u32 { offer = 1, ready, accepted, refused, serve, barrier, barrier_done, lend };
+enum class Kind : u32 {
+    offer = 1,
+    ready,
+    accepted,
+    refused,
+    serve,
+    barrier,
+    barrier_done,
+    lend,
+    adopt,
+    disown
+};
 
 struct LevelInfo {
     u64 seq = 0;
@@ -35,11 +47,12 @@ struct LevelInfo {
 
 struct Message {
     Kind kind = Kind::refused;
-    u64 pages = 0;                        // offer, lend
-    u64 address = 0;                      // ready, lend: where the memory is mapped
-    u64 page = 0;                         // serve
-    u64 number = 0;                       // barrier, barrier_done
-    bool protect = false;                 // serve
+    u64 pages = 0;         // offer, lend
+    u64 address = 0;       // ready, lend: where the memory is mapped
+    u64 page = 0;          // serve
+    PageRange window;      // serve: no page outside it may be filled
+    u64 number = 0;        // barrier, barrier_done; adopt, disown, serve: whose (0: own)
+    bool protect = false;  // serve
     BaseFile base_file = BaseFile::live;  // offer
     std::vector<LevelInfo> levels;        // offer
     std::string text;                     // refused
@@ -58,7 +71,8 @@ kernel::Outcome send(kernel::Kernel& kernel, int socket, const Message& message,
 
 /// The same to somebody who waits for it: whatever else is in the way is tried again, until the
 /// message is sent (true) or the other end has hung up (false).
-bool send_or_gone(kernel::Kernel& kernel, int socket, const Message& message);
+bool send_or_gone(kernel::Kernel& kernel, int socket, const Message& message,
+                  std::span<const int> fds = {});
 /// Whether the other end has hung up: asked of the socket, because errors also come from this end.
 bool has_hung_up(kernel::Kernel& kernel, int socket);
 
