@@ -44,7 +44,9 @@ Result<Written> Region::written(Mark since) {
 
 /// Scans until the end of the region, however many rounds the result buffer takes (H22). WRITTEN
 /// covers pages that were swapped out meanwhile (H21): it looks at the protection bit, which swap
-/// entries keep.
+/// entries keep. A scan passes over unmapped parts in silence, as if nothing had been written
+/// there (H9); so it is followed by a look at the mappings. (After it: what is unmapped later is
+/// the next call's to find.) What was mapped there instead, the scan itself refuses.
 Result<Written> Region::written_async(Mark since) {
     scan_runs_.resize(4096);
     const Mark before = marks_.latest();
@@ -80,7 +82,19 @@ Result<Written> Region::written_async(Mark since) {
         VERSO_CHECK(outcome.walk_end > at, "a scan at {:#x} did not advance", at);
         at = outcome.walk_end;
     }
+    const Outcome mapped = kernel_.perform(Call::check_mapped(base_, to_bytes(pages_)));
     fresh.mark = marks_.advance();
+    if (mapped.verdict == kernel::Verdict::no_memory) {
+        Locked lock(*damage_mutex_);
+        damage_ = fmt::format(
+            "region '{}': the application unmapped or moved pages behind the engine's back, so "
+            "nobody knows what was written there. Keep the mapping in place",
+            name_);
+        return fail(ErrorKind::damaged, mapped.error, "{}", damage_);
+    }
+    if (!mapped.ok()) {
+        return refuse(mapped, fmt::format("looking whether region '{}' is still mapped", name_));
+    }
     scanned_last_ = fresh.ranges.size();
     return since == before && since != Mark{} ? fresh : marks_.since(since, fresh.mark);
 }

@@ -21,6 +21,7 @@ std::string_view name_of(Op op) {
         case Op::unmap: return "unmap";
         case Op::protect: return "protect";
         case Op::advise: return "advise";
+        case Op::check_mapped: return "check_mapped";
         case Op::uffd_open: return "uffd_open";
         case Op::uffd_register: return "uffd_register";
         case Op::uffd_unregister: return "uffd_unregister";

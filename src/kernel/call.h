@@ -30,6 +30,7 @@ enum class Op : u8 {
     unmap,          // address, length
     protect,        // address, length, aux = MapFlag (read, write): mprotect
     advise,         // address, length, aux = Advice
+    check_mapped,   // address, length: no_memory if any part has no mapping at all
     uffd_open,      // aux = UffdFeature                          → descriptor
     uffd_register,  // fd, address, length, aux = RegisterMode
     uffd_unregister,     // fd, address, length
@@ -107,6 +108,9 @@ struct Call {
     }
     static Call advise(u64 address, u64 length, Advice advice) {
         return {Op::advise, -1, address, length, 0, static_cast<u64>(advice)};
+    }
+    static Call check_mapped(u64 address, u64 length) {
+        return {Op::check_mapped, -1, address, length, 0, 0};
     }
     static Call uffd_open(u64 features) { return {Op::uffd_open, -1, 0, 0, 0, features}; }
     static Call uffd_register(int fd, u64 address, u64 length, u64 mode) {

@@ -67,6 +67,9 @@ Answers mapping_failures(Op op) {
     if (op == Op::protect) {
         return {no_memory, no_access, invalid};
     }
+    if (op == Op::check_mapped) {
+        return {no_memory};
+    }
     return {no_memory, invalid, would_block, broken, forbidden};  // advise
 }
 
@@ -124,6 +127,7 @@ Answers failures_of(Op op) {
         case Op::map:
         case Op::unmap:
         case Op::protect:
+        case Op::check_mapped:
         case Op::advise: return mapping_failures(op);
         case Op::uffd_open:
         case Op::uffd_register:

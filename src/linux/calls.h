@@ -37,6 +37,7 @@ Outcome map(const Call& call);
 Outcome unmap(const Call& call);
 Outcome protect(const Call& call);
 Outcome advise(const Call& call);
+Outcome check_mapped(const Call& call);
 Outcome memory_read(const Call& call, const Payload& payload);
 Outcome memory_write(const Call& call, const Payload& payload);
 

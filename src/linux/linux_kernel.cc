@@ -54,6 +54,7 @@ Outcome LinuxKernel::perform(const Call& call, const Payload& payload) {
         case Op::unmap: return unmap(call);
         case Op::protect: return protect(call);
         case Op::advise: return advise(call);
+        case Op::check_mapped: return check_mapped(call);
         case Op::uffd_open: return uffd_open(call);
         case Op::uffd_register: return uffd_register(call);
         case Op::uffd_unregister: return uffd_unregister(call);

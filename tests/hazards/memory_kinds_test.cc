@@ -112,7 +112,9 @@ TEST(H09_RegistrationDroppedSilently, AnUnmappedPartIsNoticedAndNeverAnsweredCle
         ASSERT_EQ(::munmap(memory.memory().data() + to_bytes(8), to_bytes(4)), 0);
         const Result<Written> after = region->written(before->mark);
         ASSERT_FALSE(after.has_value()) << after->pages << " pages, as if nothing had happened";
-        EXPECT_FALSE(after.error().message.empty());
+        EXPECT_EQ(after.error().kind, ErrorKind::damaged) << after.error().message;
+        EXPECT_NE(region->damage(), "");
+        EXPECT_FALSE(region->written(before->mark).has_value()) << "only the first time";
     }
 }
 

@@ -173,7 +173,7 @@ constexpr std::size_t reason_within_lines = 8;
 Findings unexplained_calls(const File& file) {
     static const std::regex raw(
         R"((^|[^A-Za-z0-9_>])::(mmap|mremap|munmap|mprotect|madvise|ioctl|syscall|memfd_create|)"
-        R"(fallocate|ftruncate|)"
+        R"(fallocate|ftruncate|msync|)"
         R"(sigaction|sendmsg|recvmsg|process_vm_readv|process_vm_writev|eventfd|open|openat|read|)"
         R"(write|pread|pwrite|poll|ppoll|fcntl|dup)\()");
     Findings findings;

@@ -178,6 +178,25 @@ TEST(LinuxUsage, CountsWhatWasTouchedAsPrivateAndShared) {
     EXPECT_GE(usage.rss, usage.pss);
 }
 
+TEST(LinuxCheckMapped, FindsAGapAndNothingElse) {
+    const Fd file = new_memfd(8);
+    const Scratch memory(file.get(), 8, shared_write);
+    memory.touch_all(1);
+    EXPECT_TRUE(perform(Call::check_mapped(memory.at(0), memory.bytes())).ok());
+    ASSERT_TRUE(perform(Call::protect(memory.at(2), page_size, 0)).ok());  // three mappings now
+    EXPECT_TRUE(perform(Call::check_mapped(memory.at(0), memory.bytes())).ok());
+    for (const u64 gap : {u64{0}, u64{4}, u64{7}}) {
+        ASSERT_TRUE(perform(Call::unmap(memory.at(gap), page_size)).ok());
+        EXPECT_EQ(perform(Call::check_mapped(memory.at(0), memory.bytes())).verdict,
+                  Verdict::no_memory)
+            << "page " << gap;
+        ASSERT_TRUE(perform(Call::map(file.get(), to_bytes(gap), page_size,
+                                      shared_write | MapFlag::fixed, memory.at(gap)))
+                        .ok());
+    }
+    EXPECT_TRUE(perform(Call::check_mapped(memory.at(0), memory.bytes())).ok());
+}
+
 constexpr std::string_view two_mappings =
     "1000-3000 rw-p 00000000 00:00 0 \n"
     "Size:                  8 kB\nRss:                   8 kB\nPss:                   4 kB\n"
