@@ -79,9 +79,25 @@ std::string Region::describe() const {
 /// Pages that were lost to a snapshot are that snapshot's loss; the next one is whole again.
 Result<void> Region::still_tracked() const {
     wait_for_reader();
+    {
+        Locked lock(*damage_mutex_);
+        if (mapping_gone_) {
+            return fail(ErrorKind::damaged, 0, "{}", damage_);
+        }
+    }
+    return still_lent();
+}
+
+/// Whoever pushes a layer or overwrites pages asks this after doing so, or under the stripe: the
+/// end of a loan (attach.cc) sets the flag first and goes through all pages afterwards, so either
+/// sees the other.
+Result<void> Region::still_lent() const {
     Locked lock(*damage_mutex_);
-    if (mapping_gone_) {
-        return fail(ErrorKind::damaged, 0, "{}", damage_);
+    if (loan_ended_) {
+        return fail(ErrorKind::damaged, 0,
+                    "region '{}': the lender took its memory back; lend and attach it again to "
+                    "track it",
+                    name_);
     }
     return {};
 }

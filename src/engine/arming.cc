@@ -199,7 +199,11 @@ Result<std::shared_ptr<Snapshot>> Region::snapshot() {
         return pass(cost);
     }
     opened->cost = SnapshotReport{cost->arm_ns, cost->cut_ns, cost->calls, cost->pages, 0};
-    return std::make_shared<Snapshot>(shared_from_this(), *opened);
+    auto taken = std::make_shared<Snapshot>(shared_from_this(), *opened);
+    if (const Result<void> lent = still_lent(); !lent) {  // it ended while we were at it
+        return tl::unexpected<Error>(lent.error());
+    }
+    return taken;
 }
 
 }  // namespace verso::engine

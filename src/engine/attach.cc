@@ -6,7 +6,17 @@
 // If we die, the lender's memory goes on changing unprotected; therefore its ledger says "not
 // trusted", and children that still need uncaptured pages get SIGBUS instead of whatever is there
 // by then.
+//
+// The lender may take its memory back while snapshots of it are alive:
+//
+//   lender ── barrier 0 ──▶ engine    stores all that snapshots still need, then
+//          ◀─ barrier_done ──         refuses every verb that needs the memory
+//      unprotects the memory          (after two seconds without an answer: barrier 1 first)
+//
+// A lender that dies says nothing, and need not: nobody writes the memory any more.
+#include <algorithm>
 #include <array>
+#include <cerrno>
 
 #include "engine/region.h"
 #include "engine/wire.h"
@@ -15,6 +25,10 @@ namespace verso::engine {
 
 using kernel::Outcome;
 using kernel::RegisterMode;
+
+namespace {
+constexpr u64 leave_batch = 64;
+}  // namespace
 
 Result<std::shared_ptr<Region>> Region::attach(Runtime& runtime, int socket, std::string name,
                                                int timeout_ms) {
@@ -64,6 +78,7 @@ Result<std::shared_ptr<Region>> Region::attach(Runtime& runtime, int socket, std
         if (!ready) {
             return pass(ready);
         }
+        region.socket_ = std::move(kept);  // the reader listens to it
         region.reader_ = kernel.spawn("verso-faults", [&region] { region.read_events(); });
         if (region.reader_ == nullptr) {
             return fail(ErrorKind::resource, 0, "no more threads to serve the lender's memory");
@@ -78,10 +93,95 @@ Result<std::shared_ptr<Region>> Region::attach(Runtime& runtime, int socket, std
     if (made && !told.ok()) {
         return refuse(told, "answering the lender");
     }
-    if (made) {
-        (*made)->socket_ = std::move(kept);
-    }
     return made;
+}
+
+void Region::hear_lender() {
+    const Result<wire::Received> said = wire::receive_now(kernel_, socket_.get());
+    if (said && said->message.kind == wire::Kind::barrier && said->message.number == 0) {
+        end_loan();
+    } else if (!said && said.error().os_error != EAGAIN &&
+               wire::has_hung_up(kernel_, socket_.get())) {
+        socket_.reset();
+    }
+}
+
+/// Whether the lender has stopped waiting for us. What was stored before this answered no is right:
+/// the lender says so before it unprotects the memory.
+bool Region::lender_gave_up() {
+    while (true) {
+        const Result<wire::Received> said = wire::receive_now(kernel_, socket_.get());
+        if (said && said->message.kind == wire::Kind::barrier && said->message.number == 1) {
+            return true;
+        }
+        if (!said &&
+            (said.error().os_error == EAGAIN || wire::has_hung_up(kernel_, socket_.get()))) {
+            return false;
+        }
+    }
+}
+
+/// Stores, or if it is too late declares lost, what snapshots need of a batch of pages. Returns how
+/// many were lost.
+u64 Region::take_leave_held(u64 first, u64 count, bool& too_late) {
+    std::array<Layer*, leave_batch> needed{};
+    bool any = false;
+    for (u64 at = 0; at < count; ++at) {
+        needed[at] = frozen_.needed_by(first + at);
+        any = any || needed[at] != nullptr;
+    }
+    if (!any) {
+        return 0;
+    }
+    if (!too_late) {
+        prepare_for_write_held(first, count);
+        too_late = lender_gave_up();
+    }
+    u64 lost = 0;
+    for (u64 at = 0; too_late && at < count; ++at) {
+        if (needed[at] != nullptr) {
+            frozen_.lose(*needed[at], first + at, 1);
+            ++lost;
+        }
+    }
+    return lost;
+}
+
+void Region::end_loan() {
+    static_assert(Stripes::chunk_pages % leave_batch == 0, "a batch has one stripe");
+    bool too_late = lender_gave_up();
+    u64 lost = 0;
+    if (too_late) {  // nobody may be served from memory that changes unseen, not for a moment
+        const Stripes::All held(stripes_);
+        for (u64 first = 0; first < pages_; first += leave_batch) {
+            lost += take_leave_held(first, std::min(leave_batch, pages_ - first), too_late);
+        }
+        Locked lock(*damage_mutex_);
+        loan_ended_ = true;
+    } else {
+        damage_mutex_->lock();
+        loan_ended_ = true;
+        damage_mutex_->unlock();
+        for (u64 first = 0; first < pages_; first += leave_batch) {
+            const Stripes::One held(stripes_, first);
+            lost += take_leave_held(first, std::min(leave_batch, pages_ - first), too_late);
+        }
+    }
+    {
+        Locked lock(*damage_mutex_);
+        if (damage_.empty()) {
+            damage_ = fmt::format("region '{}': the lender took its memory back", name_);
+        }
+        if (lost > 0) {
+            damage_ += fmt::format(
+                "; {} pages could not be stored in time and are lost to "
+                "snapshots, which refuse to show them",
+                lost);
+        }
+    }
+    wire::Message done;
+    done.kind = wire::Kind::barrier_done;
+    (void)wire::send_or_gone(kernel_, socket_.get(), done);
 }
 
 }  // namespace verso::engine

@@ -57,11 +57,28 @@ Result<std::unique_ptr<Loan>> Loan::make(kernel::Kernel& kernel, int socket,
     if (!answer) {
         return pass(answer, "lending memory");
     }
+    loan->in_force_ = true;
     loan->watcher_ = kernel.spawn("verso-loan", [raw = loan.get()] { raw->watch(); });
     if (loan->watcher_ == nullptr) {
         return fail(ErrorKind::resource, 0, "no more threads to watch over the loan");
     }
     return loan;
+}
+
+/// Lets the engine store what snapshots still need before the memory can change unseen. It has its
+/// time; then it is told that it is late, and shows what it has not stored to nobody.
+void Loan::take_leave() {
+    constexpr int timeout_ms = 2'000;
+    if (!in_force_ || !uffd_.valid()) {  // valid: the engine has not gone first
+        return;
+    }
+    wire::Message leave;
+    leave.kind = wire::Kind::barrier;
+    if (wire::send_or_gone(kernel_, socket_.get(), leave) &&
+        !wire::receive(kernel_, socket_.get(), wire::Kind::barrier_done, timeout_ms)) {
+        leave.number = 1;
+        (void)wire::send_or_gone(kernel_, socket_.get(), leave);
+    }
 }
 
 /// Ends protection: blocked writers go on, and the engine (if it lives) is told by its next call.
@@ -94,6 +111,7 @@ Loan::~Loan() {
         (void)kernel_.perform(Call::event_signal(stop_.get()));
         watcher_.reset();
     }
+    take_leave();
     end();
 }
 

@@ -23,12 +23,14 @@ private:
     Loan(kernel::Kernel& kernel, u64 address, u64 length, OnEngineDeath policy)
         : kernel_(kernel), address_(address), length_(length), policy_(policy) {}
     void watch();
+    void take_leave();
     void end();
 
     kernel::Kernel& kernel_;
     u64 address_;
     u64 length_;
     OnEngineDeath policy_;
+    bool in_force_ = false;  // the engine has accepted
     Fd uffd_;
     Fd socket_;
     Fd stop_;

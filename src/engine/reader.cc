@@ -42,9 +42,8 @@ void Region::read_events() {
             }
             reads_.fetch_add(1);
             last_ns = kernel_.now_ns();
-            if (++batches % batches_per_look == 0 && filler_ != nullptr &&
-                filler_->watched() >= 0) {
-                filler_->on_watched(target_);
+            if (++batches % batches_per_look == 0 && beside() >= 0) {
+                on_beside();
             }
             continue;
         }
@@ -69,16 +68,27 @@ void Region::read_events() {
             kernel_.relax();
             continue;
         }
-        std::array<Wait, 3> waits{Wait{uffd_.get()}, Wait{stop_.get()},
-                                  Wait{filler_ != nullptr ? filler_->watched() : -1}};
+        std::array<Wait, 3> waits{Wait{uffd_.get()}, Wait{stop_.get()}, Wait{beside()}};
         const std::size_t used = waits[2].fd >= 0 ? 3 : 2;
         (void)kernel_.perform(Call::wait(for_ever), Payload{.waits = std::span(waits).first(used)});
         if (waits[1].ready || waits[0].hung_up) {
             return;
         }
         if (waits[2].ready || waits[2].hung_up) {
-            filler_->on_watched(target_);
+            on_beside();
         }
+    }
+}
+
+/// What the reader watches beside its userfaultfd: a child its parent's process, an attached
+/// region its lender; -1: nothing.
+int Region::beside() const { return filler_ != nullptr ? filler_->watched() : socket_.get(); }
+
+void Region::on_beside() {
+    if (filler_ != nullptr) {
+        filler_->on_watched(target_);
+    } else {
+        hear_lender();
     }
 }
 

@@ -153,6 +153,8 @@ private:
     void read_events();
     void dispatch(const kernel::Event& event);
     void wait_for_reader() const;
+    int beside() const;
+    void on_beside();
     void work();
     void note_damage(const kernel::Event& event);
 
@@ -196,6 +198,13 @@ private:
     Result<void> finish(const std::vector<Overwrite>& overwrites);
 
     Result<void> still_tracked() const;
+    Result<void> still_lent() const;
+
+    // attach.cc (reader thread)
+    void hear_lender();
+    void end_loan();
+    bool lender_gave_up();
+    u64 take_leave_held(u64 first, u64 count, bool& too_late);
 
     // written.cc
     Result<Written> written_async(Mark since);
@@ -259,6 +268,7 @@ private:
     std::unique_ptr<kernel::Mutex> damage_mutex_;
     std::string damage_;         // guarded by damage_mutex_
     bool mapping_gone_ = false;  // likewise: not all of it is tracked any more
+    bool loan_ended_ = false;    // likewise; attached: the memory is the lender's alone again
 
     // A child resolves its write faults on a thread beside its reader: capturing reads the child's
     // own memory, which may fault in turn, and the reader must be free to serve that fault.

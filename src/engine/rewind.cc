@@ -66,6 +66,9 @@ Result<void> Region::finish(const std::vector<Overwrite>& overwrites) {
 Result<u64> Region::rewind_chunk(const Layer& layer, u64 first, u64 count,
                                  std::vector<Overwrite>& later) {
     const Stripes::One held(stripes_, first);
+    if (const Result<void> lent = still_lent(); !lent) {
+        return tl::unexpected<Error>(lent.error());
+    }
     const auto written = [&](u64 at) {
         return ((frozen_.written_since(layer, at) >> (at % BitmapView::bits_per_word)) & 1) != 0;
     };
@@ -101,6 +104,9 @@ Result<RewindReport> Region::rewind(const Snapshot& snapshot) {
                     snapshot.region().name(), name_);
     }
     Locked one_pass(*arm_mutex_);
+    if (const Result<void> lent = still_lent(); !lent) {
+        return tl::unexpected<Error>(lent.error());
+    }
     const u64 begin = kernel_.now_ns();
     const Layer& layer = snapshot.layer();
     {
@@ -145,6 +151,9 @@ Result<RewindReport> Region::rewind(const Snapshot& snapshot) {
 
 Result<void> Region::discard_chunk(u64 first, u64 count, std::vector<Overwrite>& later) {
     const Stripes::One held(stripes_, first);
+    if (const Result<void> lent = still_lent(); !lent) {
+        return lent;
+    }
     prepare_for_write_held(first, count);
     note_written_held(first, count);
     if (!alias_.valid()) {  // a child's page is its parent's until written: zeroes must be written

@@ -1,5 +1,6 @@
 // Memory that is mapped in a process which the engine did not start: lent over a socket, served
 // with every verb.
+#include <csignal>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -121,6 +122,38 @@ TEST_F(Lend, ASnapshotShowsNoNewBytesAfterTheLoanHasEnded) {
     yes(target, {.verb = Verb::end_loan});
     yes(target, {.verb = Verb::churn_lent});
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    const Answer seen = engine.ask({.verb = Verb::check_snapshot, .seed = seed});
+    EXPECT_EQ(seen.wrong, 0U) << "of " << pages << "; " << seen.lost << " lost " << seen.error();
+}
+
+TEST_F(Lend, AfterTheLoanHasEndedTheVerbsThatNeedTheMemoryAreRefused) {
+    Peer engine;
+    Peer target;
+    lend_to(engine, target);
+    yes(target, {.verb = Verb::churn_lent});
+    yes(target, {.verb = Verb::end_loan});
+    for (const Verb verb : {Verb::snapshot, Verb::rewind}) {
+        const Answer refused = engine.ask({.verb = verb});
+        EXPECT_FALSE(refused.ok);
+        EXPECT_NE(refused.error().find("took its memory back"), std::string::npos)
+            << refused.error();
+    }
+    yes(engine, {.verb = Verb::fork, .seed = seed});  // the snapshot itself lacks nothing
+    EXPECT_EQ(engine.ask({.verb = Verb::check, .region = 1}).right, pages);
+}
+
+TEST_F(Lend, AnEngineThatDoesNotAnswerHoldsTheLenderUpForALimitedTimeAndThenShowsNoNewBytes) {
+    Peer engine;
+    Peer target;
+    lend_to(engine, target);
+    ASSERT_EQ(::kill(engine.pid(), SIGSTOP), 0);
+    yes(target, {.verb = Verb::end_loan});
+    yes(target, {.verb = Verb::churn_lent});
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    ASSERT_EQ(::kill(engine.pid(), SIGCONT), 0);
+    while (engine.ask({.verb = Verb::snapshot}).error().find("took its memory back") ==
+           std::string::npos) {  // until it has heard of it
+    }
     const Answer seen = engine.ask({.verb = Verb::check_snapshot, .seed = seed});
     EXPECT_EQ(seen.wrong, 0U) << "of " << pages << "; " << seen.lost << " lost " << seen.error();
 }
