@@ -102,18 +102,6 @@ Result<void> Region::still_lent() const {
     return {};
 }
 
-/// Stores one page. A child's is loaded first, as the application would: it may have to arrive,
-/// and where faults are served in user mode only, the kernel could not fetch it itself.
-Outcome Region::store_own(Layer& layer, u64 page) {
-    if (alias_.valid()) {
-        return frozen_.store(layer, page, source(page, 1));
-    }
-    std::array<std::byte, page_size> bytes;
-    const Outcome read = kernel_.perform(Call::memory_read(base_ + to_bytes(page), page_size),
-                                         Payload{.out = bytes});
-    return read.ok() ? frozen_.store(layer, page, bytes) : read;
-}
-
 /// Goes through a layer's pages that are not stored yet, 64 at a time, so that no writer waits
 /// long (H8). Without `everything`, only a child's own pages matter: they exist nowhere but in its
 /// memory, and a page that is protected cannot change between being classified and being stored
@@ -138,7 +126,7 @@ Result<void> Region::settle_layer(Layer& layer, bool everything) {
         for (u64 at = 0; at < count; ++at) {
             const bool wanted = everything || abi::is_private_copy(entries[at]);
             if (wanted && frozen_.holder(layer, first + at) == nullptr) {
-                const Outcome stored = store_own(layer, first + at);
+                const Outcome stored = store_own(layer, first + at, 1);
                 if (!stored.ok()) {
                     return refuse(stored,
                                   fmt::format("storing page {} of a snapshot of region '{}'",

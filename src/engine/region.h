@@ -177,7 +177,7 @@ private:
     // fill.cc (stripe held)
     void serve_live_held(FillTarget& target, Layer& layer, u64 page, PageRange window);
     void serve_through(FillTarget& target, Layer& layer, u64 page, PageRange window);
-    kernel::Outcome store_own(Layer& layer, u64 page);
+    kernel::Outcome store_own(Layer& layer, u64 first, u64 count);
     bool read_own(u64 page, std::span<std::byte> out);
     void serve_frozen_held(FillTarget& target, Layer& layer, u64 page);
     void copy_captured_held(FillTarget& target, Layer& layer, u64 page, PageRange window);

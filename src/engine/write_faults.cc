@@ -81,6 +81,28 @@ Region::Window Region::window_held(u64 page) const {
     return {first, end - first};
 }
 
+/// Stores pages in `layer` from where this region has them. For a child that is its own mapping,
+/// where a page may have yet to arrive; copying from it, the kernel faults on our behalf, and a
+/// userfaultfd for user mode only serves no such fault. So the page is sent for, as its fault would
+/// have done. (Not by a load of ours: a page that is lost answers that with SIGBUS.)
+Outcome Region::store_own(Layer& layer, u64 first, u64 count) {
+    constexpr unsigned tries_max = 4;  // it may be taken back again at once; a lost one never comes
+    if (alias_.valid() || filler_ == nullptr || !kernel_.abilities().user_mode_only) {
+        return frozen_.store(layer, first, source(first, count));
+    }
+    Outcome outcome = Outcome::done();
+    for (u64 page = first; page < first + count && outcome.ok(); ++page) {
+        outcome = frozen_.store(layer, page, source(page, 1));
+        for (unsigned tries = 0; outcome.verdict == Verdict::no_page && tries < tries_max;
+             ++tries) {
+            filler_->fill(target_, page);
+            filler_->settle(target_);
+            outcome = frozen_.store(layer, page, source(page, 1));
+        }
+    }
+    return outcome;
+}
+
 /// Stores [first, first + count) in `layer`. What cannot be stored is lost to the snapshots, and
 /// they say so; the live program goes on, because a snapshot must never cost its source more than
 /// time.
@@ -96,7 +118,7 @@ void Region::capture_held(Layer& layer, u64 first, u64 count) {
                 .value == static_cast<i64>(page_size)) {
         outcome = frozen_.store(layer, first, page_copy);
     } else {
-        outcome = frozen_.store(layer, first, source(first, count));
+        outcome = store_own(layer, first, count);
     }
     if (outcome.ok()) {
         count_.captured.fetch_add(count, std::memory_order_relaxed);

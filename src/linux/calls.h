@@ -52,8 +52,9 @@ struct OpenedUffd {
     int last_error = 0;
     bool refused_features = false;  // a descriptor was had, but not with these features
 };
-OpenedUffd open_uffd(u64 features);
-Outcome uffd_open(const Call& call);
+/// `unprivileged`: only the way that is open to anybody.
+OpenedUffd open_uffd(u64 features, bool unprivileged = false);
+Outcome uffd_open(const Call& call, bool unprivileged = false);
 Outcome uffd_register(const Call& call);
 Outcome uffd_unregister(const Call& call);
 Outcome uffd_wake(const Call& call);

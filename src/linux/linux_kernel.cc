@@ -55,7 +55,7 @@ Outcome LinuxKernel::perform(const Call& call, const Payload& payload) {
         case Op::protect: return protect(call);
         case Op::advise: return advise(call);
         case Op::check_mapped: return check_mapped(call);
-        case Op::uffd_open: return uffd_open(call);
+        case Op::uffd_open: return uffd_open(call, mask_.user_mode_only_uffd);
         case Op::uffd_register: return uffd_register(call);
         case Op::uffd_unregister: return uffd_unregister(call);
         case Op::uffd_wake: return uffd_wake(call);

@@ -26,6 +26,7 @@ struct Mask {
     bool no_poison = false;
     bool no_layout_events = false;
     bool no_pagemap_scan = false;
+    bool user_mode_only_uffd = false;  // as for somebody without privilege
 
     /// Feature bits of the handshake that are hidden.
     u64 hidden_features() const;

@@ -237,6 +237,9 @@ Abilities apply(const Mask& mask, Abilities abilities) {
     keep(abilities.poison, mask.no_poison);
     keep(abilities.layout_events, mask.no_layout_events);
     keep(abilities.pagemap_scan, mask.no_pagemap_scan);
+    keep(abilities.through_device, mask.user_mode_only_uffd);
+    abilities.user_mode_only =
+        abilities.userfaultfd && (abilities.user_mode_only || mask.user_mode_only_uffd);
     return abilities;
 }
 

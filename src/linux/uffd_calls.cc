@@ -111,9 +111,12 @@ Event event_of(const abi::UffdMessage& message) {
 }
 }  // namespace
 
-OpenedUffd open_uffd(u64 features) {
+OpenedUffd open_uffd(u64 features, bool unprivileged) {
     OpenedUffd opened;
     for (const UffdWay way : {UffdWay::system_call, UffdWay::device, UffdWay::user_mode_only}) {
+        if (unprivileged && way != UffdWay::user_mode_only) {
+            continue;
+        }
         errno = 0;
         Fd fd = open_by(way);
         if (fd.valid()) {
@@ -137,8 +140,8 @@ OpenedUffd open_uffd(u64 features) {
     return opened;
 }
 
-Outcome uffd_open(const Call& call) {
-    OpenedUffd opened = open_uffd(call.aux);
+Outcome uffd_open(const Call& call, bool unprivileged) {
+    OpenedUffd opened = open_uffd(call.aux, unprivileged);
     if (opened.fd.valid()) {
         return Outcome::done(opened.fd.release());
     }

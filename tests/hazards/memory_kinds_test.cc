@@ -202,6 +202,26 @@ TEST(H13_KernelsWithoutWriteProtection, TheOtherBackendServesAndTheRefusalNamesT
     EXPECT_NE(refused.error().message.find("5.19"), std::string::npos);
 }
 
+TEST(H14_FilteredCalls, WithoutPrivilegeAChildStoresPagesThatItNeverTouched) {
+    VERSO_NEEDS_USERFAULTFD();
+    Hooked unprivileged(host::Mask{.user_mode_only_uffd = true});
+    Result<Region> source = unprivileged.create(512);
+    VERSO_ASSERT_OK(source);
+    write_all(source->bytes(), 1, 0);
+    const Result<Snapshot> moment = source->snapshot();
+    Result<Region> child = moment->fork();
+    VERSO_ASSERT_OK(child);
+    const Result<Snapshot> inner = child->snapshot();
+    VERSO_ASSERT_OK(inner);
+    // Sixteen pages of a word arrive and are written; the next fault releases the whole word.
+    for (const u64 page : {192U, 193U, 194U, 195U, 196U, 230U}) {
+        write_page(child->bytes(), 1, page, 1);
+    }
+    EXPECT_EQ(child->damage(), "");
+    VERSO_ASSERT_OK(inner->detach());
+    EXPECT_TRUE(holds(*inner->bytes(), 1, 0));
+}
+
 TEST(H14_FilteredCalls, EveryRefusedCallIsNamedAndLeavesTheMemoryWritable) {
     VERSO_NEEDS_USERFAULTFD();
     using kernel::Op;
