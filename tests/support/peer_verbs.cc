@@ -77,10 +77,11 @@ Answer Interpreter::keep(Result<Region> made, u64 seed) {
 void Interpreter::churn(std::span<std::byte> bytes, u64 seed) {
     churner_ = std::thread([this, bytes, seed] {
         Random random(seed);
-        for (u64 version = 1; !resting_.load(); ++version) {
-            write_page(bytes, seed, random.below(to_pages(bytes.size())), version);
+        u64 version = 1;
+        do {  // once at least, however soon the rest is ordered
+            write_page(bytes, seed, random.below(to_pages(bytes.size())), version++);
             churned_.fetch_add(1);
-        }
+        } while (!resting_.load());
     });
 }
 
