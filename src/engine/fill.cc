@@ -104,12 +104,24 @@ void Region::copy_captured_held(FillTarget& target, Layer& layer, u64 page, Page
                             std::memory_order_relaxed);
 }
 
-/// A page of a child's own memory, loaded as the application would: it may have to arrive first.
+/// A page of our own memory. A child's may have to arrive first, and where faults are served in
+/// user mode only, reading it does not fetch it. False: it is lost.
 bool Region::read_own(u64 page, std::span<std::byte> out) {
-    return kernel_
-        .perform(kernel::Call::memory_read(base_ + to_bytes(page), page_size),
-                 kernel::Payload{.out = out})
-        .ok();
+    constexpr unsigned tries_max = 4;  // it may be taken back again at once; a lost one never comes
+    const u64 base = alias_.valid() ? alias_.address() : base_;
+    for (unsigned tries = 0;; ++tries) {
+        const Outcome read =
+            kernel_.perform(kernel::Call::memory_read(base + to_bytes(page), page_size),
+                            kernel::Payload{.out = out});
+        if (read.ok()) {
+            return true;
+        }
+        if (tries == tries_max || filler_ == nullptr || !kernel_.abilities().user_mode_only) {
+            return false;
+        }
+        filler_->fill(target_, page);
+        filler_->settle(target_);
+    }
 }
 
 /// A child of ours shares our base file. What we captured or own it gets as a copy; what we have
@@ -143,7 +155,7 @@ void Region::serve_through(FillTarget& target, Layer& layer, u64 page, PageRange
                 count_.copied.fetch_add(place::contents(kernel_, target, page, bytes),
                                         std::memory_order_relaxed);
             } else {
-                place::wake(kernel_, target, page, 1);
+                place::poison(kernel_, target, page);
             }
             return;
         }
@@ -169,7 +181,7 @@ bool Region::bring_to_layer_held(Layer& layer, u64 first, u64 count) {
                 ++run;
             }
             // No writer is waiting: what cannot be stored now is still where it was, and is copied.
-            const Outcome stored = frozen_.store(layer, page, source(page, run));
+            const Outcome stored = store_own(layer, page, run);
             if (!stored.ok()) {
                 if (run == 1 && stored.verdict == kernel::Verdict::no_page) {
                     frozen_.lose(layer, page, 1);  // this region is a child that was told the same
@@ -204,8 +216,13 @@ void Region::serve_frozen_held(FillTarget& target, Layer& layer, u64 page) {
             if (frozen_.holder(layer, page) != nullptr) {
                 copy_captured_held(target, layer, page, {0, pages_});  // or poisons it
             } else {
-                count_.copied.fetch_add(place::copies(kernel_, target, page, source(page, 1)),
-                                        std::memory_order_relaxed);
+                std::array<std::byte, page_size> bytes;
+                if (read_own(page, bytes)) {
+                    count_.copied.fetch_add(place::contents(kernel_, target, page, bytes),
+                                            std::memory_order_relaxed);
+                } else {
+                    place::poison(kernel_, target, page);
+                }
             }
             return;
         }

@@ -30,9 +30,10 @@ struct FillTarget {
     u64 pages = 0;
     BaseFile base_file = BaseFile::live;
     std::atomic<bool> protect{
-        false};           // pages must arrive write-protected: the child has snapshots of its own
-    u64 next_wanted = 0;  // whoever fills: where a child that reads in order faults next
-    Bitmap served;        // pages that were put there once; only a hint
+        false};  // pages must arrive write-protected: the child has snapshots of its own
+    std::atomic<u64> next_wanted{
+        0};         // whoever fills: where a child that reads in order faults next
+    Bitmap served;  // pages that were put there once; only a hint
 
     u64 address(u64 page) const { return base + to_bytes(page); }
 };

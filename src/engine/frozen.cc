@@ -123,12 +123,8 @@ u64 Frozen::captured_since(const Layer& from, u64 page) const {
 
 Outcome Frozen::store(Layer& layer, u64 first, std::span<const std::byte> bytes) {
     const u64 offset = area_offset(layer.slot) + to_bytes(first);
-    // A page of zeroes stays a hole: it reads the same. (Whatever a failed store may have left
-    // there was the beginning of the same bytes: a page has one version in a layer.)
-    const bool hole = bytes.size() == page_size && std::ranges::equal(bytes, zeroes);
     const Outcome outcome =
-        hole ? Outcome::done(static_cast<i64>(page_size))
-             : kernel_->perform(Call::file_write(fd(), offset, bytes.size()), Payload{.in = bytes});
+        kernel_->perform(Call::file_write(fd(), offset, bytes.size()), Payload{.in = bytes});
     if (!outcome.ok()) {
         return outcome;
     }
@@ -231,6 +227,18 @@ void Frozen::collect(Garbage garbage) {
             ledger_.set_seq(slot, slot_retired);
         }
     }
+}
+
+/// A page of zeroes stays a hole: it reads the same. (Whatever a failed store may have left there
+/// was the beginning of the same bytes: a page has one version in a layer.)
+Outcome Frozen::store_copy(Layer& layer, u64 page, std::span<const std::byte> copy) {
+    VERSO_CHECK(copy.size() == page_size, "{} bytes", copy.size());
+    if (!std::ranges::equal(copy, zeroes)) {
+        return store(layer, page, copy);
+    }
+    layer.captured.set(page);
+    layer.pages_captured.fetch_add(1, std::memory_order_relaxed);
+    return Outcome::done(static_cast<i64>(page_size));
 }
 
 u64 Frozen::used_bytes() const {

@@ -87,6 +87,9 @@ public:
 
     /// Stores pages [first, …) and then marks them captured. A failure marks nothing.
     kernel::Outcome store(Layer& layer, u64 first, std::span<const std::byte> bytes);
+    /// The same for one page that the caller has in a buffer of its own, so that it may be looked
+    /// at.
+    kernel::Outcome store_copy(Layer& layer, u64 page, std::span<const std::byte> copy);
     /// Marks pages as captured but unreadable: their old bytes could not be saved.
     void lose(Layer& layer, u64 first, u64 count);
     std::span<const std::byte> bytes(const Layer& layer, u64 first, u64 count) const {

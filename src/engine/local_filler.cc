@@ -16,8 +16,8 @@ Result<std::unique_ptr<Filler>> LocalFiller::make(std::shared_ptr<Region> parent
 }
 
 LocalFiller::~LocalFiller() {
-    if (served_ != nullptr) {
-        disown(*served_);
+    if (FillTarget* const served = served_.load(); served != nullptr) {
+        disown(*served);
     }
     if (base_file_ == BaseFile::live) {
         parent_->live_child_gone();

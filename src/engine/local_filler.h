@@ -33,7 +33,7 @@ private:
     std::shared_ptr<Region> parent_;
     Layer& layer_;
     BaseFile base_file_;
-    FillTarget* served_ = nullptr;  // our own child, if it ever faulted
+    std::atomic<FillTarget*> served_{nullptr};  // our own child, if it ever faulted
 };
 
 }  // namespace verso::engine

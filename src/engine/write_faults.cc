@@ -81,24 +81,17 @@ Region::Window Region::window_held(u64 page) const {
     return {first, end - first};
 }
 
-/// Stores pages in `layer` from where this region has them. For a child that is its own mapping,
-/// where a page may have yet to arrive; copying from it, the kernel faults on our behalf, and a
-/// userfaultfd for user mode only serves no such fault. So the page is sent for, as its fault would
-/// have done. (Not by a load of ours: a page that is lost answers that with SIGBUS.)
+/// Stores pages of our own memory. A child's go through a buffer one by one where the kernel could
+/// not fetch them itself (faults served in user mode only), and singly so that zeroes stay a hole.
 Outcome Region::store_own(Layer& layer, u64 first, u64 count) {
-    constexpr unsigned tries_max = 4;  // it may be taken back again at once; a lost one never comes
-    if (alias_.valid() || filler_ == nullptr || !kernel_.abilities().user_mode_only) {
+    if (alias_.valid() || (count > 1 && !kernel_.abilities().user_mode_only)) {
         return frozen_.store(layer, first, source(first, count));
     }
+    std::array<std::byte, page_size> bytes;
     Outcome outcome = Outcome::done();
     for (u64 page = first; page < first + count && outcome.ok(); ++page) {
-        outcome = frozen_.store(layer, page, source(page, 1));
-        for (unsigned tries = 0; outcome.verdict == Verdict::no_page && tries < tries_max;
-             ++tries) {
-            filler_->fill(target_, page);
-            filler_->settle(target_);
-            outcome = frozen_.store(layer, page, source(page, 1));
-        }
+        outcome = read_own(page, bytes) ? frozen_.store_copy(layer, page, bytes)
+                                        : Outcome{Verdict::no_page, 0, 0, 0};
     }
     return outcome;
 }
@@ -116,7 +109,7 @@ void Region::capture_held(Layer& layer, u64 first, u64 count) {
         kernel_.perform(Call::file_read(live_.get(), to_bytes(first), page_size),
                         Payload{.out = page_copy})
                 .value == static_cast<i64>(page_size)) {
-        outcome = frozen_.store(layer, first, page_copy);
+        outcome = frozen_.store_copy(layer, first, page_copy);
     } else {
         outcome = store_own(layer, first, count);
     }
