@@ -60,8 +60,12 @@ Outcome Region::protect_run(u64 first, u64 count, ArmCost& cost) {
     cost.pages += count;
     // Keep both estimates current: a call costs 1 µs when no other thread runs and 10 µs when one
     // does (the other processor's TLB must be flushed), a page costs 25 to 70 ns.
-    if (count <= 2) {
-        call_ns_.store((call_ns_.load() * 7 + ns) / 8);
+    // Short runs tell what a call costs (also joined ones, or a high estimate would never be
+    // mended), long ones what a page does.
+    if (count < 64) {
+        const u64 pages_ns = count * page_ns_.load();
+        const u64 call = ns > pages_ns + 300 ? ns - pages_ns : 300;
+        call_ns_.store((call_ns_.load() * 7 + call) / 8);
     } else if (count >= Stripes::chunk_pages) {
         page_ns_.store(std::max<u64>(1, (page_ns_.load() * 7 + ns / count) / 8));
     }

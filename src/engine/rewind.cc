@@ -38,7 +38,12 @@ Result<void> repeated(Step step) {
 Result<void> Region::overwrite_held(u64 first, std::span<const std::byte> bytes,
                                     std::vector<Overwrite>& later) {
     if (alias_.valid()) {
-        std::ranges::copy(bytes, alias_.at(to_bytes(first), bytes.size()).begin());
+        // Written as a file: the alias may have no entries for these pages, at 2 µs each.
+        const Outcome written = kernel_.perform(
+            Call::file_write(live_.get(), to_bytes(first), bytes.size()), Payload{.in = bytes});
+        if (!written.ok() || static_cast<u64>(written.value) != bytes.size()) {
+            return refuse(written, fmt::format("overwriting pages of region '{}'", name_));
+        }
         return {};
     }
     const u64 count = to_pages(bytes.size());
