@@ -18,11 +18,11 @@
 namespace verso::kernel {
 
 enum class Op : u8 {
-    memfd_create,  // aux = MemfdFlag                            → descriptor; payload.in = name
-    file_resize,   // fd, length
-    file_size,     // fd                                         → bytes
-    file_next_data,  // fd, offset                           → offset of the first data from there
-    file_punch,     // fd, offset, length: the pages go, reads give zeroes
+    memfd_create,    // aux = MemfdFlag                            → descriptor; payload.in = name
+    file_resize,     // fd, length
+    file_size,       // fd                                         → bytes
+    file_next_data,  // fd, offset → offset of the first data from there on
+    file_punch,      // fd, offset, length: the pages go, reads give zeroes
     file_used,      // fd                                         → bytes the file really occupies
     file_read,      // fd, offset; payload.out                    → bytes
     file_write,     // fd, offset; payload.in                     → bytes
