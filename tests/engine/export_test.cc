@@ -211,6 +211,10 @@ TEST_F(Export, WithNobodyAtTheOtherEndFailsAndChangesNothing) {
     theirs.reset();
     EXPECT_FALSE(moment->export_fork(ours.get(), 20).has_value());
     EXPECT_EQ(tally(*moment->bytes(), seed, 0).right, 8U);
+    // A service that is refused is taken down by the reaper, some time later.
+    for (int tries = 0; process_runtime().services() > 0 && tries < 5'000; ++tries) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
     EXPECT_EQ(process_runtime().services(), 0U);
 }
 

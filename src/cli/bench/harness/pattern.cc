@@ -45,12 +45,15 @@ std::vector<u64> pick_pages(Shape shape, u64 pages, u64 count, u64 seed) {
     VERSO_CHECK(count <= pages, "{} of {} pages", count, pages);
     if (shape == Shape::scattered)
         return draw(pages, count, seed);
-    const u64 run = shape == Shape::one_block ? std::max<u64>(count, 1) : 16;
-    const u64 runs = (count + run - 1) / run;
+    const bool block = shape == Shape::one_block;
+    const u64 run = block ? std::max<u64>(count, 1) : 16;
+    // The last run of a region may be short; one run more than needed makes up for it.
+    const u64 slots = block ? std::max<u64>(pages / run, 1) : (pages + run - 1) / run;
+    const u64 runs = block ? 1 : std::min(slots, (count + run - 1) / run + 1);
     std::vector<u64> picked;
-    picked.reserve(runs * run);
-    for (const u64 slot : draw(std::max<u64>(pages / run, 1), runs, seed)) {
-        for (u64 i = 0; i < run && picked.size() < count; ++i)
+    picked.reserve(count);
+    for (const u64 slot : draw(slots, runs, seed)) {
+        for (u64 i = 0; i < run && picked.size() < count && slot * run + i < pages; ++i)
             picked.push_back(slot * run + i);
     }
     return picked;
