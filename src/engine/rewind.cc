@@ -81,6 +81,10 @@ Result<u64> Region::rewind_chunk(const Layer& layer, u64 first, u64 count,
     u64 restored = 0;
     u64 page = first;
     while (page < first + count) {
+        if (page % BitmapView::bits_per_word == 0 && frozen_.written_since(layer, page) == 0) {
+            page += BitmapView::bits_per_word;  // a word of untouched pages: most are
+            continue;
+        }
         const Layer* holder = written(page) ? frozen_.holder(layer, page) : nullptr;
         if (holder == nullptr) {
             ++page;
