@@ -8,6 +8,7 @@
 #include "cli/bench/rivals/process.h"
 #include "cli/bench/rivals/raw_async.h"
 #include "cli/bench/rivals/raw_uffd.h"
+#include "support/needs.h"
 
 namespace verso::cli::bench {
 namespace {
@@ -18,8 +19,7 @@ class RawHandlerStyles : public testing::TestWithParam<HandlerStyle> {};
 
 TEST_P(RawHandlerStyles, EveryFirstWriteIsServedAndTheOldBytesAreStored) {
     Result<RawRegion> region = RawRegion::create(small, false);
-    if (!region)
-        GTEST_SKIP() << region.error().message;
+    VERSO_ASSERT_OK_OR_UNSUPPORTED(region);
     ASSERT_TRUE(region->protect_all());
     Result<std::unique_ptr<RawHandler>> handler = RawHandler::start(*region, GetParam());
     ASSERT_TRUE(handler) << handler.error().message;
@@ -40,11 +40,9 @@ INSTANTIATE_TEST_SUITE_P(All, RawHandlerStyles,
 
 TEST(RawScan, FindsExactlyTheWrittenPagesAndArmsThemAgain) {
     Result<RawScan> raw = RawScan::create(small, 64);
-    if (!raw)
-        GTEST_SKIP() << raw.error().message;
+    VERSO_ASSERT_OK_OR_UNSUPPORTED(raw);
     Result<u64> all = raw->written();
-    if (!all)
-        GTEST_SKIP() << all.error().message;
+    VERSO_ASSERT_OK_OR_UNSUPPORTED(all);
     EXPECT_EQ(*all, to_pages(small));
     for (const u64 page : {u64{1}, u64{2}, u64{77}}) {
         *raw->region().mapping.page(page) = std::byte{9};
@@ -55,10 +53,9 @@ TEST(RawScan, FindsExactlyTheWrittenPagesAndArmsThemAgain) {
 
 TEST(RawScan, ContinuesWhenItsBufferIsFull) {
     Result<RawScan> raw = RawScan::create(small, 4);
-    if (!raw)
-        GTEST_SKIP() << raw.error().message;
-    if (!raw->written())
-        GTEST_SKIP() << "no PAGEMAP_SCAN in this kernel";
+    VERSO_ASSERT_OK_OR_UNSUPPORTED(raw);
+    const Result<u64> all = raw->written();
+    VERSO_ASSERT_OK_OR_UNSUPPORTED(all);
     for (u64 page = 0; page < 200; page += 2)
         *raw->region().mapping.page(page) = std::byte{9};
     EXPECT_EQ(raw->written().value(), 100U);

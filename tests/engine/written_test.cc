@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "support/backends.h"
+#include "support/needs.h"
 
 namespace verso::test {
 namespace {
@@ -120,9 +121,7 @@ INSTANTIATE_TEST_SUITE_P(Engine, WrittenPages,
 TEST(Memory, EightChildrenThatReadEverythingOfAQuietSourceAddNoPagesOfAnyMemfd) {
     Result<Region> source =
         Region::create({.size = to_bytes(1'000), .backend = Backend::userfaultfd});
-    if (!source) {
-        GTEST_SKIP() << source.error().message;
-    }
+    VERSO_ASSERT_OK_OR_UNSUPPORTED(source);
     write_all(source->bytes(), 1, 0);
     const Result<Snapshot> moment = source->snapshot();
     std::vector<Region> children;

@@ -1,9 +1,11 @@
-// Skips, with the reason, what this machine cannot do.
+// Skips, with the reason, what this machine cannot do. Nothing else may skip: an error of any other
+// kind is what the test is there to find.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include "api/api.h"
+#include "verso/verso.hpp"
 
 /// Ends the test where a child cannot be served from another process.
 #define VERSO_NEEDS_USERFAULTFD() \
@@ -12,4 +14,13 @@
         if (!can.write_protect_shmem || !can.minor_shmem) { \
             GTEST_SKIP() << "no userfaultfd for shared memory here. " << can.why_no_userfaultfd; \
         } \
+    } while (false)
+
+/// Goes on if the Result holds a value, skips if the machine lacks what it takes, fails otherwise.
+#define VERSO_ASSERT_OK_OR_UNSUPPORTED(result) \
+    do { \
+        if (!(result).has_value() && (result).error().kind == ::verso::ErrorKind::unsupported) { \
+            GTEST_SKIP() << (result).error().message; \
+        } \
+        ASSERT_TRUE((result).has_value()) << (result).error().message; \
     } while (false)

@@ -18,8 +18,9 @@ Result<RawScan> RawScan::create(u64 size, u64 runs_max) {
     // Why safe: our own page map, read-only.
     Fd pagemap(::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
     if (!pagemap.valid()) {
-        return fail(ErrorKind::unsupported, errno, "cannot open /proc/self/pagemap ({})",
-                    std::strerror(errno));
+        const bool lacking = errno == ENOENT || errno == EACCES || errno == EPERM;
+        return fail(lacking ? ErrorKind::unsupported : ErrorKind::system, errno,
+                    "cannot open /proc/self/pagemap ({})", std::strerror(errno));
     }
     return RawScan(std::move(*region), std::move(pagemap), runs_max);
 }
@@ -40,8 +41,9 @@ Result<u64> RawScan::written() {
         // entries.
         const int runs = ioctl(pagemap_.get(), abi::pagemap_scan_ioctl, &arg);
         if (runs < 0) {
-            return fail(ErrorKind::unsupported, errno, "PAGEMAP_SCAN of the raw rival failed ({})",
-                        std::strerror(errno));
+            // ENOTTY: a kernel before 6.7, which does not have this ioctl.
+            return fail(errno == ENOTTY ? ErrorKind::unsupported : ErrorKind::system, errno,
+                        "PAGEMAP_SCAN of the raw rival failed ({})", std::strerror(errno));
         }
         for (std::size_t i = 0; i < static_cast<std::size_t>(runs); ++i) {
             pages += to_pages(runs_[i].end - runs_[i].start);

@@ -21,7 +21,8 @@ Result<RawUffd> RawUffd::open(bool async) {
     // Why safe: makes a new descriptor and touches nothing else.
     Fd fd(static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK)));
     if (!fd.valid()) {
-        return fail(ErrorKind::unsupported, errno,
+        const bool lacking = errno == EPERM || errno == ENOSYS;
+        return fail(lacking ? ErrorKind::unsupported : ErrorKind::system, errno,
                     "the raw rival needs userfaultfd ({}); run as root", std::strerror(errno));
     }
     abi::UffdApi api{};
@@ -31,7 +32,8 @@ Result<RawUffd> RawUffd::open(bool async) {
         api.features |= abi::Feature::wp_async | abi::Feature::wp_unpopulated;
     // Why safe: the handshake concerns only the descriptor made above.
     if (ioctl(fd.get(), abi::UffdIoctl::api, &api) != 0) {
-        return fail(ErrorKind::unsupported, errno,
+        // EINVAL is how the kernel says that it does not know a feature.
+        return fail(errno == EINVAL ? ErrorKind::unsupported : ErrorKind::system, errno,
                     "this kernel has no {} write-protection of shared memory ({})",
                     async ? "async" : "sync", std::strerror(errno));
     }
