@@ -204,7 +204,7 @@ void add_version(CLI::App& app, Chosen& chosen) {
 /// The deepest verb named on the command line: whose --help would have helped.
 std::string named_verb(const CLI::App& app) {
     const auto subs = app.get_subcommands();
-    const std::string own = app.get_name();
+    const std::string& own = app.get_name();
     return subs.empty() ? own : own + " " + named_verb(*subs.front());
 }
 

@@ -18,9 +18,6 @@
 #include "base/result.h"
 #include "cli/demo/phases.h"
 
-// POSIX: declared by nobody, defined by libc.
-extern char** environ;
-
 namespace verso::cli {
 namespace {
 
@@ -152,6 +149,7 @@ Result<Process> Process::spawn(const std::vector<std::string>& words,
         ::posix_spawn_file_actions_adddup2(&actions, copies.back().get(), target);
     }
     std::vector<char*> arguments;
+    arguments.reserve(texts.size() + 1);
     for (std::string& text : texts) {
         arguments.push_back(text.data());
     }

@@ -43,6 +43,7 @@ std::string row(const std::string& what, double verso, double rival, std::string
 template <class Items, class Get>
 double median(const Items& items, Get get) {
     std::vector<double> values;
+    values.reserve(items.size());
     for (const auto& item : items) {
         values.push_back(static_cast<double>(get(item)));
     }

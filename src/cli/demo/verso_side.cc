@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/result.h"
 
 namespace verso::cli {
@@ -71,8 +72,15 @@ void VersoSide::release(unsigned snapshot, SnapshotFigures& figures) {
     snapshots_[snapshot].reset();
 }
 
+Snapshot& VersoSide::alive(unsigned snapshot) {
+    VERSO_CHECK(snapshot < snapshots_.size(), "snapshot {} of {}", snapshot, snapshots_.size());
+    std::optional<Snapshot>& held = snapshots_[snapshot];
+    VERSO_CHECK(held.has_value(), "snapshot {} is used after its release", snapshot);
+    return *held;
+}
+
 void VersoSide::look(unsigned snapshot, SnapshotFigures& figures) {
-    figures.pages_captured = snapshots_[snapshot]->report().pages_captured;
+    figures.pages_captured = alive(snapshot).report().pages_captured;
 }
 
 Result<void> VersoSide::fork_source(unsigned snapshot, bool will_fork, Member& child) {
@@ -88,7 +96,7 @@ Result<void> VersoSide::fork_source(unsigned snapshot, bool will_fork, Member& c
     data->second.close();
     child.grandchild = std::move(grandchild->second);
     child.forked_ns = now_ns();
-    return snapshots_[snapshot]->export_fork(data->first.fd(), answer_timeout_ms);
+    return alive(snapshot).export_fork(data->first.fd(), answer_timeout_ms);
 }
 
 Result<void> VersoSide::fork_child(Member& parent, Member& child) {
@@ -120,7 +128,7 @@ Result<MemoryTotal> VersoSide::memory_total(const std::vector<Member>& children)
 }
 
 Result<void> VersoSide::rewind(Rewind& rewind) {
-    auto report = region_.rewind(*snapshots_[0]);
+    auto report = region_.rewind(alive(0));
     if (!report) {
         return pass(report);
     }

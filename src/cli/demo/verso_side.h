@@ -20,7 +20,7 @@ public:
     Result<SnapshotFigures> take_snapshot() override;
     void release(unsigned snapshot, SnapshotFigures& figures) override;
     void look(unsigned snapshot, SnapshotFigures& figures) override;
-    Result<std::span<const std::byte>> first_bytes() override { return snapshots_[0]->bytes(); }
+    Result<std::span<const std::byte>> first_bytes() override { return alive(0).bytes(); }
     Result<void> fork_source(unsigned snapshot, bool will_fork, Member& child) override;
     Result<void> fork_child(Member& parent, Member& child) override;
     Result<MemoryTotal> memory_total(const std::vector<Member>& children) override;
@@ -28,6 +28,8 @@ public:
 
 private:
     explicit VersoSide(Region region) : region_(std::move(region)) {}
+    /// A snapshot that has been taken and not released.
+    Snapshot& alive(unsigned snapshot);
 
     Region region_;
     std::vector<std::optional<Snapshot>> snapshots_;

@@ -80,7 +80,7 @@ Result<void> Writer::start() {
     committed_.store(state->sequence, std::memory_order_release);
     failure_.clear();
     running_.store(true, std::memory_order_release);
-    thread_ = std::jthread([this](std::stop_token stop) { work(std::move(stop)); });
+    thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
     return {};
 }
 
@@ -100,7 +100,7 @@ i64 Writer::rows_of_children() {
     return running_.load(std::memory_order_acquire) ? answer_.load(std::memory_order_acquire) : -1;
 }
 
-void Writer::work(std::stop_token stop) {
+void Writer::work(const std::stop_token& stop) {
     if (auto ended = loop(stop); !ended) {
         failure_ = ended.error().message;
     }

@@ -38,7 +38,7 @@ public:
 
 private:
     struct Statements;
-    void work(std::stop_token stop);
+    void work(const std::stop_token& stop);
     Result<void> loop(const std::stop_token& stop);
     Result<void> transaction(Statements& statements);
     Result<void> move_money(Statements& statements);
