@@ -21,17 +21,38 @@ u64 fill_flags(const FillTarget& target) {
 }
 
 /// What a filling call's answer means for the loop around it.
-enum class Next { advance, skip_one, hole, without_continue, again, stop };
+enum class Next { go_on, hole, without_continue, stop };
 
-Next next_after(const Outcome& outcome) {
+/// A run of pages that is being filled, call by call.
+struct Progress {
+    u64 at = 0;
+    u64 end = 0;
+    u64 placed = 0;
+    u64 bytes_left() const { return to_bytes(end - at); }
+};
+
+void put(FillTarget& target, Progress& progress, u64 count) {
+    target.served->set_range(progress.at, count);
+    progress.at += count;
+    progress.placed += count;
+}
+
+/// Books what a call for [at, end) has done, and says how to go on.
+Next take_in(kernel::Kernel& kernel, FillTarget& target, const Outcome& outcome,
+             Progress& progress) {
     switch (outcome.verdict) {
-        case Verdict::done:
-        case Verdict::partial: return Next::advance;
-        case Verdict::exists:
-            return Next::skip_one;  // it is there; who waits for it may still sleep (H1)
+        case Verdict::done: put(target, progress, progress.end - progress.at); return Next::go_on;
+        case Verdict::partial:
+            put(target, progress, to_pages(static_cast<u64>(outcome.value)));
+            return Next::go_on;
+        case Verdict::exists:  // it is there; who waits for it may still sleep (H1)
+            wake(kernel, target, progress.at, 1);
+            target.served->set(progress.at);
+            ++progress.at;
+            return Next::go_on;
+        case Verdict::interrupted: return Next::go_on;
         case Verdict::no_page: return Next::hole;
         case Verdict::invalid: return Next::without_continue;  // CONTINUE learnt to protect in 6.4
-        case Verdict::interrupted: return Next::again;
         case Verdict::layout_changing:  // the fault comes again once the event is read (H2)
         case Verdict::no_memory:        // likewise; the kernel's own fault path would retry too
         case Verdict::no_such_range:    // the child unmapped it
@@ -70,34 +91,18 @@ void poison(kernel::Kernel& kernel, const FillTarget& target, u64 page) {
 
 u64 copies(kernel::Kernel& kernel, FillTarget& target, u64 first,
            std::span<const std::byte> bytes) {
-    u64 placed = 0;
-    const u64 end = first + to_pages(bytes.size());
-    u64 at = first;
-    while (at < end) {
-        const u64 source = reinterpret_cast<u64>(bytes.data()) + to_bytes(at - first);  // NOLINT
-        const Outcome outcome = kernel.perform(Call::uffd_copy(
-            target.uffd, target.address(at), to_bytes(end - at), source, fill_flags(target)));
-        switch (next_after(outcome)) {
-            case Next::advance: {
-                const u64 done =
-                    outcome.ok() ? end - at : to_pages(static_cast<u64>(outcome.value));
-                target.served->set_range(at, done);
-                at += done;
-                placed += done;
-                break;
-            }
-            case Next::skip_one:
-                wake(kernel, target, at, 1);
-                target.served->set(at);
-                ++at;
-                break;
-            case Next::again: break;
-            case Next::hole:
-            case Next::without_continue:
-            case Next::stop: wake(kernel, target, at, 1); return placed;
+    const u64 from = reinterpret_cast<u64>(bytes.data());  // NOLINT
+    Progress progress{.at = first, .end = first + to_pages(bytes.size())};
+    while (progress.at < progress.end) {
+        const Outcome outcome = kernel.perform(
+            Call::uffd_copy(target.uffd, target.address(progress.at), progress.bytes_left(),
+                            from + to_bytes(progress.at - first), fill_flags(target)));
+        if (take_in(kernel, target, outcome, progress) != Next::go_on) {
+            wake(kernel, target, progress.at, 1);
+            break;
         }
     }
-    return placed;
+    return progress.placed;
 }
 
 u64 contents(kernel::Kernel& kernel, FillTarget& target, u64 first,
@@ -126,67 +131,42 @@ u64 contents(kernel::Kernel& kernel, FillTarget& target, u64 first,
 
 Mapped base_pages(kernel::Kernel& kernel, FillTarget& target, u64 first, u64 count, u64 wanted) {
     Mapped mapped;
-    const u64 end = first + count;
-    u64 at = first;
+    Progress progress{.at = first, .end = first + count};
     u64 holes = 0;
-    while (at < end) {
+    while (progress.at < progress.end) {
         const Outcome outcome = kernel.perform(Call::uffd_continue(
-            target.uffd, target.address(at), to_bytes(end - at), fill_flags(target)));
-        switch (next_after(outcome)) {
-            case Next::advance: {
-                const u64 done =
-                    outcome.ok() ? end - at : to_pages(static_cast<u64>(outcome.value));
-                target.served->set_range(at, done);
-                mapped.pages += done;
-                at += done;
-                break;
-            }
-            case Next::skip_one:
-                wake(kernel, target, at, 1);
-                target.served->set(at);
-                ++at;
-                break;
-            case Next::hole:  // never written, in a region that is sparse (H26)
-                mapped.not_found = mapped.not_found || at == wanted;
-                ++at;
-                if (++holes > holes_max) {
-                    return mapped;
-                }
-                break;
-            case Next::without_continue: mapped.cannot_protect = true; return mapped;
-            case Next::again: break;
-            case Next::stop: wake(kernel, target, wanted, 1); return mapped;
+            target.uffd, target.address(progress.at), progress.bytes_left(), fill_flags(target)));
+        const Next next = take_in(kernel, target, outcome, progress);
+        if (next == Next::go_on) {
+            continue;
         }
+        if (next == Next::hole) {  // never written, in a region that is sparse (H26)
+            mapped.not_found = mapped.not_found || progress.at == wanted;
+            ++progress.at;
+            if (++holes <= holes_max) {
+                continue;
+            }
+        } else if (next == Next::without_continue) {
+            mapped.cannot_protect = true;
+        } else {
+            wake(kernel, target, wanted, 1);
+        }
+        break;
     }
+    mapped.pages = progress.placed;
     return mapped;
 }
 
 u64 zero_pages(kernel::Kernel& kernel, FillTarget& target, u64 first, u64 count) {
-    u64 placed = 0;
-    const u64 end = first + count;
-    for (u64 at = first; at < end && fill_flags(target) == 0;) {
+    Progress progress{.at = first, .end = first + count};
+    while (progress.at < progress.end && fill_flags(target) == 0) {
         const Outcome outcome = kernel.perform(
-            Call::uffd_zeropage(target.uffd, target.address(at), to_bytes(end - at)));
-        switch (next_after(outcome)) {
-            case Next::advance: {
-                const u64 done =
-                    outcome.ok() ? end - at : to_pages(static_cast<u64>(outcome.value));
-                target.served->set_range(at, done);
-                placed += done;
-                at += done;
-                break;
-            }
-            case Next::skip_one:
-                wake(kernel, target, at, 1);
-                ++at;
-                break;
-            case Next::again: break;
-            case Next::hole:
-            case Next::without_continue:
-            case Next::stop: return placed;  // the pages' own faults will be served one by one
+            Call::uffd_zeropage(target.uffd, target.address(progress.at), progress.bytes_left()));
+        if (take_in(kernel, target, outcome, progress) != Next::go_on) {
+            break;  // the pages' own faults will be served one by one
         }
     }
-    return placed;
+    return progress.placed;
 }
 
 }  // namespace verso::engine::place

@@ -8,7 +8,13 @@
 //      │◀── adopt (+ userfaultfd) … disown ────────│   a child of the child, served by its number
 //      │── barrier_done ──────────────────────────▶│   either end hangs up: the other knows
 //
-//   lender ── lend (+ memfd, userfaultfd) ──▶ engine ── accepted | refused(text) ──▶ lender
+//   lender                                  engine
+//      │── lend (+ memfd, userfaultfd) ───────────▶│   maps, protects, serves
+//      │◀── accepted | refused(text) ──────────────│
+//      │── barrier 0: the loan ends ──────────────▶│   stores what snapshots still need
+//      │◀── barrier_done ──────────────────────────│   then the lender unprotects its memory
+//      │── barrier 1: I have waited enough ───────▶│   only if no answer came in time: said before
+//      │                                           │   unprotecting, so nothing newer is shown
 //
 // Both ends are the same build of Verso on one machine; the version is checked and everything else
 // is validated all the same: what arrives is bytes (there is a fuzz target for decode).
