@@ -75,6 +75,9 @@ Result<std::shared_ptr<Region>> Region::attach(Runtime& runtime, int socket, std
         if (ready) {
             ready = region.watch(RegisterMode::write_protect);
         }
+        if (ready) {
+            ready = region.refuse_huge_pages();  // the lender gets the sentence as its answer
+        }
         if (!ready) {
             return pass(ready);
         }

@@ -6,7 +6,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "hazards/brought.h"
 #include "hazards/hooked.h"
+#include "support/peer.h"
 
 namespace verso::test {
 namespace {
@@ -36,34 +38,6 @@ private:
     bool set_ = false;
 };
 
-/// A descriptor and a shared mapping of it, as an application would bring.
-struct Brought {
-    Brought(int descriptor, u64 pages) : fd(descriptor), bytes(to_bytes(pages)) {
-        if (fd.valid() && ::ftruncate(fd.get(), static_cast<off_t>(bytes)) == 0) {
-            at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
-        }
-    }
-    ~Brought() {
-        if (at != MAP_FAILED) {
-            (void)::munmap(at, bytes);
-        }
-    }
-    Brought(const Brought&) = delete;
-    Brought& operator=(const Brought&) = delete;
-    Result<Region> adopt(Tracking tracking = Tracking::contents) const {
-        AdoptOptions options;
-        options.memfd = fd.get();
-        options.address = at;
-        options.size = bytes;
-        options.tracking = tracking;
-        return Region::adopt(options);
-    }
-    std::span<std::byte> memory() const { return {static_cast<std::byte*>(at), bytes}; }
-    Fd fd;
-    std::size_t bytes;
-    void* at = MAP_FAILED;
-};
-
 TEST(H04_NeighboursMadePresentByHugePages, SinglePagesAreRightWithShmemHugePagesForced) {
     const Knob forced("/sys/kernel/mm/transparent_hugepage/shmem_enabled", "force");
     if (!forced.set()) {
@@ -87,17 +61,74 @@ TEST(H04_NeighboursMadePresentByHugePages, SinglePagesAreRightWithShmemHugePages
     EXPECT_TRUE(holds(source->bytes(), 1, 0));
 }
 
+/// Two pages of 2 MiB in the pool, and a memfd of one of them.
+struct HugeMemory {
+    HugeMemory()
+        : pool("/proc/sys/vm/nr_hugepages", "2"),
+          memory(::memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB), 512) {}
+    bool had() const { return memory.at != MAP_FAILED; }
+    /// What the kernel counts: pages that are free, pages that are promised to a mapping.
+    static std::pair<u64, u64> free_and_reserved() {
+        std::pair<u64, u64> pages{};
+        std::ifstream("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages") >> pages.first;
+        std::ifstream("/sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages") >> pages.second;
+        return pages;
+    }
+    const Knob pool;
+    Brought memory;
+};
+constexpr const char* no_huge_pages = "no hugetlb pages can be had here (root, and free memory)";
+
+// A copy-on-write granule of 2 MiB (H5) and memory that no cgroup counts (H6) would make every
+// figure of MemoryReport wrong for hugetlb memory. So there is none: whoever brings it is refused.
+
 TEST(H05_HugetlbGranule, AdoptingHugetlbMemoryIsRefusedWithASentence) {
-    const Knob pool("/proc/sys/vm/nr_hugepages", "2");
-    Brought huge(::memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB), 512);
-    if (huge.at == MAP_FAILED) {
-        GTEST_SKIP() << "no hugetlb pages can be had here";
+    const HugeMemory huge;
+    if (!huge.had()) {
+        GTEST_SKIP() << no_huge_pages;
     }
     for (const Tracking tracking : {Tracking::contents, Tracking::pages}) {
-        const Result<Region> region = huge.adopt(tracking);
+        const Result<Region> region = huge.memory.adopt(tracking);
         ASSERT_FALSE(region.has_value());
         EXPECT_NE(region.error().message.find("huge"), std::string::npos) << region.error().message;
     }
+}
+
+TEST(H05_HugetlbGranule, LendingHugetlbMemoryIsRefusedAtBothEndsAndItStaysWritable) {
+    VERSO_NEEDS_USERFAULTFD();
+    const HugeMemory huge;
+    if (!huge.had()) {
+        GTEST_SKIP() << no_huge_pages;
+    }
+    AdoptOptions memory;
+    memory.memfd = huge.memory.fd.get();
+    memory.address = huge.memory.at;
+    memory.size = huge.memory.bytes;
+    Peer engine;
+    const auto [ours, theirs] = socket_pair();
+    engine.tell({.verb = Verb::attach, .seed = 1}, theirs.get());
+    const Result<Loan> loan = lend(ours.get(), memory);
+    const Answer attached = engine.hear();
+    ASSERT_FALSE(loan.has_value());
+    EXPECT_NE(loan.error().message.find("huge"), std::string::npos) << loan.error().message;
+    ASSERT_FALSE(attached.ok);
+    EXPECT_NE(attached.error().find("huge"), std::string::npos) << attached.error();
+    write_all(huge.memory.memory(), 1, 1);  // would hang if a page of it had stayed protected
+    EXPECT_TRUE(holds(huge.memory.memory(), 1, 1));
+}
+
+TEST(H06_HugetlbIsCountedElsewhere, ARefusedRegionHoldsNothingOfThePool) {
+    const HugeMemory huge;
+    if (!huge.had()) {
+        GTEST_SKIP() << no_huge_pages;
+    }
+    write_all(huge.memory.memory(), 1, 0);
+    const auto before = HugeMemory::free_and_reserved();
+    for (int round = 0; round < 20; ++round) {
+        ASSERT_FALSE(huge.memory.adopt().has_value());
+    }
+    EXPECT_EQ(HugeMemory::free_and_reserved(), before);
+    EXPECT_TRUE(holds(huge.memory.memory(), 1, 0));
 }
 
 TEST(H09_RegistrationDroppedSilently, AnUnmappedPartIsNoticedAndNeverAnsweredClean) {

@@ -1,0 +1,42 @@
+// Memory that the application made itself, which the engine is asked to adopt.
+#pragma once
+
+#include <span>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "verso/verso.hpp"
+
+namespace verso::test {
+
+/// A descriptor and a shared mapping of it, as an application would bring.
+struct Brought {
+    Brought(int descriptor, u64 pages) : fd(descriptor), bytes(to_bytes(pages)) {
+        if (fd.valid() && ::ftruncate(fd.get(), static_cast<off_t>(bytes)) == 0) {
+            at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+        }
+    }
+    ~Brought() {
+        if (at != MAP_FAILED) {
+            (void)::munmap(at, bytes);
+        }
+    }
+    Brought(const Brought&) = delete;
+    Brought& operator=(const Brought&) = delete;
+    Result<Region> adopt(Tracking tracking = Tracking::contents) const {
+        AdoptOptions options;
+        options.memfd = fd.get();
+        options.address = at;
+        options.size = bytes;
+        options.tracking = tracking;
+        return Region::adopt(options);
+    }
+    std::span<std::byte> memory() const { return {static_cast<std::byte*>(at), bytes}; }
+    Fd fd;
+    std::size_t bytes;
+    void* at = MAP_FAILED;
+};
+
+}  // namespace verso::test
