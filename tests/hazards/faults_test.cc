@@ -1,8 +1,5 @@
-// Hazards of fault handling: waking, discarding, protecting what is absent, being held up halfway.
+// Hazards of fault handling: protecting what is absent, being held up halfway, partial fills.
 #include <atomic>
-#include <cstdlib>
-
-#include <sys/mman.h>
 
 #include "hazards/hooked.h"
 
@@ -10,102 +7,7 @@ namespace verso::test {
 namespace {
 
 using kernel::Call;
-using kernel::FillFlag;
 using kernel::Op;
-
-/// One round: every page of a fresh child is read by four threads while a second resolver, which
-/// wakes nobody, fills the same pages. Returns the faults that the engine served.
-u64 race_two_resolvers(Region& source, u64 pages) {
-    const Result<Snapshot> moment = source.snapshot();
-    const Result<Region> child = moment->fork();
-    const engine::Region& inner = *child->impl().region;
-    std::vector<std::thread> threads;
-    threads.emplace_back([&] {
-        for (u64 page = 0; page < pages; ++page) {
-            (void)process_runtime().kernel().perform(Call::uffd_continue(
-                inner.uffd(), inner.base() + to_bytes(page), page_size, FillFlag::no_wake));
-        }
-    });
-    std::atomic<u64> wrong{0};
-    for (u64 id = 0; id < 4; ++id) {
-        threads.emplace_back([&, id] {
-            for (u64 i = 0; i < pages; ++i) {
-                const u64 page = (i * 37 + id * 211) % pages;
-                Page seen;
-                wrong += load_page(child->bytes().data() + to_bytes(page), seen) &&
-                                 seen == page_of(1, page, 0)
-                             ? 0
-                             : 1;
-            }
-        });
-    }
-    for (std::thread& thread : threads) {
-        thread.join();
-    }
-    EXPECT_EQ(wrong.load(), 0U);
-    return pages;
-}
-
-TEST(H01_ExistsIsNotWoken, EveryReaderFinishesWhenTwoResolversRaceOnEveryPage) {
-    VERSO_NEEDS_USERFAULTFD();
-    constexpr u64 pages = 1'021;
-    // VERSO_SOAK=1: ten million pages resolved in a race, some minutes.
-    const u64 wanted = std::getenv("VERSO_SOAK") != nullptr ? 10'000'000 : 100'000;
-    Result<Region> source = Region::create({.size = to_bytes(pages)});
-    VERSO_ASSERT_OK(source);
-    write_all(source->bytes(), 1, 0);
-    for (u64 done = 0; done < wanted && !testing::Test::HasFailure();) {
-        done += race_two_resolvers(*source, pages);
-    }
-}
-
-TEST(H02_LayoutEventsMakeCallsFail, NobodyHangsWhileAThreadDiscardsAndOthersFault) {
-    constexpr u64 pages = 700;
-    Result<Region> region = Region::create({.size = to_bytes(pages)});
-    VERSO_ASSERT_OK(region);
-    std::atomic<bool> ending{false};
-    std::vector<std::thread> writers;
-    for (u64 id = 0; id < 2; ++id) {
-        writers.emplace_back([&, id] {
-            Random random(id);
-            while (!ending.load()) {
-                write_page(region->bytes(), 1, 350 * id + random.below(350), 1);
-            }
-        });
-    }
-    for (u64 round = 0; round < 60; ++round) {
-        const Result<Snapshot> moment = region->snapshot();
-        VERSO_ASSERT_OK(moment);
-        VERSO_EXPECT_OK(region->discard({mix(round) % pages, 1}));
-        (void)::madvise(region->bytes().data() + to_bytes(mix(round) % 600), to_bytes(3),
-                        MADV_DONTNEED);
-        if (!region->damage().empty()) {  // said aloud, which is all that can be done
-            break;
-        }
-    }
-    ending.store(true);
-    for (std::thread& writer : writers) {
-        writer.join();
-    }
-}
-
-TEST(H02_LayoutEventsMakeCallsFail, ADiscardedPageReadsZeroesNeverOldBytes) {
-    Result<Region> region = Region::create({.size = to_bytes(64)});
-    VERSO_ASSERT_OK(region);
-    for (u64 round = 0; round < 200; ++round) {
-        write_page(region->bytes(), 1, round % 64, round);
-        const Result<Snapshot> moment = region->snapshot();
-        const Result<Region> child = moment->fork();
-        VERSO_ASSERT_OK(child);
-        Page seen;
-        ASSERT_TRUE(load_page(child->bytes().data() + to_bytes(round % 64), seen));
-        VERSO_ASSERT_OK(region->discard({round % 64, 1}));
-        ASSERT_TRUE(load_page(region->bytes().data() + to_bytes(round % 64), seen));
-        ASSERT_EQ(seen, Page{});
-        ASSERT_TRUE(load_page(child->bytes().data() + to_bytes(round % 64), seen));
-        ASSERT_EQ(seen, page_of(1, round % 64, round));
-    }
-}
 
 TEST(H03_ProtectionSkipsAbsentPages, EveryFirstWriteToANeverTouchedPageIsCaughtAndReported) {
     for (const Tracking tracking : {Tracking::contents, Tracking::pages}) {
