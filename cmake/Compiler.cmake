@@ -12,4 +12,8 @@ if(VERSO_SANITIZE)
     target_compile_options(verso_flags INTERFACE
         -fsanitize=${VERSO_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
     target_link_options(verso_flags INTERFACE -fsanitize=${VERSO_SANITIZE})
+    # What a sanitizer adds to the code makes g++ believe that the standard library reads what it never set.
+    if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+        target_compile_options(verso_flags INTERFACE -Wno-maybe-uninitialized)
+    endif()
 endif()

@@ -39,7 +39,9 @@ set(environment)
 if(VERSO_SANITIZE MATCHES address)
     set(environment ENVIRONMENT ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1)
 elseif(VERSO_SANITIZE MATCHES thread)
-    set(environment ENVIRONMENT TSAN_OPTIONS=halt_on_error=1:detect_deadlocks=0)
+    set(suppressions ${PROJECT_SOURCE_DIR}/tests/tsan.supp)
+    set(environment ENVIRONMENT
+        TSAN_OPTIONS=halt_on_error=1:detect_deadlocks=0:suppressions=${suppressions})
 endif()
 
 function(verso_test_folder folder)
