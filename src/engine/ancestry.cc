@@ -14,7 +14,8 @@ Result<Ancestry> Ancestry::open(kernel::Kernel& kernel, const wire::Message& off
     ancestry.pages_ = offer.pages;
     std::size_t wanted = 0;
     for (const wire::LevelInfo& info : offer.levels) {
-        wanted += std::size_t{2} + (info.has_live ? 1 : 0) + (info.has_pin ? 1 : 0);
+        wanted += std::size_t{2} + (info.has_live ? 1 : 0) + (info.has_pin ? 1 : 0) +
+                  (info.has_process ? 1 : 0);
     }
     if (offer.levels.empty() || offer.pages == 0 || wanted != fds.size()) {
         return fail(ErrorKind::peer, 0, "the offer announced {} descriptors and {} came", wanted,
@@ -35,8 +36,12 @@ Result<Ancestry> Ancestry::open(kernel::Kernel& kernel, const wire::Message& off
         if (info.has_pin) {
             level.pin = std::move(fds[next++]);
         }
-        level.level = Level{info.seq,          info.slot,        level.frozen.get(),
-                            level.ledger.fd(), level.live.get(), level.pin.get()};
+        if (info.has_process) {
+            level.process = std::move(fds[next++]);
+        }
+        level.level =
+            Level{info.seq,         info.slot,       level.frozen.get(), level.ledger.fd(),
+                  level.live.get(), level.pin.get(), level.process.get()};
         ancestry.levels_.push_back(std::move(level));
     }
     return ancestry;
@@ -68,9 +73,9 @@ Ancestry::Found Ancestry::read_captured(Open& level, u64 page, Page& out) {
     return Found::unchanged;
 }
 
-/// Level 0's owner is dead whenever we read at all. Further up, its socket tells.
+/// Level 0's owner is dead whenever we read at all. Further up, its process tells, or its socket.
 bool Ancestry::owner_gone(const Open& level, std::size_t index) const {
-    if (index == 0) {
+    if (index == 0 || wire::has_ended(*kernel_, level.process.get())) {
         return true;
     }
     if (!level.pin.valid()) {

@@ -52,6 +52,7 @@ private:
         Fd frozen;
         Fd live;
         Fd pin;
+        Fd process;
         Ledger ledger;
     };
     enum class Found { bytes, unchanged, lost };

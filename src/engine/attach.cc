@@ -92,7 +92,10 @@ Result<std::shared_ptr<Region>> Region::attach(Runtime& runtime, int socket, std
     wire::Message answer;
     answer.kind = made ? wire::Kind::accepted : wire::Kind::refused;
     answer.text = made ? std::string() : made.error().message;
-    const Outcome told = wire::send(kernel, socket, answer);
+    const Fd us = wire::this_process(kernel);
+    const std::array<int, 1> fds{us.get()};
+    const Outcome told =
+        wire::send(kernel, socket, answer, std::span(fds).first(made && us.valid() ? 1 : 0));
     if (made && !told.ok()) {
         return refuse(told, "answering the lender");
     }

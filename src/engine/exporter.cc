@@ -36,13 +36,17 @@ public:
         decided_->notify_all();
     }
 
-    void set_child(Fd uffd, u64 base, u64 pages, BaseFile base_file) {
-        uffd_ = std::move(uffd);
+    void set_child(std::vector<Fd> fds, u64 base, u64 pages, BaseFile base_file) {
+        uffd_ = std::move(fds[0]);
+        if (fds.size() > 1) {
+            process_ = std::move(fds[1]);
+        }
         target_.uffd = uffd_.get();
         target_.base = base;
         target_.pages = pages;
         target_.base_file = base_file;
         target_.served = Bitmap(pages);
+        target_.tell_lost = [this](u64 page) { tell_lost(page, 0); };
     }
     int socket() const { return socket_.get(); }
 
@@ -57,10 +61,12 @@ public:
             }
         }
         while (true) {
-            std::array<Wait, 2> waits{Wait{socket_.get()}, Wait{stop_.get()}};
-            (void)kernel_.perform(Call::wait(~u64{0}), Payload{.waits = waits});
-            if (waits[1].ready) {
-                return;
+            std::array<Wait, 3> waits{Wait{socket_.get()}, Wait{stop_.get()}, Wait{process_.get()}};
+            const std::size_t used = process_.valid() ? 3 : 2;
+            (void)kernel_.perform(Call::wait(~u64{0}),
+                                  Payload{.waits = std::span(waits).first(used)});
+            if (waits[1].ready || waits[2].ready) {
+                return;  // what it asked last, nobody waits for any more
             }
             if (!waits[0].ready && !waits[0].hung_up) {
                 continue;
@@ -124,6 +130,7 @@ private:
             case wire::Kind::accepted:
             case wire::Kind::refused:
             case wire::Kind::barrier_done:
+            case wire::Kind::lost:
             case wire::Kind::lend: return;
         }
     }
@@ -153,13 +160,25 @@ private:
         adopted->target.pages = target_.pages;
         adopted->target.base_file = target_.base_file;
         adopted->target.served = Bitmap(target_.pages);
+        adopted->target.tell_lost = [this, number = message.number](u64 page) {
+            tell_lost(page, number);
+        };
         adopted_[message.number] = std::move(adopted);
+    }
+
+    void tell_lost(u64 page, u64 number) {
+        wire::Message lost;
+        lost.kind = wire::Kind::lost;
+        lost.page = page;
+        lost.number = number;
+        (void)wire::send_or_gone(kernel_, socket_.get(), lost);
     }
 
     kernel::Kernel& kernel_;
     Fd socket_;
     Fd stop_;
     Fd uffd_;
+    Fd process_;  // the child's
     FillTarget target_;
     std::map<u64, std::unique_ptr<Adopted>> adopted_;
     std::unique_ptr<Filler> filler_;  // after the targets: it disowns them when it goes
@@ -168,16 +187,21 @@ private:
     State state_ = State::waiting;  // guarded by mutex_
 };
 
-/// The offer, and the descriptors that go with it.
-std::pair<wire::Message, std::vector<int>> make_offer(const std::vector<Level>& levels, u64 pages,
-                                                      BaseFile base_file) {
+/// The offer, and the descriptors that go with it. The nearest levels, up to the first that has a
+/// socket to somebody, are those of `us`, this process.
+std::pair<wire::Message, std::vector<int>> make_offer(const std::vector<Level>& levels, int us,
+                                                      u64 pages, BaseFile base_file) {
     wire::Message offer;
     offer.kind = wire::Kind::offer;
     offer.pages = pages;
     offer.base_file = base_file;
     std::vector<int> fds;
+    bool ours = true;
     for (const Level& level : levels) {
-        offer.levels.push_back({level.seq, level.slot, level.live >= 0, level.pin >= 0});
+        ours = ours && level.pin < 0;
+        const int process = ours ? us : level.process;
+        offer.levels.push_back(
+            {level.seq, level.slot, level.live >= 0, level.pin >= 0, process >= 0});
         fds.push_back(level.frozen);
         fds.push_back(level.ledger);
         if (level.live >= 0) {
@@ -185,6 +209,9 @@ std::pair<wire::Message, std::vector<int>> make_offer(const std::vector<Level>& 
         }
         if (level.pin >= 0) {
             fds.push_back(level.pin);
+        }
+        if (process >= 0) {
+            fds.push_back(process);
         }
     }
     return {std::move(offer), std::move(fds)};
@@ -201,14 +228,13 @@ Result<void> shake_hands(kernel::Kernel& kernel, ChildService& service, const wi
     if (!ready) {
         return pass(ready, "waiting for the importing process");
     }
-    if (ready->fds.size() != 1) {
+    if (ready->fds.empty() || ready->fds.size() > 2) {
         return fail(ErrorKind::peer, 0,
                     "the importing process sent {} descriptors instead of its "
                     "userfaultfd",
                     ready->fds.size());
     }
-    service.set_child(std::move(ready->fds[0]), ready->message.address, offer.pages,
-                      offer.base_file);
+    service.set_child(std::move(ready->fds), ready->message.address, offer.pages, offer.base_file);
     wire::Message accepted;
     accepted.kind = wire::Kind::accepted;
     const Outcome told = wire::send(kernel, service.socket(), accepted);
@@ -256,7 +282,8 @@ Result<void> export_child(const std::shared_ptr<Region>& region, Layer& layer, i
                     "this child would be a fork of depth {}; the limit is {}", levels.size(),
                     Limits::depth_max);
     }
-    const auto [offer, fds] = make_offer(levels, region->pages(), base_file);
+    const Fd us = wire::this_process(kernel);
+    const auto [offer, fds] = make_offer(levels, us.get(), region->pages(), base_file);
     auto service = std::make_unique<ChildService>(kernel, std::move(*filler), std::move(kept),
                                                   std::move(stop));
     ChildService& serving = *service;  // lives until decide(): its thread waits for that

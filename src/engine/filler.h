@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,8 @@ struct FillTarget {
     std::atomic<u64> next_wanted{
         0};         // whoever fills: where a child that reads in order faults next
     Bitmap served;  // pages that were put there once; only a hint
+    /// Set for a child in another process: has it hide a page that is lost (see place::poison).
+    std::function<void(u64 page)> tell_lost;
 
     u64 address(u64 page) const { return base + to_bytes(page); }
 };
@@ -48,6 +51,7 @@ struct Level {
     int live = -1;  // the region's own memfd; -1 if it is itself a child (then ask the next level)
     int pin =
         -1;  // a socket: while it is open its owner keeps the layer; -1: it is in this process
+    int process = -1;  // a pidfd of its owner's; -1: this process, or one that is not known
 };
 
 class Filler {

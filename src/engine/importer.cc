@@ -54,8 +54,10 @@ Result<std::shared_ptr<Region>> prepare(Runtime& runtime, Fd socket, wire::Recei
     wire::Message ready;
     ready.kind = wire::Kind::ready;
     ready.address = child.base();
-    const std::array<int, 1> fds{child.uffd()};
-    const Outcome sent = wire::send(kernel, socket.get(), ready, fds);
+    const Fd us = wire::this_process(kernel);
+    const std::array<int, 2> fds{child.uffd(), us.get()};
+    const Outcome sent =
+        wire::send(kernel, socket.get(), ready, std::span(fds).first(us.valid() ? 2 : 1));
     if (!sent.ok()) {
         return refuse(sent, "answering the exporting process");
     }

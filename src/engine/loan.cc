@@ -57,6 +57,9 @@ Result<std::unique_ptr<Loan>> Loan::make(kernel::Kernel& kernel, int socket,
     if (!answer) {
         return pass(answer, "lending memory");
     }
+    if (answer->fds.size() == 1) {
+        loan->engine_ = std::move(answer->fds[0]);
+    }
     loan->in_force_ = true;
     loan->watcher_ = kernel.spawn("verso-loan", [raw = loan.get()] { raw->watch(); });
     if (loan->watcher_ == nullptr) {
@@ -91,12 +94,14 @@ void Loan::end() {
 
 void Loan::watch() {
     while (true) {
-        std::array<Wait, 2> waits{Wait{socket_.get()}, Wait{stop_.get()}};
-        (void)kernel_.perform(Call::wait(~u64{0}), Payload{.waits = waits});
+        std::array<Wait, 3> waits{Wait{socket_.get()}, Wait{stop_.get()}, Wait{engine_.get()}};
+        const std::size_t used = engine_.valid() ? 3 : 2;
+        (void)kernel_.perform(Call::wait(~u64{0}), Payload{.waits = std::span(waits).first(used)});
         if (waits[1].ready) {
             return;
         }
-        if (waits[0].hung_up || waits[0].ready) {  // nothing is ever said here but the end
+        // Nothing is ever said here but the end.
+        if (waits[0].hung_up || waits[0].ready || waits[2].ready) {
             break;
         }
     }

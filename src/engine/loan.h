@@ -33,6 +33,7 @@ private:
     bool in_force_ = false;  // the engine has accepted
     Fd uffd_;
     Fd socket_;
+    Fd engine_;  // its process: another that it made by fork(2) may keep the socket open
     Fd stop_;
     std::unique_ptr<kernel::Thread> watcher_;
 };

@@ -69,6 +69,19 @@ Next take_in(kernel::Kernel& kernel, FillTarget& target, const Outcome& outcome,
     return Next::stop;
 }
 
+/// Where the child is protected, an absent page has a mark that says so, and poison does not replace
+/// it ("exists"), as filling does. The mark can go: nobody will ever write here.
+Outcome poison_one(kernel::Kernel& kernel, const FillTarget& target, u64 page) {
+    const Call poisoning = Call::uffd_poison(target.uffd, target.address(page), page_size);
+    const Outcome poisoned = kernel.perform(poisoning);
+    if (poisoned.verdict != Verdict::exists || !target.protect.load(std::memory_order_acquire)) {
+        return poisoned;
+    }
+    const Outcome cleared = kernel.perform(
+        Call::uffd_write_protect(target.uffd, target.address(page), page_size, false));
+    return cleared.ok() ? kernel.perform(poisoning) : cleared;
+}
+
 }  // namespace
 
 void wake(kernel::Kernel& kernel, const FillTarget& target, u64 first, u64 count) {
@@ -81,12 +94,23 @@ void wake(kernel::Kernel& kernel, const FillTarget& target, u64 first, u64 count
     }
 }
 
+/// Without UFFDIO_POISON whoever reads would only be woken to ask again, for ever. Taking the page's
+/// access away is what can be done in one step and from the reader's own thread: mapping something
+/// else over it would be an event that this very thread has to read, and unregistering it first
+/// would show the base file's page for a moment.
 void poison(kernel::Kernel& kernel, const FillTarget& target, u64 page) {
-    const Outcome poisoned =
-        kernel.perform(Call::uffd_poison(target.uffd, target.address(page), page_size));
-    if (!poisoned.ok()) {
-        wake(kernel, target, page, 1);
+    if (kernel.abilities().poison) {
+        if (!poison_one(kernel, target, page).ok()) {
+            wake(kernel, target, page, 1);  // it will ask again, or find that it is done
+        }
+        return;
     }
+    if (target.tell_lost) {
+        target.tell_lost(page);  // mappings are the business of the process that has them
+        return;
+    }
+    (void)kernel.perform(Call::protect(target.address(page), page_size, 0));
+    wake(kernel, target, page, 1);
 }
 
 u64 copies(kernel::Kernel& kernel, FillTarget& target, u64 first,

@@ -34,6 +34,7 @@ u64 contents(kernel::Kernel& kernel, FillTarget& target, u64 first,
 u64 zero_pages(kernel::Kernel& kernel, FillTarget& target, u64 first, u64 count);
 
 /// An access to `page` raises SIGBUS from now on: its contents are lost, and zeroes would be a lie.
+/// Before Linux 6.6 the page can only be made inaccessible: SIGSEGV, as with the mprotect backend.
 void poison(kernel::Kernel& kernel, const FillTarget& target, u64 page);
 
 void wake(kernel::Kernel& kernel, const FillTarget& target, u64 first, u64 count);

@@ -15,7 +15,19 @@ RemoteFiller::RemoteFiller(kernel::Kernel& kernel, Fd socket, Ancestry ancestry,
       ancestry_(std::move(ancestry)),
       base_file_(base_file),
       mutex_(kernel.make_mutex()),
-      answered_(kernel.make_condition()) {}
+      answered_(kernel.make_condition()) {
+    if (const int process = ancestry_.level(0).process; process >= 0) {
+        const std::array<int, 2> fds{socket_.get(), process};
+        const kernel::Outcome both =
+            kernel_.perform(kernel::Call::bundle(), kernel::Payload{.fds = fds});
+        both_ = both.ok() ? Fd(static_cast<int>(both.value)) : Fd();
+    }
+}
+
+bool RemoteFiller::parent_ended() const {
+    return wire::has_ended(kernel_, ancestry_.level(0).process) ||
+           wire::has_hung_up(kernel_, socket_.get());
+}
 
 /// Sends a request. False: the parent has gone.
 bool RemoteFiller::ask(FillTarget& target, u64 page, PageRange window, bool own) {
@@ -92,7 +104,7 @@ void RemoteFiller::on_watched(FillTarget& target) {
     while (true) {
         Result<wire::Received> received = wire::receive_now(kernel_, socket_.get());
         if (!received) {
-            if (received.error().os_error != EAGAIN && wire::has_hung_up(kernel_, socket_.get())) {
+            if (parent_ended()) {
                 take_over();
             }
             return;  // whatever else it was, it will be asked again
@@ -101,7 +113,20 @@ void RemoteFiller::on_watched(FillTarget& target) {
             Locked lock(*mutex_);
             barriers_done_ = std::max(barriers_done_, received->message.number);
             answered_->notify_all();
+        } else if (received->message.kind == wire::Kind::lost) {
+            hide(received->message);
         }
+    }
+}
+
+/// The parent found that a page is lost, and cannot say so to the kernel from where it is.
+void RemoteFiller::hide(const wire::Message& lost) {
+    Locked lock(*mutex_);
+    const auto at = std::find_if(adopted_.begin(), adopted_.end(),
+                                 [&](const auto& each) { return each.second == lost.number; });
+    const FillTarget* target = lost.number == 0 ? own_ : at != adopted_.end() ? at->first : nullptr;
+    if (target != nullptr && lost.page < target->pages) {
+        place::poison(kernel_, *target, lost.page);
     }
 }
 

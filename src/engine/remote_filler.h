@@ -1,6 +1,6 @@
 // RemoteFiller: the parent is in another process. While that lives, it is asked (it alone may map
-// pages that its own writers could overwrite); from the moment its end of the socket closes, the
-// child reads its ancestry itself.
+// pages that its own writers could overwrite); from the moment its end of the socket closes, or
+// its process has ended, the child reads its ancestry itself.
 #pragma once
 
 #include <map>
@@ -22,10 +22,14 @@ public:
     void settle(FillTarget& target) override;
     std::vector<Level> levels() override { return ancestry_.levels(socket_.get()); }
     Result<void> settle_levels() override { return {}; }  // the exporter did, before it offered
-    int watched() const override { return parent_gone_.load() ? -1 : socket_.get(); }
+    int watched() const override {
+        return parent_gone_.load() ? -1 : both_.valid() ? both_.get() : socket_.get();
+    }
     void on_watched(FillTarget& target) override;
 
 private:
+    bool parent_ended() const;
+    void hide(const wire::Message& lost);
     void take_over();
     bool ask(FillTarget& target, u64 page, PageRange window, bool own);
     void fill_alone(FillTarget& target, u64 page, PageRange window);
@@ -34,6 +38,7 @@ private:
     Fd socket_;
     Ancestry ancestry_;
     BaseFile base_file_;
+    Fd both_;  // the socket and the parent's process; none where the kernel has no pidfds
     FillTarget* own_ = nullptr;           // guarded by mutex_; set by its first fault
     std::map<FillTarget*, u64> adopted_;  // guarded by mutex_: children of the child, by number
     u64 adopted_last_ = 0;                // guarded by mutex_

@@ -38,7 +38,7 @@ struct Fixed {
 struct FixedLevel {
     u64 seq;
     u32 slot;
-    u32 has;  // 1 live, 2 pin
+    u32 has;  // 1 live, 2 pin, 4 process
 };
 
 template <class T>
@@ -65,7 +65,8 @@ std::vector<std::byte> encode(const Message& message) {
     for (const LevelInfo& level : message.levels) {
         append(out,
                FixedLevel{level.seq, level.slot,
-                          (level.has_live ? u32{1} : u32{0}) | (level.has_pin ? u32{2} : u32{0})});
+                          (level.has_live ? u32{1} : u32{0}) | (level.has_pin ? u32{2} : u32{0}) |
+                              (level.has_process ? u32{4} : u32{0})});
     }
     const auto bytes = std::as_bytes(std::span(text));
     out.insert(out.end(), bytes.begin(), bytes.end());
@@ -79,7 +80,7 @@ Result<Message> decode(std::span<const std::byte> bytes) {
     }
     std::memcpy(&fixed, bytes.data(), sizeof fixed);
     if (fixed.magic != magic || fixed.kind < static_cast<u32>(Kind::offer) ||
-        fixed.kind > static_cast<u32>(Kind::disown) || fixed.base_file > 1) {
+        fixed.kind > static_cast<u32>(Kind::lost) || fixed.base_file > 1) {
         return malformed("something that is not a message");
     }
     if (fixed.levels > Limits::depth_max || fixed.text_bytes > text_bytes_max ||
@@ -105,8 +106,8 @@ Result<Message> decode(std::span<const std::byte> bytes) {
         if (level.slot >= Limits::snapshots_max || level.seq == 0) {
             return malformed("a layer that cannot be");
         }
-        message.levels.push_back(
-            {level.seq, level.slot, (level.has & 1) != 0, (level.has & 2) != 0});
+        message.levels.push_back({level.seq, level.slot, (level.has & 1) != 0, (level.has & 2) != 0,
+                                  (level.has & 4) != 0});
     }
     message.text.assign(reinterpret_cast<const char*>(bytes.data() + at),
                         fixed.text_bytes);  // NOLINT
@@ -118,14 +119,28 @@ Outcome send(kernel::Kernel& kernel, int socket, const Message& message, std::sp
     return kernel.perform(Call::socket_send(socket), Payload{.in = bytes, .fds = fds});
 }
 
-bool has_hung_up(kernel::Kernel& kernel, int socket) {
+namespace {
+/// What is the matter with a descriptor at this moment.
+Wait look_at(kernel::Kernel& kernel, int fd) {
     while (true) {
-        std::array<Wait, 1> waits{Wait{socket}};
+        std::array<Wait, 1> waits{Wait{fd}};
         const Outcome waited = kernel.perform(Call::wait(0), Payload{.waits = waits});
         if (waited.ok() || waited.verdict == Verdict::timed_out) {
-            return waits[0].hung_up;
+            return waits[0];
         }
     }
+}
+}  // namespace
+
+bool has_hung_up(kernel::Kernel& kernel, int socket) { return look_at(kernel, socket).hung_up; }
+
+bool has_ended(kernel::Kernel& kernel, int process) {
+    return process >= 0 && look_at(kernel, process).ready;
+}
+
+Fd this_process(kernel::Kernel& kernel) {
+    const Outcome opened = kernel.perform(Call::process_self());
+    return opened.ok() ? Fd(static_cast<int>(opened.value)) : Fd();
 }
 
 bool send_or_gone(kernel::Kernel& kernel, int socket, const Message& message,

@@ -1,20 +1,24 @@
 // What processes say to each other, one message a packet (SOCK_SEQPACKET), descriptors beside it.
 //
 //   exporter                                importer
-//      │── offer (+ 3 or 4 descriptors a level) ──▶│   maps, opens its userfaultfd
-//      │◀── ready (+ userfaultfd) ─────────────────│
+//      │── offer (+ 2 to 5 descriptors a level) ──▶│   maps, opens its userfaultfd
+//      │◀── ready (+ userfaultfd, pidfd) ──────────│
 //      │── accepted ──────────────────────────────▶│   runs
 //      │◀── serve page … serve page … barrier ─────│
 //      │◀── adopt (+ userfaultfd) … disown ────────│   a child of the child, served by its number
+//      │── lost ──────────────────────────────────▶│   the page asked for is lost: hide it
 //      │── barrier_done ──────────────────────────▶│   either end hangs up: the other knows
 //
 //   lender                                  engine
 //      │── lend (+ memfd, userfaultfd) ───────────▶│   maps, protects, serves
-//      │◀── accepted | refused(text) ──────────────│
+//      │◀── accepted (+ pidfd) | refused(text) ────│
 //      │── barrier 0: the loan ends ──────────────▶│   stores what snapshots still need
 //      │◀── barrier_done ──────────────────────────│   then the lender unprotects its memory
 //      │── barrier 1: I have waited enough ───────▶│   only if no answer came in time: said before
 //      │                                           │   unprotecting, so nothing newer is shown
+//
+// The pidfds are there where the kernel has them (5.3): a socket whose owner was killed stays open
+// while a copy of it lives in a process that the owner made by fork(2).
 //
 // Both ends are the same build of Verso on one machine; the version is checked and everything else
 // is validated all the same: what arrives is bytes (there is a fuzz target for decode).
@@ -40,7 +44,8 @@ enum class Kind : u32 {
     barrier_done,
     lend,
     adopt,
-    disown
+    disown,
+    lost,
 };
 
 struct LevelInfo {
@@ -48,6 +53,7 @@ struct LevelInfo {
     u32 slot = 0;
     bool has_live = false;
     bool has_pin = false;
+    bool has_process = false;
     friend bool operator==(const LevelInfo&, const LevelInfo&) = default;
 };
 
@@ -55,9 +61,9 @@ struct Message {
     Kind kind = Kind::refused;
     u64 pages = 0;         // offer, lend
     u64 address = 0;       // ready, lend: where the memory is mapped
-    u64 page = 0;          // serve
+    u64 page = 0;          // serve, lost
     PageRange window;      // serve: no page outside it may be filled
-    u64 number = 0;        // barrier, barrier_done; adopt, disown, serve: whose (0: own)
+    u64 number = 0;        // barrier, barrier_done; adopt, disown, serve, lost: whose (0: own)
     bool protect = false;  // serve
     BaseFile base_file = BaseFile::live;  // offer
     std::vector<LevelInfo> levels;        // offer
@@ -81,6 +87,10 @@ bool send_or_gone(kernel::Kernel& kernel, int socket, const Message& message,
                   std::span<const int> fds = {});
 /// Whether the other end has hung up: asked of the socket, because errors also come from this end.
 bool has_hung_up(kernel::Kernel& kernel, int socket);
+/// Whether the process of a pidfd has ended; -1: not known to have.
+bool has_ended(kernel::Kernel& kernel, int process);
+/// This process, as others may wait for its end; none where the kernel has no pidfds.
+Fd this_process(kernel::Kernel& kernel);
 
 struct Received {
     Message message;

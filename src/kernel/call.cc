@@ -46,6 +46,8 @@ std::string_view name_of(Op op) {
         case Op::socket_send: return "socket_send";
         case Op::socket_receive: return "socket_receive";
         case Op::duplicate: return "duplicate";
+        case Op::process_self: return "process_self";
+        case Op::bundle: return "bundle";
     }
     VERSO_CHECK(false, "no such op: {}", static_cast<unsigned>(op));
     return {};

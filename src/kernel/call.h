@@ -55,8 +55,10 @@ enum class Op : u8 {
     socket_send,     // fd; payload.in, payload.fds
     socket_receive,  // fd; payload.out, payload.received          → bytes (0: closed)
     duplicate,       // fd                                         → descriptor
+    process_self,    // → descriptor of this process: ready once it has ended, whoever holds it
+    bundle,          // payload.fds → descriptor that is ready (not hung up) when any of them is
 };
-inline constexpr unsigned op_count = static_cast<unsigned>(Op::duplicate) + 1;
+inline constexpr unsigned op_count = static_cast<unsigned>(Op::bundle) + 1;
 
 struct MapFlag {
     static constexpr u64 read = 1, write = 2, shared = 4, fixed = 8, no_reserve = 16, no_fork = 32;
@@ -166,6 +168,8 @@ struct Call {
     static Call socket_send(int fd) { return {Op::socket_send, fd, 0, 0, 0, 0}; }
     static Call socket_receive(int fd) { return {Op::socket_receive, fd, 0, 0, 0, 0}; }
     static Call duplicate(int fd) { return {Op::duplicate, fd, 0, 0, 0, 0}; }
+    static Call process_self() { return {Op::process_self, -1, 0, 0, 0, 0}; }
+    static Call bundle() { return {Op::bundle, -1, 0, 0, 0, 0}; }
 };
 
 std::string_view name_of(Op op);

@@ -87,6 +87,8 @@ Outcome wait_call(const Call& call, const Payload& payload);
 Outcome event_create();
 Outcome event_signal(const Call& call);
 Outcome event_drain(const Call& call);
+Outcome process_self();
+Outcome bundle(const Payload& payload);
 
 // socket_calls.cc
 inline constexpr std::size_t message_fds_max = 250;  // Linux allows 253 (SCM_MAX_FD)

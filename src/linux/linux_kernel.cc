@@ -79,6 +79,8 @@ Outcome LinuxKernel::perform(const Call& call, const Payload& payload) {
         case Op::socket_send: return socket_send(call, payload);
         case Op::socket_receive: return socket_receive(call, payload);
         case Op::duplicate: return duplicate(call);
+        case Op::process_self: return process_self();
+        case Op::bundle: return bundle(payload);
     }
     VERSO_CHECK(false, "no such op: {}", static_cast<unsigned>(call.op));
     return {};

@@ -1,9 +1,11 @@
-// Waiting for descriptors, and the eventfd that wakes a waiter.
+// Waiting for descriptors, the eventfd that wakes a waiter, the pidfd that tells a process' end.
 #include <array>
 #include <limits>
 
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -72,6 +74,30 @@ Outcome event_drain(const Call& call) {
     }
     // EAGAIN: drained by another thread, which is as good.
     return Outcome::done(static_cast<i64>(signals));
+}
+
+/// A socket stays open as long as anybody holds a copy of it, and fork(2) copies; this tells of the
+/// process itself (5.3).
+Outcome process_self() {
+    // Why safe: makes a descriptor (close-on-exec by itself) and nothing else.
+    return result_of(::syscall(SYS_pidfd_open, ::getpid(), 0));
+}
+
+Outcome bundle(const Payload& payload) {
+    // Why safe: makes a descriptor and nothing else.
+    Fd all{::epoll_create1(EPOLL_CLOEXEC)};
+    if (!all.valid()) {
+        return failure(errno);
+    }
+    for (const int fd : payload.fds) {
+        epoll_event event{};
+        event.events = EPOLLIN | EPOLLRDHUP;
+        // Why safe: watches the descriptor, whose owner keeps it open longer than the bundle.
+        if (::epoll_ctl(all.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+            return failure(errno);
+        }
+    }
+    return Outcome::done(all.release());
 }
 
 }  // namespace verso::host

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <csetjmp>
 #include <csignal>
 #include <cstddef>
@@ -60,18 +61,25 @@ inline void write_all(std::span<std::byte> region, u64 seed, u64 version) {
 namespace detail {
 inline thread_local sigjmp_buf bus_return;
 inline thread_local volatile std::sig_atomic_t bus_expected = 0;
-inline void on_bus(int) {
+inline void on_bus(int signal) {
     if (bus_expected != 0) {
         siglongjmp(bus_return, 1);
     }
-    (void)std::signal(SIGBUS, SIG_DFL);
-    (void)std::raise(SIGBUS);
+    (void)std::signal(signal, SIG_DFL);
+    (void)std::raise(signal);
 }
 }  // namespace detail
+
+/// Set where the kernel cannot poison pages, or pretends so: then a lost one raises SIGSEGV. Not
+/// beside regions of the mprotect backend, whose handler that takes away.
+inline std::atomic<bool> lost_is_segv{false};
 
 /// Loads a page. False: the access raised SIGBUS, which is how a lost page shows itself.
 inline bool load_page(const std::byte* from, Page& to) {
     (void)std::signal(SIGBUS, &detail::on_bus);
+    if (lost_is_segv.load()) {
+        (void)std::signal(SIGSEGV, &detail::on_bus);
+    }
     detail::bus_expected = 1;
     const bool whole = sigsetjmp(detail::bus_return, 1) == 0;
     if (whole) {
@@ -85,7 +93,7 @@ inline bool load_page(const std::byte* from, Page& to) {
 struct Tally {
     u64 right = 0;
     u64 wrong = 0;
-    u64 lost = 0;  // SIGBUS
+    u64 lost = 0;  // SIGBUS, or SIGSEGV: load_page
     u64 first_wrong = 0;
 };
 

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -114,6 +115,16 @@ Answer Peer::hear() {
         std::strncpy(answer.text.data(), "gone", answer.text.size() - 1);
     }
     return answer;
+}
+
+bool Peer::answers_within(unsigned looks) const {
+    for (unsigned look = 0; look < looks; ++look) {
+        pollfd poll_for{socket_.get(), POLLIN, 0};
+        if (::poll(&poll_for, 1, 10) > 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void Peer::kill() { (void)::kill(pid_, SIGKILL); }

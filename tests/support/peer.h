@@ -38,6 +38,14 @@ enum class Verb : u32 {
     drop_region,
     drop_snapshot,
     services,  // → children being served
+
+    // What this peer is, before anything else is asked of it:
+    drop_privilege,  // from now on an ordinary user, as after a login
+    lack_poison,     // its kernel is as old as 6.5
+    die_at,          // version n: SIGKILL at the engine's n-th call of the kernel from now on
+
+    fork_bystander,  // fork(2): a process that sleeps and holds copies of all descriptors → pid
+    lose,            // region: from now on old bytes cannot be stored; writes version 1 everywhere
 };
 
 struct Order {
@@ -70,6 +78,8 @@ public:
     void tell(const Order& order, int fd = -1);
     /// Waits for the answer to the last order; !ok with "gone" if the peer died first.
     Answer hear();
+    /// Whether the answer is there after at most this many looks, 10 ms apart.
+    bool answers_within(unsigned looks) const;
     Answer ask(const Order& order, int fd = -1) {
         tell(order, fd);
         return hear();

@@ -1,14 +1,20 @@
 // What a peer does with each order: see peer.h.
 #include <atomic>
+#include <csignal>
 #include <cstring>
 #include <optional>
 #include <thread>
 #include <vector>
 
+#include <grp.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "api/api.h"
+#include "engine/importer.h"
+#include "kernel/failing_kernel.h"
+#include "linux/linux_kernel.h"
 #include "support/contents.h"
 #include "support/peer.h"
 #include "verso/verso.hpp"
@@ -16,9 +22,19 @@
 namespace verso::test {
 namespace {
 
+constexpr int timeout_ms = 10'000;
+
 struct Held {
     std::optional<Region> region;
     u64 seed = 0;
+};
+
+/// A kernel of the peer's own, for peers that lack something or die at a chosen call.
+struct OwnKernel {
+    explicit OwnKernel(const host::Mask& mask) : host(mask) {}
+    host::LinuxKernel host;
+    kernel::FailingKernel kernel{host};
+    engine::Runtime runtime{kernel};
 };
 
 class Interpreter {
@@ -26,6 +42,11 @@ public:
     Answer run(const Order& order, Fd socket);
 
 private:
+    engine::Runtime& runtime() const { return own_ != nullptr ? own_->runtime : process_runtime(); }
+    OwnKernel& own(const host::Mask& mask = {});
+    void die_at(u64 call);
+    Answer become(const Order& order);
+    Answer lose(const Order& order);
     Answer make(const Order& order, const Fd& socket);
     Answer act(const Order& order, const Fd& socket);
     Answer lend_memory(const Order& order, const Fd& socket);
@@ -33,6 +54,8 @@ private:
     void churn(std::span<std::byte> bytes, u64 seed);
     u64 rest();
 
+    OwnKernel* own_ = nullptr;  // never destroyed, as everything here
+    std::atomic<u64> calls_left_{0};
     std::vector<Held> regions_;
     std::vector<std::optional<Snapshot>> snapshots_;
     std::optional<Loan> loan_;
@@ -54,6 +77,12 @@ Answer no(const Error& error) {
     std::strncpy(answer.text.data(), error.message.c_str(), answer.text.size() - 1);
     return answer;
 }
+Result<Region> wrapped(Result<std::shared_ptr<engine::Region>> made) {
+    if (!made) {
+        return tl::unexpected<Error>(made.error());
+    }
+    return wrap(std::move(*made));
+}
 template <class T>
 Answer outcome_of(const Result<T>& result) {
     return result ? yes() : no(result.error());
@@ -64,6 +93,68 @@ Answer counted(const Tally& seen) {
     answer.wrong = seen.wrong;
     answer.lost = seen.lost;
     return answer;
+}
+
+OwnKernel& Interpreter::own(const host::Mask& mask) {
+    if (own_ == nullptr) {
+        own_ = new OwnKernel(mask);
+    }
+    return *own_;
+}
+
+void Interpreter::die_at(u64 call) {
+    calls_left_.store(call);
+    own().kernel.set_hook([this](const kernel::Call&) {
+        if (calls_left_.fetch_sub(1) == 1) {
+            (void)::kill(::getpid(), SIGKILL);
+        }
+    });
+}
+
+/// setuid(2) makes a process as closed as one that was privileged must be; one that was started by
+/// an ordinary user may look at itself in /proc.
+Answer drop_privilege() {
+    constexpr unsigned nobody = 65'534;
+    const bool dropped = ::setgroups(0, nullptr) == 0 && ::setgid(nobody) == 0 &&
+                         ::setuid(nobody) == 0 && ::prctl(PR_SET_DUMPABLE, 1) == 0 &&
+                         ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
+    return dropped ? yes() : no(Error{ErrorKind::system, errno, "dropping privileges"});
+}
+
+Answer fork_bystander() {
+    constexpr unsigned longest_seconds = 600;
+    const pid_t child = ::fork();
+    if (child == 0) {
+        (void)::alarm(longest_seconds);
+        while (true) {
+            ::pause();
+        }
+    }
+    return yes(static_cast<u64>(child));
+}
+
+Answer Interpreter::become(const Order& order) {
+    if (order.verb == Verb::drop_privilege) {
+        return drop_privilege();
+    }
+    if (order.verb == Verb::lack_poison) {
+        lost_is_segv.store(true);
+        (void)own(host::Mask{.no_poison = true});
+        return yes();
+    }
+    die_at(order.version);
+    return yes();
+}
+
+Answer Interpreter::lose(const Order& order) {
+    own().kernel.fail({.nth = 1,
+                       .outcome = {kernel::Verdict::no_memory, ENOSPC, 0, 0},
+                       .only = kernel::Op::file_write,
+                       .times = 1'000'000});
+    const Held& held = regions_.at(order.region);
+    write_all(held.region->bytes(), held.seed, 1);
+    own().kernel.stop_failing();
+    return yes();
 }
 
 Answer Interpreter::keep(Result<Region> made, u64 seed) {
@@ -119,17 +210,21 @@ Answer Interpreter::lend_memory(const Order& order, const Fd& socket) {
 
 Answer Interpreter::make(const Order& order, const Fd& socket) {
     if (order.verb == Verb::create) {
-        Answer answer = keep(Region::create({.size = to_bytes(order.pages)}), order.seed);
+        Answer answer =
+            keep(wrapped(engine::Region::create(runtime(), {.size = to_bytes(order.pages)})),
+                 order.seed);
         if (answer.ok) {
             write_all(regions_.back().region->bytes(), order.seed, 0);
         }
         return answer;
     }
     if (order.verb == Verb::import) {
-        return keep(Region::import(socket.get()), order.seed);
+        return keep(wrapped(engine::import_child(runtime(), socket.get(), {})), order.seed);
     }
     if (order.verb == Verb::attach) {
-        return keep(Region::attach(socket.get()), order.seed);
+        return keep(
+            wrapped(engine::Region::attach(runtime(), socket.get(), "attached", timeout_ms)),
+            order.seed);
     }
     if (order.verb == Verb::fork) {
         return keep(snapshots_.at(order.snapshot)->fork(), order.seed);
@@ -173,7 +268,12 @@ Answer Interpreter::act(const Order& order, const Fd& socket) {
         case Verb::end_loan: loan_.reset(); return yes();
         case Verb::drop_region: regions_.at(order.region).region.reset(); return yes();
         case Verb::drop_snapshot: snapshots_.at(order.snapshot).reset(); return yes();
-        case Verb::services: return yes(process_runtime().services());
+        case Verb::services: return yes(runtime().services());
+        case Verb::drop_privilege:
+        case Verb::lack_poison:
+        case Verb::die_at: return become(order);
+        case Verb::fork_bystander: return fork_bystander();
+        case Verb::lose: return lose(order);
         case Verb::create:
         case Verb::snapshot:
         case Verb::fork:
