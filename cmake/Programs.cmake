@@ -1,5 +1,5 @@
 # What is neither product nor test: bench/*.cc → verso_micro, examples/*.{cc,c} → example_<name>,
-# fuzz/*.cc → fuzz_<name> (libFuzzer; only in the fuzz preset).
+# fuzz/*.cc → fuzz_<name> (libFuzzer; only in the fuzz preset; together: target `fuzzers`).
 if(VERSO_BENCH)
     file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/*.cc)
     if(sources)
@@ -20,15 +20,17 @@ foreach(source ${sources})
     if(BUILD_TESTING)
         add_test(NAME examples.${name} COMMAND example_${name})
         set_tests_properties(examples.${name} PROPERTIES
-            TIMEOUT 120 LABELS examples ${environment})
+            TIMEOUT ${seconds_max} LABELS examples ${environment})
     endif()
 endforeach()
 
 if(VERSO_FUZZ)
     file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/fuzz/*.cc)
+    add_custom_target(fuzzers)  # all of them, and nothing else
     foreach(source ${sources})
         get_filename_component(name ${source} NAME_WE)
         add_executable(fuzz_${name} ${source})
+        add_dependencies(fuzzers fuzz_${name})
         target_link_libraries(fuzz_${name} PRIVATE verso_api verso_flags)
         target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
     endforeach()
