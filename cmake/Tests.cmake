@@ -36,6 +36,10 @@ target_compile_definitions(verso_test_facts INTERFACE
 # A sanitizer's report must fail the test. ThreadSanitizer's own deadlock detector gives up at 64 locks held
 # by one thread, which is what the engine holds while it arms (src/engine/stripes.h), so it is off.
 set(environment)
+set(seconds_max 120)
+if(VERSO_SANITIZE)
+    set(seconds_max 600)  # 10 times the work, and every process of a test has its shadow memory to set up
+endif()
 if(VERSO_SANITIZE MATCHES address)
     set(environment ENVIRONMENT ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1)
 elseif(VERSO_SANITIZE MATCHES thread)
@@ -68,7 +72,7 @@ function(verso_test_folder folder)
     endif()
     gtest_discover_tests(${target}
         TEST_PREFIX ${folder}. NO_PRETTY_VALUES DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
-        PROPERTIES TIMEOUT 120 LABELS ${folder} RUN_SERIAL ${serial} ${environment})
+        PROPERTIES TIMEOUT ${seconds_max} LABELS ${folder} RUN_SERIAL ${serial} ${environment})
 endfunction()
 
 file(GLOB folders CONFIGURE_DEPENDS LIST_DIRECTORIES true

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -90,7 +91,11 @@ Peer::Peer() {
     std::string name = "verso-test-peer";
     std::string sign = peer_sign;
     std::array<char*, 2> arguments{name.data(), nullptr};
-    std::array<char*, 2> environment{sign.data(), nullptr};
+    std::vector<char*> environment{sign.data()};  // and ours: a sanitizer's options are in it
+    for (char** each = environ; *each != nullptr; ++each) {
+        environment.push_back(*each);
+    }
+    environment.push_back(nullptr);
     const int error = ::posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr, arguments.data(),
                                     environment.data());
     (void)::posix_spawn_file_actions_destroy(&actions);
