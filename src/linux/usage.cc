@@ -63,7 +63,7 @@ Outcome memory_usage(const Call& call, const Payload& payload) {
         return failure(errno);
     }
     std::string text;
-    constexpr std::size_t step = 64U * 1024U;
+    constexpr std::size_t step = std::size_t{64} << 10;
     for (;;) {
         const std::size_t before = text.size();
         text.resize(before + step);
