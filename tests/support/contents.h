@@ -113,6 +113,18 @@ inline Tally tally(std::span<const std::byte> region, u64 seed, u64 version) {
     return result;
 }
 
+/// Whether the bytes are those of page_of() for some seed and version: neither zeroes nor a mixture.
+inline bool is_some_page(const Page& bytes) {
+    std::array<u64, page_size / sizeof(u64)> words;
+    std::memcpy(words.data(), bytes.data(), page_size);
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        if (words[i] != words[0] + i) {
+            return false;
+        }
+    }
+    return words[0] != 0;
+}
+
 /// The first page at which they differ, or the number of pages.
 inline u64 first_difference(std::span<const std::byte> a, std::span<const std::byte> b) {
     const u64 pages = to_pages(a.size());

@@ -32,6 +32,7 @@ enum class Verb : u32 {
     detach,          // snapshot
     lend,            // pages, seed, version = 1: die with the engine; socket
     check_lent,      // version → right, wrong, lost: the lent memory itself
+    whole_lent,      // → right: pages of the lent memory that are one version or another
     churn_lent,      // as churn, of the lent memory
     end_loan,
     attach,  // seed, socket → region

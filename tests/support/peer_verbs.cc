@@ -50,6 +50,7 @@ private:
     Answer make(const Order& order, const Fd& socket);
     Answer act(const Order& order, const Fd& socket);
     Answer lend_memory(const Order& order, const Fd& socket);
+    Answer whole_lent() const;
     Answer keep(Result<Region> made, u64 seed);
     void churn(std::span<std::byte> bytes, u64 seed);
     u64 rest();
@@ -208,6 +209,16 @@ Answer Interpreter::lend_memory(const Order& order, const Fd& socket) {
     return yes();
 }
 
+Answer Interpreter::whole_lent() const {
+    Answer answer = yes();
+    Page seen;
+    for (u64 page = 0; page < to_pages(lent_.size()); ++page) {
+        const bool whole = load_page(lent_.data() + to_bytes(page), seen) && is_some_page(seen);
+        (whole ? answer.right : answer.wrong) += 1;
+    }
+    return answer;
+}
+
 Answer Interpreter::make(const Order& order, const Fd& socket) {
     if (order.verb == Verb::create) {
         Answer answer =
@@ -255,6 +266,7 @@ Answer Interpreter::act(const Order& order, const Fd& socket) {
             const Held& held = regions_.at(order.region);
             return counted(tally(held.region->bytes(), held.seed, order.version));
         }
+        case Verb::whole_lent: return whole_lent();
         case Verb::check_lent: return counted(tally(lent_, lent_seed_, order.version));
         case Verb::check_snapshot: {
             const auto bytes = snapshots_.at(order.snapshot)->bytes();
