@@ -41,7 +41,7 @@ enum class Verb : u32 {
     services,  // → children being served
 
     // What this peer is, before anything else is asked of it:
-    drop_privilege,  // from now on an ordinary user, as after a login
+    drop_privilege,  // from now on an ordinary user → 1 if the kernel's own faults are not served
     lack_poison,     // its kernel is as old as 6.5
     die_at,          // version n: SIGKILL at the engine's n-th call of the kernel from now on
 

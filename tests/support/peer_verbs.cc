@@ -116,10 +116,15 @@ void Interpreter::die_at(u64 call) {
 /// an ordinary user may look at itself in /proc.
 Answer drop_privilege() {
     constexpr unsigned nobody = 65'534;
-    const bool dropped = ::setgroups(0, nullptr) == 0 && ::setgid(nobody) == 0 &&
-                         ::setuid(nobody) == 0 && ::prctl(PR_SET_DUMPABLE, 1) == 0 &&
-                         ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
-    return dropped ? yes() : no(Error{ErrorKind::system, errno, "dropping privileges"});
+    if (::geteuid() == 0) {
+        const bool dropped = ::setgroups(0, nullptr) == 0 && ::setgid(nobody) == 0 &&
+                             ::setuid(nobody) == 0 && ::prctl(PR_SET_DUMPABLE, 1) == 0 &&
+                             ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
+        if (!dropped) {
+            return no(Error{ErrorKind::system, errno, "dropping privileges"});
+        }
+    }
+    return yes(process_runtime().kernel().abilities().user_mode_only ? 1 : 0);
 }
 
 Answer fork_bystander() {
