@@ -276,21 +276,5 @@ TEST(H14_FilteredCalls, EveryRefusedCallIsNamedAndLeavesTheMemoryWritable) {
     }
 }
 
-TEST(H33_WritesWithoutAFault, ASecondMappingIsNotSeenByAnySnapshotAsDocumented) {
-    Brought memory(::memfd_create("app", MFD_CLOEXEC), 8);
-    Result<Region> region = memory.adopt();
-    VERSO_ASSERT_OK(region);
-    write_all(region->bytes(), 1, 0);
-    const Result<Snapshot> moment = region->snapshot();
-    VERSO_ASSERT_OK(moment);
-    void* const second =
-        ::mmap(nullptr, memory.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, memory.fd.get(), 0);
-    ASSERT_NE(second, MAP_FAILED);
-    write_page({static_cast<std::byte*>(second), memory.bytes}, 1, 3, 1);
-    EXPECT_EQ(region->stats().write_faults, 0U);  // nobody was told
-    EXPECT_EQ(tally(*moment->bytes(), 1, 0).first_wrong, 3U);
-    (void)::munmap(second, memory.bytes);
-}
-
 }  // namespace
 }  // namespace verso::test
