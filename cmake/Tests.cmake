@@ -33,19 +33,28 @@ target_compile_definitions(verso_test_facts INTERFACE
     VERSO_CXX="${CMAKE_CXX_COMPILER}" VERSO_C="${CMAKE_C_COMPILER}" VERSO_CMAKE="${CMAKE_COMMAND}"
     VERSO_SANITIZE="${VERSO_SANITIZE}" VERSO_VERSION="${PROJECT_VERSION}")
 
-# A sanitizer's report must fail the test. ThreadSanitizer's own deadlock detector gives up at 64 locks held
-# by one thread, which is what the engine holds while it arms (src/engine/stripes.h), so it is off.
+# A sanitizer's report must fail the test, and what it instruments is up to ten times slower.
+# ThreadSanitizer's own deadlock detector gives up at 64 locks held by one thread, which is what the engine
+# holds while it arms (src/engine/stripes.h), so it is off.
 set(environment)
 set(seconds_max 120)
 if(VERSO_SANITIZE)
-    set(seconds_max 600)  # 10 times the work, and every process of a test has its shadow memory to set up
-endif()
-if(VERSO_SANITIZE MATCHES address)
-    set(environment ENVIRONMENT ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1)
-elseif(VERSO_SANITIZE MATCHES thread)
-    set(suppressions ${PROJECT_SOURCE_DIR}/tests/tsan.supp)
-    set(environment ENVIRONMENT
-        TSAN_OPTIONS=halt_on_error=1:detect_deadlocks=0:suppressions=${suppressions})
+    set(seconds_max 600)
+    # clang's sanitizers look for a symbolizer without Debian's version in its name, and suppressions are
+    # matched by name. g++'s sanitizers bring their own.
+    find_program(VERSO_SYMBOLIZER NAMES llvm-symbolizer-16 llvm-symbolizer)
+    set(symbolizer)
+    if(VERSO_SYMBOLIZER AND CMAKE_CXX_COMPILER_ID MATCHES Clang)
+        set(symbolizer :external_symbolizer_path=${VERSO_SYMBOLIZER})
+    endif()
+    if(VERSO_SANITIZE MATCHES address)
+        set(environment ENVIRONMENT
+            ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1${symbolizer})
+    elseif(VERSO_SANITIZE MATCHES thread)
+        set(suppressions ${PROJECT_SOURCE_DIR}/tests/tsan.supp)
+        set(environment ENVIRONMENT
+            TSAN_OPTIONS=halt_on_error=1:detect_deadlocks=0:suppressions=${suppressions}${symbolizer})
+    endif()
 endif()
 
 function(verso_test_folder folder)

@@ -94,6 +94,7 @@ void speak(Kernel& kernel, int socket, Numbers& numbers) {
         }
     }
     std::vector<int> fds;
+    fds.reserve(files.size());
     for (const Fd& file : files) {
         fds.push_back(file.get());
     }
