@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <cstdlib>
 #include <memory>
 
 #include "base/check.h"
@@ -85,12 +86,16 @@ private:
     u64 bits_ = 0;
 };
 
+/// Owns its words. They come from calloc, which takes large ones from the kernel untouched: a bitmap
+/// of 4 GiB's pages costs 5 µs to make, and 500 µs if it were cleared (first touches are dear).
 class Bitmap {
 public:
     Bitmap() = default;
     explicit Bitmap(u64 bits)
-        : words_(std::make_unique<Word[]>(BitmapView::words_for(bits))),
-          view_(words_.get(), bits) {}
+        : words_(static_cast<Word*>(std::calloc(BitmapView::words_for(bits), sizeof(Word)))),
+          view_(words_.get(), bits) {
+        VERSO_CHECK(words_ != nullptr || bits == 0, "no memory for a bitmap of {} bits", bits);
+    }
     BitmapView& operator*() { return view_; }
     const BitmapView& operator*() const { return view_; }
     BitmapView* operator->() { return &view_; }
@@ -98,7 +103,10 @@ public:
     u64 bytes() const { return BitmapView::words_for(view_.size()) * sizeof(Word); }
 
 private:
-    std::unique_ptr<Word[]> words_;
+    struct Free {
+        void operator()(Word* words) const { std::free(words); }  // NOLINT(*-no-malloc)
+    };
+    std::unique_ptr<Word[], Free> words_;
     BitmapView view_;
 };
 

@@ -136,6 +136,8 @@ Result<Region::ArmCost> Region::arm(const std::function<void()>& at_the_cut) {
             outcome = protect_open(0, pages_, cost);
             if (outcome.ok()) {
                 at_the_cut();
+                std::ranges::fill(heat_, u16{0});
+                sequential_end_.store(0);
                 const u64 end = kernel_.now_ns();
                 cost.cut_ns = end - cut;
                 cost.arm_ns = end - begin;
@@ -166,6 +168,7 @@ Result<void> Region::become_a_source() {
             return filled;
         }
     } else {
+        open_->set_range(0, pages_);
         target_.protect.store(true);
         filler_->settle(target_);  // a fill that began unprotected must not land after the pass
     }

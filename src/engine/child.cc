@@ -25,6 +25,9 @@ BaseFile Region::base_file_for(const Layer& layer) {
     }
     u64 captured = can_pass_on ? own_pages() : 0;
     const Stripes::All held(stripes_);
+    if ((captured + frozen_.captured_at_most(layer)) * 8 < pages_) {
+        return BaseFile::live;
+    }
     for (u64 page = 0; page < pages_; page += BitmapView::bits_per_word) {
         captured += static_cast<u64>(std::popcount(frozen_.captured_since(layer, page)));
     }

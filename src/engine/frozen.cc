@@ -1,6 +1,8 @@
 // Frozen: who needs which page, and when storage can go.
 #include "engine/frozen.h"
 
+#include "abi/abi.h"
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -56,6 +58,7 @@ Result<std::unique_ptr<Layer>> Frozen::prepare() {
             return pass(area);
         }
         layer->slot = slot;
+        open_inlet(*layer);
         layer->pins = 1;
         layer->captured = ledger_.captured(slot);
         layer->lost = ledger_.lost(slot);
@@ -67,6 +70,27 @@ Result<std::unique_ptr<Layer>> Frozen::prepare() {
         ErrorKind::resource, 0,
         "this region already has {} snapshots alive (or still read by children); release some",
         LedgerHeader::slots_max);
+}
+
+/// Whatever is refused here costs speed only.
+void Frozen::open_inlet(Layer& layer) {
+    if (!uffd_.valid() && !without_uffd_) {
+        const Outcome opened = kernel_->perform(Call::uffd_open(abi::Feature::missing_shmem));
+        without_uffd_ = !opened.ok();
+        uffd_ = Fd(opened.ok() ? static_cast<int>(opened.value) : -1);
+    }
+    if (without_uffd_) {
+        return;
+    }
+    constexpr u64 flags = MapFlag::read | MapFlag::write | MapFlag::shared | MapFlag::no_fork;
+    Result<Mapping> inlet = Mapping::map(*kernel_, fd(), area_offset(layer.slot), to_bytes(pages_),
+                                         flags, "a layer of old pages");
+    if (inlet && kernel_
+                     ->perform(Call::uffd_register(uffd_.get(), inlet->address(), to_bytes(pages_),
+                                                   kernel::RegisterMode::missing))
+                     .ok()) {
+        layer.inlet = std::move(*inlet);
+    }
 }
 
 Layer& Frozen::push(std::unique_ptr<Layer> layer) {
@@ -121,17 +145,44 @@ u64 Frozen::captured_since(const Layer& from, u64 page) const {
     return word;
 }
 
+u64 Frozen::captured_at_most(const Layer& from) const {
+    u64 total = 0;
+    for (std::size_t i = index_of(from); i < layers_.size(); ++i) {
+        total += layers_[i]->pages_captured.load(std::memory_order_relaxed) +
+                 layers_[i]->pages_lost.load(std::memory_order_relaxed);
+    }
+    return total;
+}
+
+/// Returns how many pages were stored. Why it stopped does not matter: pwrite is asked next.
+u64 Frozen::store_by_uffd(const Layer& layer, u64 first, std::span<const std::byte> bytes) {
+    if (!layer.inlet.valid()) {
+        return 0;
+    }
+    const auto source = reinterpret_cast<u64>(bytes.data());  // NOLINT
+    const Outcome outcome = kernel_->perform(Call::uffd_copy(
+        uffd_.get(), layer.inlet.address() + to_bytes(first), bytes.size(), source, 0));
+    if (outcome.ok()) {
+        return to_pages(bytes.size());
+    }
+    return outcome.verdict == Verdict::partial ? to_pages(static_cast<u64>(outcome.value)) : 0;
+}
+
 Outcome Frozen::store(Layer& layer, u64 first, std::span<const std::byte> bytes) {
-    const u64 offset = area_offset(layer.slot) + to_bytes(first);
-    const Outcome outcome =
-        kernel_->perform(Call::file_write(fd(), offset, bytes.size()), Payload{.in = bytes});
-    if (!outcome.ok()) {
-        return outcome;
-    }
-    if (static_cast<u64>(outcome.value) != bytes.size()) {
-        return Outcome{Verdict::no_memory, 0, outcome.value, 0};
-    }
     const u64 count = to_pages(bytes.size());
+    Outcome outcome = Outcome::done(static_cast<i64>(bytes.size()));
+    if (const u64 stored = store_by_uffd(layer, first, bytes); stored < count) {
+        const std::span<const std::byte> rest = bytes.subspan(to_bytes(stored));
+        const u64 offset = area_offset(layer.slot) + to_bytes(first + stored);
+        outcome =
+            kernel_->perform(Call::file_write(fd(), offset, rest.size()), Payload{.in = rest});
+        if (!outcome.ok()) {
+            return outcome;
+        }
+        if (static_cast<u64>(outcome.value) != rest.size()) {
+            return Outcome{Verdict::no_memory, 0, outcome.value, 0};
+        }
+    }
     layer.captured.set_range(first, count);  // bytes first, then the bit (H7)
     layer.pages_captured.fetch_add(count, std::memory_order_relaxed);
     return outcome;
@@ -140,6 +191,7 @@ Outcome Frozen::store(Layer& layer, u64 first, std::span<const std::byte> bytes)
 void Frozen::lose(Layer& layer, u64 first, u64 count) {
     layer.lost.set_range(first, count);
     layer.captured.set_range(first, count);
+    layer.pages_lost.fetch_add(count, std::memory_order_relaxed);
 }
 
 Frozen::Garbage Frozen::unpin(Layer& layer) {

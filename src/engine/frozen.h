@@ -13,6 +13,10 @@
 // One sparse memfd holds all layers: layer in slot s has the area [s × size, (s + 1) × size), each
 // page at its own offset, so that a child can map its layer's area as a file. Guarded by
 // Region::stripes_: the list by all of them, a page's bits by its own.
+//
+// Pages are stored by UFFDIO_COPY into a mapping of the area: 1.7 µs a page on one thread and 0.93
+// on two, where pwrite(2) costs 1.85 on any number of them, because it holds the file's lock
+// (inode_lock in shmem_file_write_iter). pwrite remains the way where there is no userfaultfd.
 #pragma once
 
 #include <memory>
@@ -31,9 +35,11 @@ struct Layer {
     BitmapView lost;
     Bitmap written;  // pages released to writers since this layer was opened, until the next was
     std::atomic<u64> pages_captured{0};
+    std::atomic<u64> pages_lost{0};
     SnapshotReport
-        cost;      // arm_ns … pages_protected; written once, before the snapshot is handed out
-    Mapping area;  // this layer's pages, for copying from
+        cost;       // arm_ns … pages_protected; written once, before the snapshot is handed out
+    Mapping area;   // this layer's pages, for copying from
+    Mapping inlet;  // the same, for UFFDIO_COPY into; never touched otherwise
 };
 
 class Frozen {
@@ -85,6 +91,10 @@ public:
     /// The pages of the word at `page` that some layer at or after `from` holds.
     u64 captured_since(const Layer& from, u64 page) const;
 
+    /// No fewer than the pages that some layer at or after `from` holds; known without looking at
+    /// bitmaps, whose first look at a fresh layer costs a page of the ledger for each 128 MiB.
+    u64 captured_at_most(const Layer& from) const;
+
     /// Stores pages [first, …) and then marks them captured. A failure marks nothing.
     kernel::Outcome store(Layer& layer, u64 first, std::span<const std::byte> bytes);
     /// The same for one page that the caller has in a buffer of its own, so that it may be looked
@@ -98,6 +108,8 @@ public:
     u64 used_bytes() const;
 
 private:
+    void open_inlet(Layer& layer);
+    u64 store_by_uffd(const Layer& layer, u64 first, std::span<const std::byte> bytes);
     std::size_t index_of(const Layer& layer) const;
     const Layer* pinned_before(std::size_t index) const;
     void prune(std::size_t index, Garbage& garbage);
@@ -105,6 +117,8 @@ private:
     kernel::Kernel* kernel_ = nullptr;
     u64 pages_ = 0;
     Fd file_;
+    Fd uffd_;  // of the layers' inlets; opened with the first
+    bool without_uffd_ = false;
     Ledger ledger_;
     u64 seq_last_ = 0;
     std::vector<std::unique_ptr<Layer>> layers_;  // by seq

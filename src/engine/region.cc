@@ -42,12 +42,16 @@ Region::Region(Runtime& runtime, Setup setup, Frozen frozen)
       open_(pages_),
       exposed_(pages_),
       marks_(pages_),
+      heat_(Stripes::chunk_of(pages_ - 1) + 1),
       release_mutex_(kernel_.make_mutex()),
       arm_mutex_(kernel_.make_mutex()),
       damage_mutex_(kernel_.make_mutex()),
       work_mutex_(kernel_.make_mutex()),
-      work_changed_(kernel_.make_condition()) {
-    open_->set_range(0, pages_);  // nothing is protected yet
+      work_changed_(kernel_.make_condition()),
+      sweeper_(kernel_, [this](u64 chunk) { return sweep(chunk); }) {
+    if (origin_ != Origin::child) {   // a child's: once it becomes a source (arming.cc)
+        open_->set_range(0, pages_);  // nothing is protected yet
+    }
 }
 
 Result<std::shared_ptr<Region>> Region::make(Runtime& runtime, Setup setup, bool trusted) {
@@ -273,8 +277,9 @@ Result<std::shared_ptr<Region>> Region::adopt(Runtime& runtime, const AdoptOptio
     return made;
 }
 
-/// The worker first: it may be capturing a page that has yet to arrive, which takes the reader.
+/// The reader last: the others may wait for a page of ours that takes it to arrive.
 void Region::stop_threads() {
+    sweeper_.stop();
     if (worker_ != nullptr) {
         work_mutex_->lock();
         work_ended_ = true;

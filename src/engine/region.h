@@ -3,6 +3,7 @@
 //
 //   region.cc        create, adopt, take down        arming.cc   the protection pass, the cut
 //   write_faults.cc  capture, revoke, release        fill.cc     serving children's first touches
+//   ahead.cc         releasing what comes next
 //   child.cc         forks in this process, views    rewind.cc   rewind, discard
 //   written.cc       marks, async scans              reader.cc   the thread that reads events
 //   attach.cc        memory in another process       segv.cc     the mprotect backend
@@ -23,6 +24,7 @@
 #include "engine/marks.h"
 #include "engine/runtime.h"
 #include "engine/stripes.h"
+#include "engine/sweeper.h"
 
 namespace verso::engine {
 
@@ -160,10 +162,7 @@ private:
 
     // write_faults.cc (stripe of the page held where `held` says so)
     void resolve_write(u64 page);
-    void look_ahead_held(u64 page);
-    bool step_ahead();
     bool resolve_write_held(u64 page);
-    Window window_held(u64 page) const;
     void prepare_for_write_held(u64 first, u64 count);
     void capture_held(Layer& layer, u64 first, u64 count);
     void revoke_held(u64 page);
@@ -173,6 +172,16 @@ private:
     }
     void refill_missing(u64 page);
     std::span<const std::byte> source(u64 first, u64 count) const;
+
+    // ahead.cc (likewise)
+    Window window_held(u64 page) const;
+    Window closed_held(u64 at, u64 end, u64 count_max) const;
+    void look_ahead_held(u64 page);
+    void expect_sequential(u64 chunk);
+    bool open_ahead_held(Window window);
+    bool step_ahead();
+    bool sweep(u64 chunk);
+    bool sweep_word(u64 chunk);
 
     // fill.cc (stripe held)
     void serve_live_held(FillTarget& target, Layer& layer, u64 page, PageRange window);
@@ -253,6 +262,10 @@ private:
     u64 missing_next_ = 0;       // reader thread only: read-ahead of first touches
     u64 missing_run_ = 1;
     std::vector<u64> ahead_;  // reader thread only: words to finish releasing, latest last
+    std::vector<u16> heat_;   // by chunk, guarded by its stripe: write faults since the last cut
+    std::atomic<u64> wanted_chunk_{~u64{0}};  // a fault waits for its stripe
+    std::atomic<u64> sequential_end_{0};      // chunks before it were swept for being next; 0: none
+    u64 sequential_depth_ = 1;                // reader thread only
 
     std::unique_ptr<kernel::Mutex> release_mutex_;  // one collection of old pages at a time
     std::unique_ptr<kernel::Mutex> arm_mutex_;
@@ -278,6 +291,7 @@ private:
     bool work_ended_ = false;  // guarded by work_mutex_
     std::unique_ptr<kernel::Thread> worker_;
     std::unique_ptr<kernel::Thread> reader_;
+    Sweeper sweeper_;
 };
 
 class Snapshot {

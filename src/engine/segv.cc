@@ -173,6 +173,7 @@ Result<std::shared_ptr<Region>> Region::make_copying_child(const std::shared_ptr
     Region& child = **made;
     child.read_only_ = read_only;
     child.filled_ = Bitmap(pages);
+    child.open_->set_range(0, pages);
     Result<void> ready = child.open_live(to_bytes(pages));
     if (ready) {
         ready = child.map_live(true, 0);

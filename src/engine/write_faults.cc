@@ -8,15 +8,9 @@
 // in F
 //                             release p, wake
 //
-// Where writing is dense, neighbours are released too: a fault costs its writer 9 to 20 µs, a
-// captured page 2. From the fourth open page in a word of 64 on, a fault releases its group of 16,
-// and the reader thread finishes the word, and begins the next one if writing is sequential, in
-// the time it would otherwise spin (so on another processor than the writer's). Scattered writers
-// keep their single pages: with 1 % of all pages written at random, one word in two hundred gets
-// there. Memory grows by at most the neighbours of what was written anyway.
+// Where writing is dense, more than the page that was asked for is released: see ahead.cc.
 #include <algorithm>
 #include <array>
-#include <bit>
 
 #include "engine/region.h"
 
@@ -27,58 +21,12 @@ using kernel::Outcome;
 using kernel::Payload;
 using kernel::Verdict;
 
-namespace {
-constexpr u64 word_pages = BitmapView::bits_per_word;
-constexpr std::size_t ahead_max = 256;
-
-constexpr u64 dense_pages = 4;  // open pages that make a word of 64 dense
-
-/// How many pages to release together in a word of which `open` are already, behind one of which
-/// `before` are: one, until it is dense; then 16 (40 µs); a whole word (130 µs) where writing is
-/// plainly sequential or nearly everything will be written anyway. A sequential writer is only as
-/// fast as we are.
-u64 group_pages(int open, int before) {
-    const bool sequential = before == static_cast<int>(word_pages);
-    if (open >= static_cast<int>(word_pages / 4) || (sequential && open > 0)) {
-        return word_pages;
-    }
-    return open >= static_cast<int>(dense_pages) ? 16 : 1;
-}
-
-/// With mprotect every island of writable pages takes two VMAs of the 65,530 that a process may
-/// have: keep to 8,192 islands, as far as a word allows (regions to 2 GiB).
-u64 island_pages(u64 pages) {
-    return std::clamp<u64>(std::bit_ceil(pages / 8192 + 1), 16, word_pages);
-}
-}  // namespace
-
 std::span<const std::byte> Region::source(u64 first, u64 count) const {
     if (alias_.valid()) {
         return alias_.at(to_bytes(first), to_bytes(count));
     }
     const auto* at = reinterpret_cast<const std::byte*>(base_ + to_bytes(first));  // NOLINT
     return {at, to_bytes(count)};
-}
-
-Region::Window Region::window_held(u64 page) const {
-    const u64 word_first = round_down(page, word_pages);
-    const u64 word_end = std::min(word_first + word_pages, pages_);
-    const int before = word_first > 0 ? std::popcount(open_->word_of(word_first - 1)) : 0;
-    u64 size = group_pages(std::popcount(open_->word_of(page)), before);
-    if (backend() == Backend::mprotect_segv) {
-        size = std::max(size, island_pages(pages_));
-    }
-    const u64 low = std::max(round_down(page, size), word_first);
-    const u64 high = std::min(low + size, word_end);
-    u64 first = page;
-    u64 end = page + 1;
-    while (first > low && !open_->test(first - 1) && !exposed_->test(first - 1)) {
-        --first;
-    }
-    while (end < high && !open_->test(end) && !exposed_->test(end)) {
-        ++end;
-    }
-    return {first, end - first};
 }
 
 /// Stores pages of our own memory. A child's go through a buffer one by one where the kernel could
@@ -243,57 +191,11 @@ bool Region::resolve_write_held(u64 page) {
     return false;
 }
 
-/// After a fault on `page`: remembers the word to finish, or the next one if this word is done.
-void Region::look_ahead_held(u64 page) {
-    const u64 word = page / word_pages;
-    const int open = std::popcount(open_->word_of(page));
-    if (open >= static_cast<int>(dense_pages) && ahead_.size() < ahead_max) {
-        ahead_.push_back(word);
-        return;
-    }
-    const bool sequential = page % word_pages == 0 && page > 0 && open_->test(page - 1) &&
-                            std::popcount(open_->word_of(page - 1)) == static_cast<int>(word_pages);
-    if (sequential && ahead_.size() < ahead_max) {
-        ahead_.push_back(word);
-    }
-}
-
-/// Captures and releases one more group of a dense word, before anybody faults on it. False:
-/// nothing to do.
-bool Region::step_ahead() {
-    while (!ahead_.empty()) {
-        const u64 word_first = ahead_.back() * word_pages;
-        const u64 word_end = std::min(word_first + word_pages, pages_);
-        const Stripes::One held(stripes_, word_first);
-        u64 first = open_->next_clear(word_first);
-        while (first < word_end && exposed_->test(first)) {
-            first = open_->next_clear(first + 1);
-        }
-        if (first >= word_end) {
-            ahead_.pop_back();
-            continue;
-        }
-        const int before = word_first > 0 ? std::popcount(open_->word_of(word_first - 1)) : 0;
-        const u64 size = group_pages(std::popcount(open_->word_of(word_first)), before);
-        u64 end = first + 1;
-        while (end < std::min(first + size, word_end) && !open_->test(end) &&
-               !exposed_->test(end)) {
-            ++end;
-        }
-        prepare_for_write_held(first, end - first);
-        open_->set_range(first, end - first);
-        note_written_held(first, end - first);
-        if (!guard_.release(first, end - first).ok()) {
-            ahead_.pop_back();  // only a courtesy; the pages' own faults will say what is wrong
-        }
-        return true;
-    }
-    return false;
-}
-
 void Region::resolve_write(u64 page) {
     count_.write_faults.fetch_add(1, std::memory_order_relaxed);
+    wanted_chunk_.store(Stripes::chunk_of(page));
     const Stripes::One held(stripes_, page);
+    wanted_chunk_.store(~u64{0});
     if (resolve_write_held(page) && worker_ == nullptr) {
         look_ahead_held(page);
     }

@@ -63,7 +63,12 @@ inline constexpr unsigned op_count = static_cast<unsigned>(Op::bundle) + 1;
 struct MapFlag {
     static constexpr u64 read = 1, write = 2, shared = 4, fixed = 8, no_reserve = 16, no_fork = 32;
 };
-enum class Advice : u64 { drop, remove, no_huge_page };
+enum class Advice : u64 {
+    drop,
+    remove,
+    no_huge_page,
+    make_writable,  // takes the minor faults of first writes now (5.14); contents stay as they are
+};
 struct RegisterMode {
     static constexpr u64 missing = 1, write_protect = 2, minor = 4;
 };

@@ -76,7 +76,7 @@ std::optional<Outcome> FailingKernel::note(const Call& call) {
     if (recording_) {
         recorded_.push_back(call);
     }
-    if (!plan_ || (plan_->only && *plan_->only != call.op)) {
+    if (!plan_ || (plan_->only && !plan_->only->has(call.op))) {
         return std::nullopt;
     }
     ++seen_;

@@ -11,7 +11,9 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -26,11 +28,26 @@ namespace verso::kernel {
 /// and other than answers to bugs of the caller (EBADF). Empty for those that cannot fail.
 const std::vector<Outcome>& documented_failures(Op op);
 
+/// Some of the calls: OpSet{Op::file_write, Op::uffd_copy}; one converts by itself.
+class OpSet {
+public:
+    OpSet(Op op) { ops_.set(static_cast<std::size_t>(op)); }  // NOLINT(google-explicit-constructor)
+    OpSet(std::initializer_list<Op> ops) {
+        for (const Op op : ops) {
+            ops_.set(static_cast<std::size_t>(op));
+        }
+    }
+    bool has(Op op) const { return ops_.test(static_cast<std::size_t>(op)); }
+
+private:
+    std::bitset<op_count> ops_;
+};
+
 struct FailurePlan {
     u64 nth = 1;        // of the calls that count, from 1, beginning when the plan is made
     Outcome outcome{};  // what it answers
-    std::optional<Op> only = std::nullopt;  // if set, other calls do not count
-    u64 times = 1;                          // this many calls that count fail in a row
+    std::optional<OpSet> only = std::nullopt;  // if set, other calls do not count
+    u64 times = 1;                             // this many calls that count fail in a row
 };
 
 class FailingKernel final : public Kernel {

@@ -80,6 +80,7 @@ Outcome advise(const Call& call) {
         case Advice::drop: advice = MADV_DONTNEED; break;
         case Advice::remove: advice = MADV_REMOVE; break;
         case Advice::no_huge_page: advice = MADV_NOHUGEPAGE; break;
+        case Advice::make_writable: advice = MADV_POPULATE_WRITE; break;
     }
     // Why safe: the caller owns the range and asks for what it does to the contents.
     const int result = ::madvise(pointer_to(call.address), call.length, advice);

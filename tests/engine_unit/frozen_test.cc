@@ -111,8 +111,9 @@ TEST_F(FrozenPages, ASlotThatCannotBeEmptiedIsNotTakenAgain) {
 
 TEST_F(FrozenPages, APageIsMarkedOnlyOnceItIsStored) {
     Layer& layer = take();
-    kernel_.fail(
-        {.outcome = {kernel::Verdict::no_memory, ENOSPC, 0, 0}, .only = kernel::Op::file_write});
+    kernel_.fail({.outcome = {kernel::Verdict::no_memory, ENOSPC, 0, 0},
+                  .only = kernel::OpSet{kernel::Op::uffd_copy, kernel::Op::file_write},
+                  .times = 2});
     EXPECT_FALSE(store(layer, 3, 'a').ok());
     EXPECT_FALSE(layer.captured.test(3));
     EXPECT_EQ(frozen_.needed_by(3), &layer);
@@ -120,10 +121,31 @@ TEST_F(FrozenPages, APageIsMarkedOnlyOnceItIsStored) {
 
 TEST_F(FrozenPages, HalfAStoreIsNoStore) {
     Layer& layer = take();
-    kernel_.fail({.outcome = {kernel::Verdict::partial, 0, page_size / 2, 0},
-                  .only = kernel::Op::file_write});
+    kernel_.fail({.nth = 1,
+                  .outcome = {kernel::Verdict::partial, 0, page_size / 2, 0},
+                  .only = kernel::OpSet{kernel::Op::uffd_copy, kernel::Op::file_write},
+                  .times = 2});
     EXPECT_FALSE(store(layer, 3, 'a').ok());
     EXPECT_FALSE(layer.captured.test(3));
+}
+
+TEST_F(FrozenPages, WhatUserfaultfdStoredInPartIsStoredWhole) {
+    Layer& layer = take();
+    const std::vector<std::byte> bytes(4 * page_size, std::byte{'p'});
+    kernel_.fail({.outcome = {kernel::Verdict::partial, 0, 2 * page_size, 0},
+                  .only = kernel::Op::uffd_copy});
+    ASSERT_TRUE(frozen_.store(layer, 2, bytes).ok());
+    EXPECT_EQ(kernel_.calls(kernel::Op::file_write), 1U);
+    EXPECT_TRUE(std::ranges::equal(frozen_.bytes(layer, 2, 4), bytes));
+}
+
+TEST_F(FrozenPages, WithoutUserfaultfdPagesAreWritten) {
+    kernel_.fail(
+        {.outcome = {kernel::Verdict::denied, EPERM, 0, 0}, .only = kernel::Op::uffd_open});
+    Layer& layer = take();
+    ASSERT_TRUE(store(layer, 3, 'a').ok());
+    EXPECT_EQ(kernel_.calls(kernel::Op::uffd_copy), 0U);
+    EXPECT_EQ(frozen_.bytes(layer, 3, 1)[0], std::byte{'a'});
 }
 
 TEST_F(FrozenPages, ALostPageIsHeldAndNotNeededAgain) {

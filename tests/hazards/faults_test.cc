@@ -52,7 +52,7 @@ TEST(H07_CapturedBeforeItWasRead, AWriterThatMeetsAPausedCopierStillLeavesTheOld
     const Result<Snapshot> moment = region->snapshot();
     std::atomic<bool> written{false};
     {
-        Gate at_the_copy(hooked.kernel, [](const Call& call) { return call.op == Op::file_write; });
+        Gate at_the_copy(hooked.kernel, [](const Call& call) { return call.op == Op::uffd_copy; });
         std::thread writer([&] {
             write_page(region->bytes(), 1, 3, 1);
             written.store(true);
@@ -73,7 +73,7 @@ TEST(H08_LockHeldAcrossTheCopy, WritersProceedWhileABackgroundCopyIsHeldUp) {
     VERSO_ASSERT_OK(region);
     write_all(region->bytes(), 1, 0);
     const Result<Snapshot> moment = region->snapshot();
-    Gate at_the_copy(hooked.kernel, [](const Call& call) { return call.op == Op::file_write; });
+    Gate at_the_copy(hooked.kernel, [](const Call& call) { return call.op == Op::uffd_copy; });
     std::thread copier([&] { VERSO_EXPECT_OK(moment->detach()); });
     at_the_copy.wait_for_arrival();
     for (u64 page = 512; page < 2'048; page += 100) {  // would hang if one lock covered all

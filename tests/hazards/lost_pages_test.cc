@@ -58,7 +58,7 @@ protected:
     static void lose_page(Hooked& hooked, const Region& source, u64 page) {
         hooked.kernel.fail({.nth = 1,
                             .outcome = {kernel::Verdict::no_memory, ENOSPC, 0, 0},
-                            .only = kernel::Op::file_write,
+                            .only = kernel::OpSet{kernel::Op::uffd_copy, kernel::Op::file_write},
                             .times = 1'000'000});
         write_page(source.bytes(), seed, page, 1);
         hooked.kernel.stop_failing();

@@ -155,7 +155,7 @@ Answer Interpreter::become(const Order& order) {
 Answer Interpreter::lose(const Order& order) {
     own().kernel.fail({.nth = 1,
                        .outcome = {kernel::Verdict::no_memory, ENOSPC, 0, 0},
-                       .only = kernel::Op::file_write,
+                       .only = kernel::OpSet{kernel::Op::uffd_copy, kernel::Op::file_write},
                        .times = 1'000'000});
     const Held& held = regions_.at(order.region);
     write_all(held.region->bytes(), held.seed, 1);
