@@ -10,7 +10,12 @@
 // waits until nobody is inside. Both orders are sequentially consistent, so one of the two sees the
 // other: a sink is never called after unwatch_segv returned. A sink must not unwatch its own range.
 //
-// A fault that is nobody's goes to the handler that was there before ours.
+// A fault that is nobody's goes to the handler that was there before ours. Not so if its address
+// was watched until a moment ago: the access met a protection that is lifted by now (whoever
+// unwatches lifts it first), while its handler was still on the way, so it is simply repeated.
+// Handing it on would end the program, or take our handler away from all other ranges. A slot
+// remembers its last range for that, and how often it has let an access repeat: one that cannot
+// succeed ends after ten thousand times, some 10 ms, as it would have at once.
 #include <array>
 #include <atomic>
 #include <csignal>
@@ -37,6 +42,9 @@ struct Slot {
     std::atomic<u64> end{0};
     std::atomic<FaultSink*> sink{nullptr};
     std::atomic<unsigned> inside{0};
+    std::atomic<u64> last_begin{0};  // the range before, or 0
+    std::atomic<u64> last_end{0};
+    std::atomic<unsigned> repeats{0};
 };
 static_assert(std::atomic<u64>::is_always_lock_free && std::atomic<FaultSink*>::is_always_lock_free,
               "a signal handler reads these");
@@ -80,6 +88,20 @@ bool offer(u64 address, bool write) {
     return false;
 }
 
+bool was_watched_just_now(u64 address) {
+    constexpr unsigned repeats_max = 10'000;  // many more than threads that can be on the way
+    const std::size_t used = slots_used.load();
+    for (std::size_t i = 0; i < used; ++i) {
+        Slot& slot = slots[i];
+        const u64 begin = slot.last_begin.load();
+        if (begin != 0 && address >= begin && address < slot.last_end.load() &&
+            slot.repeats.fetch_add(1) < repeats_max) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void pass_on(int number, siginfo_t* info, void* context) {
     if ((previous_action.sa_flags & SA_SIGINFO) != 0) {
         previous_action.sa_sigaction(number, info, context);
@@ -101,8 +123,12 @@ void pass_on(int number, siginfo_t* info, void* context) {
 
 void on_segv(int number, siginfo_t* info, void* context) {
     const int saved = errno;
+    const u64 address = address_of(info->si_addr);
     const bool from_memory = info->si_code == SEGV_ACCERR || info->si_code == SEGV_MAPERR;
-    if (!from_memory || !offer(address_of(info->si_addr), is_write(context))) {
+    const bool handled =
+        from_memory && (offer(address, is_write(context)) ||
+                        (info->si_code == SEGV_ACCERR && was_watched_just_now(address)));
+    if (!handled) {
         pass_on(number, info, context);
     }
     errno = saved;
@@ -163,8 +189,14 @@ Outcome watch_segv(const Call& call, const Payload& payload) {
 Outcome unwatch_segv(const Call& call) {
     for (Slot& slot : slots) {
         u64 begin = call.address;
-        if (slot.end.load() != call.address + call.length ||
-            !slot.begin.compare_exchange_strong(begin, 0)) {
+        if (slot.end.load() != call.address + call.length || slot.begin.load() != begin) {
+            continue;
+        }
+        slot.last_begin.store(0);  // never one range's begin with another's end
+        slot.last_end.store(call.address + call.length);
+        slot.repeats.store(0);
+        slot.last_begin.store(call.address);
+        if (!slot.begin.compare_exchange_strong(begin, 0)) {
             continue;
         }
         while (slot.inside.load() != 0) {
