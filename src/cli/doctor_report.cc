@@ -178,8 +178,10 @@ std::vector<BlindSpot> what_nobody_sees() {
     return {
         {"devices that were given the pages before they were protected: io_uring fixed buffers, "
          "vfio, "
-         "RDMA and other pinned DMA write without a fault",
-         "keep such buffers outside the region, or finish the transfer before the snapshot"},
+         "RDMA and other pinned DMA write without a fault; and once a page was taken back from a "
+         "child, they write a page that is no longer the region's",
+         "keep such buffers outside the region, or finish the transfer before the snapshot and "
+         "register them anew after a fork"},
         {"a second mapping of the region's memfd, in this process or another",
          "write only through the region's own bytes"},
         {"write(2), fallocate(2) and the like on the memfd itself",
