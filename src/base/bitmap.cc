@@ -1,8 +1,12 @@
-// Word-at-a-time scans and range updates of BitmapView.
+// Word-at-a-time scans and range updates of BitmapView; where Bitmap's words come from.
 #include "base/bitmap.h"
+
+#include <sys/mman.h>
 
 namespace verso {
 namespace {
+constexpr u64 large_bytes = u64{32} << 10;  // below, clearing is cheaper than a mapping (3 µs)
+
 /// The bits of one word that fall into [first, end), for the word that starts at `base`.
 u64 mask_within(u64 base, u64 first, u64 end) {
     const u64 low = first > base ? first - base : 0;
@@ -56,6 +60,28 @@ void BitmapView::change_range(u64 first, u64 count, bool value) {
             word.fetch_and(~mask, std::memory_order_acq_rel);
         }
     }
+}
+
+Word* Bitmap::allocate(u64 words) {
+    const u64 bytes = words * sizeof(Word);
+    if (bytes < large_bytes) {
+        return new Word[words]();
+    }
+    // Why safe: new anonymous memory, owned by the Bitmap alone. (Not calloc, which clears by hand
+    // what an earlier bitmap freed. All bits zero is what an atomic starts as.)
+    void* const at =
+        ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    VERSO_CHECK(at != MAP_FAILED, "no memory for a bitmap of {} bytes", bytes);
+    return static_cast<Word*>(at);
+}
+
+void Bitmap::Free::operator()(Word* first) const {
+    const u64 bytes = words * sizeof(Word);
+    if (bytes < large_bytes) {
+        delete[] first;
+        return;
+    }
+    (void)::munmap(first, bytes);  // why safe: what allocate() mapped, and nobody has it any more
 }
 
 }  // namespace verso

@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
-#include <cstdlib>
 #include <memory>
 
 #include "base/check.h"
@@ -86,16 +85,14 @@ private:
     u64 bits_ = 0;
 };
 
-/// Owns its words. They come from calloc, which takes large ones from the kernel untouched: a bitmap
-/// of 4 GiB's pages costs 5 µs to make, and 500 µs if it were cleared (first touches are dear).
+/// Owns its words. Large ones come from the kernel untouched, and are touched where bits are set: a
+/// bitmap of 4 GiB's pages costs 5 µs to make, and 500 if it were cleared (first touches are dear).
 class Bitmap {
 public:
     Bitmap() = default;
     explicit Bitmap(u64 bits)
-        : words_(static_cast<Word*>(std::calloc(BitmapView::words_for(bits), sizeof(Word)))),
-          view_(words_.get(), bits) {
-        VERSO_CHECK(words_ != nullptr || bits == 0, "no memory for a bitmap of {} bits", bits);
-    }
+        : words_(allocate(BitmapView::words_for(bits)), Free{BitmapView::words_for(bits)}),
+          view_(words_.get(), bits) {}
     BitmapView& operator*() { return view_; }
     const BitmapView& operator*() const { return view_; }
     BitmapView* operator->() { return &view_; }
@@ -104,9 +101,12 @@ public:
 
 private:
     struct Free {
-        void operator()(Word* words) const { std::free(words); }  // NOLINT(*-no-malloc)
+        u64 words = 0;
+        void operator()(Word* first) const;
     };
-    std::unique_ptr<Word[], Free> words_;
+    static Word* allocate(u64 words);
+
+    std::unique_ptr<Word[], Free> words_{nullptr, Free{}};
     BitmapView view_;
 };
 
