@@ -28,6 +28,21 @@ using kernel::RegisterMode;
 
 namespace {
 constexpr u64 leave_batch = 64;
+
+Outcome accept_loan(kernel::Kernel& kernel, int socket) {
+    wire::Message accepted;
+    accepted.kind = wire::Kind::accepted;
+    const Fd us = wire::this_process(kernel);
+    const std::array<int, 1> fds{us.get()};
+    return wire::send(kernel, socket, accepted, std::span(fds).first(us.valid() ? 1 : 0));
+}
+
+Outcome refuse_loan(kernel::Kernel& kernel, int socket, const Error& error) {
+    wire::Message refused;
+    refused.kind = wire::Kind::refused;
+    refused.text = error.message;
+    return wire::send(kernel, socket, refused);
+}
 }  // namespace
 
 Result<std::shared_ptr<Region>> Region::attach(Runtime& runtime, int socket, std::string name,
@@ -89,13 +104,8 @@ Result<std::shared_ptr<Region>> Region::attach(Runtime& runtime, int socket, std
         return made;
     };
     Result<std::shared_ptr<Region>> made = build();
-    wire::Message answer;
-    answer.kind = made ? wire::Kind::accepted : wire::Kind::refused;
-    answer.text = made ? std::string() : made.error().message;
-    const Fd us = wire::this_process(kernel);
-    const std::array<int, 1> fds{us.get()};
     const Outcome told =
-        wire::send(kernel, socket, answer, std::span(fds).first(made && us.valid() ? 1 : 0));
+        made ? accept_loan(kernel, socket) : refuse_loan(kernel, socket, made.error());
     if (made && !told.ok()) {
         return refuse(told, "answering the lender");
     }

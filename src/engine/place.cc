@@ -69,8 +69,8 @@ Next take_in(kernel::Kernel& kernel, FillTarget& target, const Outcome& outcome,
     return Next::stop;
 }
 
-/// Where the child is protected, an absent page has a mark that says so, and poison does not replace
-/// it ("exists"), as filling does. The mark can go: nobody will ever write here.
+/// Where the child is protected, an absent page has a mark that says so, and poison does not
+/// replace it ("exists"), as filling does. The mark can go: nobody will ever write here.
 Outcome poison_one(kernel::Kernel& kernel, const FillTarget& target, u64 page) {
     const Call poisoning = Call::uffd_poison(target.uffd, target.address(page), page_size);
     const Outcome poisoned = kernel.perform(poisoning);
@@ -94,10 +94,10 @@ void wake(kernel::Kernel& kernel, const FillTarget& target, u64 first, u64 count
     }
 }
 
-/// Without UFFDIO_POISON whoever reads would only be woken to ask again, for ever. Taking the page's
-/// access away is what can be done in one step and from the reader's own thread: mapping something
-/// else over it would be an event that this very thread has to read, and unregistering it first
-/// would show the base file's page for a moment.
+/// Without UFFDIO_POISON whoever reads would only be woken to ask again, for ever. Taking the
+/// page's access away is what can be done in one step and from the reader's own thread: mapping
+/// something else over it would be an event that this very thread has to read, and unregistering
+/// it first would show the base file's page for a moment.
 void poison(kernel::Kernel& kernel, const FillTarget& target, u64 page) {
     if (kernel.abilities().poison) {
         if (!poison_one(kernel, target, page).ok()) {

@@ -2,7 +2,7 @@
 // by a signal, on every kernel: never by zeroes, by newer bytes, or by waiting for ever.
 //
 //   Linux 6.6 and later   UFFDIO_POISON            SIGBUS
-//   before                access is taken away     SIGSEGV; for a child in another process by itself
+//   before                access is taken away     SIGSEGV; a child in another process does it
 #include "hazards/hooked.h"
 #include "support/peer.h"
 

@@ -113,7 +113,7 @@ inline Tally tally(std::span<const std::byte> region, u64 seed, u64 version) {
     return result;
 }
 
-/// Whether the bytes are those of page_of() for some seed and version: neither zeroes nor a mixture.
+/// Whether these are bytes of page_of(), whatever the seed and version: no zeroes, no mixture.
 inline bool is_some_page(const Page& bytes) {
     std::array<u64, page_size / sizeof(u64)> words;
     std::memcpy(words.data(), bytes.data(), page_size);
