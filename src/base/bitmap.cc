@@ -67,8 +67,8 @@ Word* Bitmap::allocate(u64 words) {
     if (bytes < large_bytes) {
         return new Word[words]();
     }
-    // Why safe: new anonymous memory, owned by the Bitmap alone. (Not calloc, which clears by hand
-    // what an earlier bitmap freed. All bits zero is what an atomic starts as.)
+    // Not calloc, which clears by hand what an earlier bitmap freed.
+    // Why safe: new anonymous memory, owned by the Bitmap alone; an atomic starts as zero bits.
     void* const at =
         ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     VERSO_CHECK(at != MAP_FAILED, "no memory for a bitmap of {} bytes", bytes);
@@ -81,7 +81,8 @@ void Bitmap::Free::operator()(Word* first) const {
         delete[] first;
         return;
     }
-    (void)::munmap(first, bytes);  // why safe: what allocate() mapped, and nobody has it any more
+    // Why safe: what allocate() mapped, and nobody has it any more.
+    (void)::munmap(first, bytes);
 }
 
 }  // namespace verso

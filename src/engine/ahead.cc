@@ -4,14 +4,14 @@
 //   the fault itself   releases its page; its group of 16 once 4 pages of its word of 64 are open;
 //                      the whole word where writing is sequential or a quarter of it is open
 //   the reader thread  finishes such words in the time it would otherwise spin
-//   the sweeper        finishes whole chunks of 512: those that took 16 faults (which cost a quarter
-//                      of what sweeping costs), and up to eight that a sequential writer comes to
-//                      next
+//   the sweeper        finishes whole chunks of 512: those that took 16 faults (which cost a
+//                      quarter of what sweeping costs), and up to eight that a sequential writer
+//                      comes to next
 //
 // Scattered writers keep their single pages: with 1 % of all pages written at random, one word in
-// two hundred is dense and one chunk in ten thousand hot; with 2 %, one chunk in twenty; from 4 % on
-// nearly all. Memory grows by at most the neighbours of what was written anyway. What is released
-// counts as written: `written()` and rewind look at it too.
+// two hundred is dense and one chunk in ten thousand hot; with 2 %, one chunk in twenty; from 4 %
+// on nearly all. Memory grows by at most the neighbours of what was written anyway. What is
+// released counts as written: `written()` and rewind look at it too.
 #include <algorithm>
 #include <bit>
 

@@ -73,7 +73,7 @@ Outcome pagemap_scan(const Call& call, const Payload& payload) {
     if (fd < 0) {
         return failure(errno);
     }
-    std::array<abi::PageRegion, 4096> regions;  // 96 KiB of stack; each turn flushes TLBs
+    std::array<abi::PageRegion, 4096> regions;  // 96 KiB of stack, for each turn flushes TLBs
     abi::PagemapScan scan = question_of(call.aux);
     const u64 end = call.address + call.length;
     u64 at = call.address;
