@@ -65,8 +65,10 @@ std::size_t entries_of(const char* folder, std::multiset<std::string>* targets) 
             const std::string path = std::string(folder) + "/" + entry->d_name;
             if (::readlink(path.c_str(), target, sizeof target - 1) > 0) {
                 std::string name(target);
-                if (name.ends_with("/pagemap")) {
-                    continue;  // opened once per process, and kept
+                // The one is opened once per process and kept; the other nobody makes but a
+                // sanitizer, to ask for the names of functions.
+                if (name.ends_with("/pagemap") || name.starts_with("pipe:")) {
+                    continue;
                 }
                 targets->insert(name.substr(
                     0, name.find(":[") == std::string::npos ? name.size() : name.find(":[")));
