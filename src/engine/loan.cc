@@ -85,11 +85,24 @@ void Loan::take_leave() {
 }
 
 /// Ends protection: blocked writers go on, and the engine (if it lives) is told by its next call.
+/// Closing is not enough, because the engine's process, or one that it made by fork(2), has a
+/// duplicate; nor is unregistering, which wakes nobody who waits for a protected page. Whoever
+/// changes the mapping waits until the event is read, by the engine or, now that it may be dead,
+/// here.
 void Loan::end() {
-    if (uffd_.valid()) {
-        (void)kernel_.perform(Call::uffd_unregister(uffd_.get(), address_, length_));
-        uffd_.reset();
+    if (!uffd_.valid()) {
+        return;
     }
+    (void)kernel_.perform(Call::uffd_unregister(uffd_.get(), address_, length_));
+    constexpr unsigned tries_max = 3;
+    for (unsigned tries = 0; tries < tries_max; ++tries) {
+        if (kernel_.perform(Call::uffd_wake(uffd_.get(), address_, length_)).ok()) {
+            break;
+        }
+    }
+    std::array<kernel::Event, 16> events;
+    while (kernel_.perform(Call::uffd_read(uffd_.get()), Payload{.events = events}).ok()) {}
+    uffd_.reset();
 }
 
 void Loan::watch() {

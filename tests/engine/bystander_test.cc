@@ -128,9 +128,11 @@ TEST_F(ABystander, OfAKilledEngineDoesNotKeepTheLendersWritersAsleep) {
     ASSERT_TRUE(lender.hear().ok);
     expect_yes(engine, {.verb = Verb::snapshot});
     const Bystander bystander(engine);
+    ASSERT_EQ(::kill(engine.pid(), SIGSTOP), 0);
+    expect_yes(lender, {.verb = Verb::churn_lent});  // its first write waits for the engine
+    ::usleep(50'000);
     engine.kill();
     EXPECT_EQ(engine.wait(), SIGKILL);
-    expect_yes(lender, {.verb = Verb::churn_lent});
     lender.tell({.verb = Verb::rest});
     ASSERT_TRUE(lender.answers_within(looks_max)) << "a writer sleeps for ever";
     EXPECT_GT(lender.hear().value, 0U);
