@@ -9,7 +9,7 @@ include(GoogleTest)
 # memory, measure, or build things.
 set(serial_folders cli hazards linux packaging)
 # Rooms whose tests link that room and nothing to the right of it: it stands alone.
-set(alone_folders base abi kernel)
+set(alone_folders base abi kernel mm)
 # Folders that look at the project from outside (its text, its installed tree, its program).
 set(outside_folders house packaging)
 set(program_folders cli packaging)
@@ -87,6 +87,9 @@ endfunction()
 file(GLOB folders CONFIGURE_DEPENDS LIST_DIRECTORIES true
     RELATIVE ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/tests/*)
 list(REMOVE_ITEM folders support)
+if(NOT VERSO_MM)
+    list(REMOVE_ITEM folders mm)
+endif()
 foreach(folder ${folders})
     if(IS_DIRECTORY ${PROJECT_SOURCE_DIR}/tests/${folder})
         verso_test_folder(${folder})

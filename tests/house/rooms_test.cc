@@ -1,4 +1,4 @@
-// Rooms include only leftwards:  base → abi → kernel → { linux, engine } → api → cli.
+// Rooms include only leftwards:  base → abi → kernel → { mm, linux, engine } → api → cli.
 // A room that reaches right ties two things that were meant to be replaceable; the engine that
 // includes a Linux header would no longer run on anything but Linux.
 #include <map>
@@ -17,6 +17,7 @@ const std::map<std::string, std::set<std::string>> may_include = {
     {"base", {"base"}},
     {"abi", {"abi", "base"}},
     {"kernel", {"kernel", "abi", "base"}},
+    {"mm", {"mm", "kernel", "abi", "base"}},
     {"linux", {"linux", "kernel", "abi", "base"}},
     {"engine", {"engine", "kernel", "abi", "base"}},
     {"api", {"api", "engine", "linux", "kernel", "abi", "base"}},

@@ -1,0 +1,144 @@
+// Rules: the table of switches and the presets made from it. A release has every fix whose `since` is
+// that release or earlier; a stable series also those that were brought to it.
+#include "mm/rules.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+namespace verso::mm {
+namespace {
+
+constexpr std::array switch_table = std::to_array<Switch>({
+    {"prot_wp_writenotify", &Rules::prot_wp_writenotify, 602, "VP6 FX-1 FX-1b S0-04",
+     "a shared write-protected VMA has no W in vm_page_prot, so no path can bring it back"},
+    {"mkuffd_wp_clears_w", &Rules::mkuffd_wp_clears_w, 603, "O5 FX-3 S0-07",
+     "setting the uffd-wp bit takes the write bit away, wherever it is set"},
+    {"migration_two_types", &Rules::migration_two_types, 0, "S2-22",
+     "migration entries say exclusive or not, and write is decided by can_change_pte_writable"},
+    {"migration_o9", &Rules::migration_o9, 0, "S2-23",
+     "the end of a migration asks can_change_pte_writable, so that the next store takes no fault"},
+    {"migration_write_asks_vm_write", &Rules::migration_write_asks_vm_write, 0, "E-MG4",
+     "a WRITE entry comes back writable only where the VMA may be written (6.1)"},
+    {"migration_clears_sd", &Rules::migration_clears_sd, 616, "E-MG10",
+     "the end of a migration clears soft-dirty where the entry had none"},
+    {"unprotect_uses_page_prot", &Rules::unprotect_uses_page_prot, 603, "W-15 FX-2 S1-01",
+     "un-protecting takes vm_page_prot, not the VMA's flags, and so respects soft-dirty"},
+    {"unprotect_tries_writable", &Rules::unprotect_tries_writable, 603, "W-15 S1-05 S1-06",
+     "un-protecting asks can_change_pte_writable, which saves the next store a fault"},
+    {"unprotect_upgrades_shared", &Rules::unprotect_upgrades_shared, 0, "W-15 S1-07",
+     "… also in shared mappings; the running 6.18 was seen not to"},
+    {"hugetlb_tries_writable", &Rules::hugetlb_tries_writable, 0, "W-15 S1-09",
+     "the same for hugetlb, which has no such path"},
+    {"o9_shmem_clean_ok", &Rules::o9_shmem_clean_ok, 0, "S1-08",
+     "a clean shmem entry may become writable without a fault"},
+    {"can_change_softdirty_test", &Rules::can_change_softdirty_test, 600, "O9 FX-13",
+     "an entry that must report its next store as soft-dirty is not made writable"},
+    {"swapin_w_on_load", &Rules::swapin_w_on_load, 612, "FA-9",
+     "a load that swaps in may leave the entry writable"},
+    {"wp_unallocated_excludes_missing", &Rules::wp_unallocated_excludes_missing, 0, "S4-11",
+     "protecting what is not populated cannot be had together with MISSING"},
+    {"zap_is_write", &Rules::zap_is_write, 607, "8.2 S3-10",
+     "asynchronous: a zap that changes the bytes counts as a write"},
+    {"softdirty_configured", &Rules::softdirty_configured, 0, "VP5 8.10",
+     "the kernel tracks soft-dirty pages at all (CONFIG_MEM_SOFT_DIRTY)"},
+    {"softdirty_writenotify", &Rules::softdirty_writenotify, 318, "VP5 FX-12",
+     "a VMA whose soft-dirty bits were cleared has no W in vm_page_prot"},
+    {"u_bit_exists", &Rules::u_bit_exists, 507, "FX-14",
+     "protection is a bit of its own, not only a missing write bit"},
+    {"markers_exist", &Rules::markers_exist, 519, "FX-15",
+     "an entry that goes away leaves its protection behind as a marker"},
+    {"copy_wp_ignores_vm_write", &Rules::copy_wp_ignores_vm_write, 518, "FX-4",
+     "COPY with MODE_WP protects whatever the VMA's permissions are"},
+    {"swap_compare_ignores_u", &Rules::swap_compare_ignores_u, 513, "FX-5",
+     "swapoff finds the entries of a slot whether they are protected or not"},
+    {"unregister_clears_u", &Rules::unregister_clears_u, 600, "FX-6",
+     "UNREGISTER lifts protection from every entry"},
+    {"close_clears_u", &Rules::close_clears_u, 609, "FX-7", "closing the descriptor does too"},
+    {"fork_drops_markers", &Rules::fork_drops_markers, 602, "FX-8",
+     "a child without a context inherits no protection markers"},
+    {"huge_zero_split_keeps_u", &Rules::huge_zero_split_keeps_u, 603, "FX-9",
+     "splitting the huge zero page keeps its protection"},
+    {"scan_reads_swap_u", &Rules::scan_reads_swap_u, 609, "FX-10",
+     "PAGEMAP_SCAN reads protection of entries without a page where it is"},
+    {"mremap_clears_u", &Rules::mremap_clears_u, 613, "FX-11",
+     "moving memory out of a registration lifts its protection"},
+    {"has_wp_shmem", &Rules::has_wp_shmem, 519, "1.5", "shmem and hugetlb can be protected"},
+    {"has_wp_unpopulated", &Rules::has_wp_unpopulated, 604, "K2",
+     "anonymous addresses without a page can be protected"},
+    {"has_wp_spans_vmas", &Rules::has_wp_spans_vmas, 604, "WP-13",
+     "one WRITEPROTECT may span several VMAs"},
+    {"has_continue_wp", &Rules::has_continue_wp, 604, "FL-4", "CONTINUE can protect"},
+    {"has_poison", &Rules::has_poison, 606, "FL-20", "UFFDIO_POISON"},
+    {"has_wp_async", &Rules::has_wp_async, 607, "9.1", "asynchronous protection, PAGEMAP_SCAN"},
+    {"has_move", &Rules::has_move, 608, "5.6", "UFFDIO_MOVE"},
+    {"has_guard_anon", &Rules::has_guard_anon, 613, "8.11", "guard regions in anonymous memory"},
+    {"has_guard_file", &Rules::has_guard_file, 615, "8.11", "guard regions in file mappings"},
+    {"has_register_owner_check", &Rules::has_register_owner_check, 617, "UN-7",
+     "UNREGISTER through another userfaultfd is refused"},
+});
+
+constexpr std::array releases = {"5.7", "5.19", "6.1", "6.1.8", "6.1.191", "6.2",  "6.3",
+                                 "6.4", "6.6",  "6.7", "6.8",   "6.9",     "6.13", "6.18"};
+
+/// "6.13" → 613, "6.1.8" → 601: the release of a stable series is that of its base.
+std::optional<u16> number_of(std::string_view name) {
+    unsigned major = 0;
+    unsigned minor = 0;
+    const char* const end = name.data() + name.size();
+    const auto [dot, first] = std::from_chars(name.data(), end, major);
+    if (first != std::errc{} || dot == end || *dot != '.') {
+        return std::nullopt;
+    }
+    const auto [rest, second] = std::from_chars(dot + 1, end, minor);
+    if (second != std::errc{} || (rest != end && *rest != '.') || major > 9 || minor > 99) {
+        return std::nullopt;
+    }
+    return static_cast<u16>(major * 100 + minor);
+}
+
+}  // namespace
+
+std::span<const Switch> switches() { return switch_table; }
+
+std::vector<std::string> preset_names() { return {releases.begin(), releases.end()}; }
+
+Rules mainline() { return Rules{}; }
+
+std::optional<Rules> preset(std::string_view name) {
+    const std::optional<u16> release = number_of(name);
+    if (!release || std::ranges::find(releases, name) == releases.end()) {
+        return std::nullopt;
+    }
+    Rules rules;
+    for (const Switch& one : switch_table) {
+        if (one.since != 0) {
+            rules.*one.value = one.since <= *release;
+        }
+    }
+    rules.unprotect_upgrades_shared = false;  // as seen on the running kernel
+    rules.none_policy_file = *release < 519 ? NonePolicy::unprotected : NonePolicy::marker;
+    rules.none_policy_anon = *release < 604 ? NonePolicy::unprotected : NonePolicy::marker;
+    rules.migration_write_asks_vm_write = *release == 601;
+    // 6.2, 6.3 and the 6.1 series also took write away at the end of migration, by hand (section 4).
+    if (*release == 602 || *release == 603 || name == "6.1.8" || name == "6.1.191") {
+        rules.migration_restore = MigrationRestore::by_entry_type;
+    }
+    if (name == "6.1.8" || name == "6.1.191") {
+        rules.prot_wp_writenotify = true;
+    }
+    if (name == "6.1.191") {
+        rules.close_clears_u = true;
+        rules.mremap_clears_u = true;
+    }
+    return rules;
+}
+
+Rules with_designs(Rules base, bool writenotify, bool clears_w) {
+    base.prot_wp_writenotify = writenotify;
+    base.mkuffd_wp_clears_w = clears_w;
+    base.wp_site_removal = 0;
+    return base;
+}
+
+}  // namespace verso::mm

@@ -1,0 +1,107 @@
+// Rules: how this kernel behaves where kernels differ, one named switch per difference. Every switch
+// is either a fix that some release brought (section 13 of the specification, `since`) or a design
+// that was debated (section 14). A rule that is off must show: as a lost write, a page wrongly called
+// clean, or a broken invariant, in the shortest program that its row in docs/mm.md gives.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/types.h"
+
+namespace verso::mm {
+
+/// What the end of a migration takes the write permission from, for entries that are not WRITE.
+enum class MigrationRestore : u8 { from_vma, uffd_special_case, by_entry_type };
+
+/// What an empty address of a write-protected VMA means, and what protecting it leaves behind.
+enum class NonePolicy : u8 {
+    unprotected,    // not protected, cannot be (anonymous memory, 5.7 to 6.3)
+    marker,         // not protected; protecting leaves a marker (files 5.19, anonymous 6.4)
+    fault_path,     // populated with the bit set, whatever was asked (S4's patch)
+    protected_,     // protected; two markers (S3)
+    protected_one,  // protected; one marker that says "not protected" (S3-09)
+};
+
+/// Sites that rebuild an entry and, in design (2), must each take the write bit away by hand.
+struct WpSite {
+    static constexpr u8 migration = 1, numa_hint = 2, mprotect = 4, refault = 8, copy = 16;
+    static constexpr u8 all = 31;
+};
+
+struct Rules {
+    // Protection designs.
+    bool prot_wp_writenotify = true;  // (1): VM_UFFD_WP takes W out of vm_page_prot
+    bool mkuffd_wp_clears_w = true;   // (2) done once: setting the bit clears write
+    u8 wp_site_removal = 0;           // (2) done by hand: WpSite bits
+    MigrationRestore migration_restore = MigrationRestore::from_vma;
+    bool migration_two_types = false;  // READ and WRITE folded; write decided by O9
+    bool migration_o9 = false;         // a non-WRITE entry may still become writable by O9
+    bool migration_write_asks_vm_write = false;
+    bool migration_clears_sd = true;
+    // Un-protecting.
+    bool unprotect_uses_page_prot = true;   // not the VMA's raw flags
+    bool unprotect_tries_writable = true;   // O9 afterwards (MM_CP_TRY_CHANGE_WRITABLE)
+    bool unprotect_upgrades_shared = true;  // … also in shared mappings; see docs/mm.md, W-15
+    bool hugetlb_tries_writable = false;
+    bool o9_shmem_clean_ok = false;
+    bool can_change_softdirty_test = true;
+    bool swapin_w_on_load = true;
+    // Empty addresses.
+    NonePolicy none_policy_file = NonePolicy::marker;
+    NonePolicy none_policy_anon = NonePolicy::marker;
+    bool wp_unallocated_excludes_missing = false;
+    bool zap_is_write = true;  // async: a zap that changes bytes is a modification
+    // Soft-dirty.
+    bool softdirty_configured = true;
+    bool softdirty_writenotify = true;
+    // Historic fixes.
+    bool u_bit_exists = true;
+    bool markers_exist = true;
+    bool copy_wp_ignores_vm_write = true;
+    bool swap_compare_ignores_u = true;
+    bool unregister_clears_u = true;
+    bool close_clears_u = true;
+    bool fork_drops_markers = true;
+    bool huge_zero_split_keeps_u = true;
+    bool scan_reads_swap_u = true;
+    bool mremap_clears_u = true;
+    // What exists in this release.
+    bool has_wp_shmem = true;              // 5.19: WP for shmem and hugetlb
+    bool has_wp_unpopulated = true;        // 6.4
+    bool has_wp_spans_vmas = true;         // 6.4: WRITEPROTECT over several VMAs
+    bool has_continue_wp = true;           // 6.4
+    bool has_poison = true;                // 6.6
+    bool has_wp_async = true;              // 6.7
+    bool has_move = true;                  // 6.8
+    bool has_guard_anon = true;            // 6.13
+    bool has_guard_file = true;            // 6.15
+    bool has_register_owner_check = true;  // about 6.17: UNREGISTER through another context refused
+
+    friend bool operator==(const Rules&, const Rules&) = default;
+};
+
+/// A switch that is on or off, for tables, command lines and mutation.
+struct Switch {
+    std::string_view name;
+    bool Rules::*value;
+    u16 since;                // release × 100 (6.2 is 602), 0: a design, not a fix
+    std::string_view rows;    // of the specification
+    std::string_view reason;  // one line
+};
+std::span<const Switch> switches();
+
+/// Releases with a preset, as written: "5.7", "5.19", "6.1", …, "6.18"; "6.1.8" and "6.1.191" for
+/// the stable series that got fixes of their own.
+std::vector<std::string> preset_names();
+std::optional<Rules> preset(std::string_view name);
+/// The newest release of which this is said to be true: what the other rules default to.
+Rules mainline();
+
+/// Design (1), design (2), both or neither, on top of `base`.
+Rules with_designs(Rules base, bool writenotify, bool clears_w);
+
+}  // namespace verso::mm
