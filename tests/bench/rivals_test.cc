@@ -27,7 +27,7 @@ TEST_P(RawHandlerStyles, EveryFirstWriteIsServedAndTheOldBytesAreStored) {
     for (u64 page = 0; page < old.size(); ++page) {
         auto* word = reinterpret_cast<u64*>(region->mapping.page(page));
         old[page] = *word;
-        std::atomic_ref<u64>(*word).store(~old[page]);
+        std::atomic_ref<u64>(*word).store(~old[page], std::memory_order_relaxed);
     }
     for (u64 page = 0; page < old.size(); ++page) {
         ASSERT_EQ(*reinterpret_cast<u64*>((*handler)->stored_page(page)), old[page]) << page;
