@@ -17,7 +17,8 @@
 //
 // WHAT NO SNAPSHOT SEES. Writes that reach the memory without a page fault of the region's mapping:
 // a second mapping of the same memfd, a device that was given the pages before they were protected
-// (io_uring fixed buffers, vfio), write(2) to the memfd. Nobody can see those; do not make them.
+// (io_uring fixed buffers, vfio), write(2) to the memfd. Nobody can see those; do not make them. What
+// a device writes through such pins after a fork may also miss the region (docs/engine.md, Limits).
 //
 // UNITS. Sizes and offsets in bytes unless the name says pages; times in nanoseconds (…_ns). A
 // page is 4096 bytes. ERRORS. Every call that can fail returns Result<T>: a value, or an Error
@@ -257,7 +258,8 @@ private:
 
 /// What happens to the lender's threads when the engine that serves its memory dies.
 enum class OnEngineDeath {
-    resume,  // protection ends, writers go on; who depended on uncaptured pages gets SIGBUS
+    resume,  // protection ends, writers go on; readers of uncaptured pages get SIGBUS (SIGSEGV
+             // before Linux 6.6)
     kill,    // this process is killed
 };
 

@@ -29,7 +29,8 @@ constexpr u64 group_pages = 4 * Stripes::chunk_pages;
 // first.
 constexpr u64 cut_pages_max = 512;
 constexpr unsigned ahead_rounds_max = 3;
-constexpr unsigned layout_retries_max = 10'000;
+constexpr unsigned layout_retries_max = 10'000;  // ten seconds
+constexpr unsigned layout_spins_max = 100;
 
 /// Holds the stripes of pages [first, first + count), ascending.
 class Group {
@@ -148,7 +149,13 @@ Result<Region::ArmCost> Region::arm(const std::function<void()>& at_the_cut) {
         // again (H2).
         if (outcome.verdict == Verdict::layout_changing && ++layout_retries < layout_retries_max) {
             count_.retried.fetch_add(1, std::memory_order_relaxed);
-            kernel_.relax();
+            // The event is over only when the thread that caused it has run again. It may need this
+            // processor: spinning alone would use up all retries within one time slice.
+            if (layout_retries < layout_spins_max) {
+                kernel_.relax();
+            } else {
+                (void)kernel_.perform(kernel::Call::wait(1));
+            }
         } else if (!outcome.ok() && outcome.verdict != Verdict::interrupted) {
             return refuse(outcome, fmt::format("protecting region '{}'", name_));
         }
@@ -168,6 +175,10 @@ Result<void> Region::become_a_source() {
             return filled;
         }
     } else {
+        const Result<void> ended = end_moves();
+        if (!ended) {
+            return ended;
+        }
         open_->set_range(0, pages_);
         target_.protect.store(true);
         filler_->settle(target_);  // a fill that began unprotected must not land after the pass

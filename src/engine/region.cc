@@ -218,7 +218,7 @@ Result<void> Region::refuse_huge_pages() {
     if (outcome.verdict == kernel::Verdict::invalid) {
         return fail(ErrorKind::unsupported, outcome.error,
                     "region '{}' is made of huge pages (hugetlb), which cannot be protected one by "
-                    "one; adopt a memfd without MFD_HUGETLB",
+                    "one; use a memfd without MFD_HUGETLB",
                     name_);
     }
     const Outcome released = guard_.release(0, 1);
@@ -315,6 +315,9 @@ Region::~Region() {
                 break;
             }
         }
+        // Unregistering wakes nobody who waits for a protected page, and closing does only if no
+        // process that the application made by fork(2) has a copy.
+        (void)kernel_.perform(Call::uffd_wake(uffd_.get(), base_, to_bytes(pages_)));
     }
     uffd_.reset();  // before the mapping, whose end would otherwise be an event nobody reads
     filler_.reset();
