@@ -1,6 +1,7 @@
-// Choice: the one source of everything that could go either way. Whoever simulates asks choose(n) for
-// a number below n; a generator answers at random, an enumerator goes through all answers in turn, a
-// replay gives back a list. So a random run, an exhaustive search and a replay share their code.
+// Choice: the one source of everything that could go either way. Whoever simulates asks choose(n)
+// for a number below n; a generator answers at random, an enumerator goes through all answers in
+// turn, a replay gives back a list. So a random run, an exhaustive search and a replay share their
+// code.
 #pragma once
 
 #include <vector>

@@ -1,5 +1,6 @@
-// Call and Outcome of the model: one step as a value. User calls, accesses, and what the kernel does on
-// its own account are alike: a step is made by a thread (or, for the kernel's own, by nobody).
+// Call and Outcome of the model: one step as a value. User calls, accesses, and what the kernel
+// does on its own account are alike: a step is made by a thread (or, for the kernel's own, by
+// nobody).
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
-// Entry: what one address holds at the 4 KiB level, and Pmd: what one huge-page range holds above it.
+// Entry: what one address holds at the 4 KiB level, and Pmd: what one huge-page range holds above
+// it.
 //
 //   kind        fields that mean something                       in the specification
 //   none        –                                                N
@@ -8,8 +9,8 @@
 //   marker      markers                                          K
 //   hwpoison    page                                             H
 //
-// Fields that mean nothing in a kind are zero, so that equal entries are equal values. Bits are kept
-// apart from each other here; Linux packs them (asm/pgtable.h, linux/swapops.h).
+// Fields that mean nothing in a kind are zero, so that equal entries are equal values. Bits are
+// kept apart from each other here; Linux packs them (asm/pgtable.h, linux/swapops.h).
 #pragma once
 
 #include "base/types.h"

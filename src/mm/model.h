@@ -1,35 +1,35 @@
-// mm/: the model of Linux memory management with userfaultfd write-protection. This header is its table
-// of contents: each mechanism has a file, its functions have the kernel's names where it has one.
+// mm/: the model of Linux memory management with userfaultfd write-protection. This header is its
+// table of contents: each mechanism has a file, its functions have the kernel's names where it has
+// one.
 //
-//   step.cc               one Call: dispatch, and the loop around a fault
-//   vma.cc                mmap, munmap, split, merge, vm_page_prot      mm/mmap.c, mm/vma.c
-//   mprotect.cc           change_protection, uffd_wp_range              mm/mprotect.c, mm/userfaultfd.c
-//   fault.cc              handle_mm_fault: anonymous and file pages     mm/memory.c
-//   fault_huge.cc         the same for THP and hugetlb                  mm/huge_memory.c, mm/hugetlb.c
-//   gup.cc                accesses that the kernel makes, pins          mm/gup.c
-//   zap.cc                DONTNEED, truncation, holes, munmap           mm/memory.c, mm/truncate.c
-//   swap.cc               reclaim, swap-in, swapoff, MADV_FREE          mm/vmscan.c, mm/swapfile.c
-//   migrate.cc            begin, end, failure                           mm/migrate.c
-//   migrate_device.cc     collect, unmap, migrate, finalize             mm/migrate_device.c
-//   writeback.cc          folio_mkclean                                 mm/rmap.c, mm/page-writeback.c
-//   numa.cc               hint scan                                     mm/mprotect.c, kernel/sched/fair.c
-//   thp.cc                split, collapse                               mm/huge_memory.c, mm/khugepaged.c
-//   ksm.cc                merge, unmerge                                mm/ksm.c
-//   fork.cc               copy_page_range, exit                         mm/memory.c, kernel/fork.c
-//   mremap.cc             move_page_tables                              mm/mremap.c
-//   madvise.cc            the calls that only distribute                mm/madvise.c
-//   guard.cc              guard regions                                 mm/madvise.c
-//   userfaultfd.cc        API, register, messages, wake, close          fs/userfaultfd.c
-//   uffd_fill.cc          COPY, ZEROPAGE, CONTINUE, POISON              mm/userfaultfd.c
-//   uffd_move.cc          MOVE                                          mm/userfaultfd.c
-//   soft_dirty.cc         clear_refs                                    fs/proc/task_mmu.c
-//   pagemap.cc            pagemap words                                 fs/proc/task_mmu.c
-//   pagemap_scan.cc       PAGEMAP_SCAN                                  fs/proc/task_mmu.c
-//   invariants.cc         I1–I8, counts                                 oracles over one state
-//   history.cc            I9, I10, E-SD8                                oracles over what happened
+//   step.cc                                                      one Call: dispatch, and the loop around a fault
+//   vma.cc            mmap, munmap, split, merge, vm_page_prot   mm/mmap.c, mm/vma.c
+//   mprotect.cc       change_protection, uffd_wp_range           mm/mprotect.c, mm/userfaultfd.c
+//   fault.cc          handle_mm_fault: anonymous and file pages  mm/memory.c
+//   fault_huge.cc     the same for THP and hugetlb               mm/huge_memory.c, mm/hugetlb.c
+//   gup.cc            accesses that the kernel makes, pins       mm/gup.c
+//   zap.cc            DONTNEED, truncation, holes, munmap        mm/memory.c, mm/truncate.c
+//   swap.cc           reclaim, swap-in, swapoff, MADV_FREE       mm/vmscan.c, mm/swapfile.c
+//   migrate.cc        begin, end, failure                        mm/migrate.c
+//   migrate_device.cc collect, unmap, migrate, finalize          mm/migrate_device.c
+//   writeback.cc      folio_mkclean                              mm/rmap.c, mm/page-writeback.c
+//   numa.cc           hint scan                                  mm/mprotect.c, kernel/sched/fair.c
+//   thp.cc            split, collapse                            mm/huge_memory.c, mm/khugepaged.c
+//   ksm.cc            merge, unmerge                             mm/ksm.c
+//   fork.cc           copy_page_range, exit                      mm/memory.c, kernel/fork.c
+//   mremap.cc         move_page_tables                           mm/mremap.c
+//   madvise.cc        the calls that only distribute             mm/madvise.c
+//   guard.cc          guard regions                              mm/madvise.c
+//   userfaultfd.cc    API, register, messages, wake, close       fs/userfaultfd.c
+//   uffd_fill.cc      COPY, ZEROPAGE, CONTINUE, POISON           mm/userfaultfd.c
+//   uffd_move.cc      MOVE                                       mm/userfaultfd.c
+//   soft_dirty.cc     clear_refs                                 fs/proc/task_mmu.c
+//   pagemap.cc        pagemap words                              fs/proc/task_mmu.c
+//   pagemap_scan.cc   PAGEMAP_SCAN                               fs/proc/task_mmu.c
+//   invariants.cc     I1–I8, counts                              oracles over one state
 //
-// Everything takes a Machine: the state that it changes, the rules of this kernel, and where choices
-// come from. Nothing else is remembered anywhere. May include: base, abi, kernel.
+// Everything takes a Machine: the state that it changes, the rules of this kernel, and where
+// choices come from. Nothing else is remembered anywhere. May include: base, abi, kernel.
 #pragma once
 
 #include <functional>
@@ -58,7 +58,8 @@ struct Machine {
     std::vector<Message> delivered{};  ///< by uffd_read
 };
 
-/// One step. A call that fails its checks changes nothing; Verdict::disabled changes nothing either.
+/// One step. A call that fails its checks changes nothing; Verdict::disabled changes nothing
+/// either.
 Outcome step(Machine& machine, const Call& call);
 
 // ── pages (page.cc) ────────────────────────────────────────────────────────────────────────────
@@ -129,7 +130,8 @@ Fault handle_huge_fault(Machine& machine, u8 thread, const Access& access, const
 Fault handle_hugetlb_fault(Machine& machine, u8 thread, const Access& access, const Vma& vma);
 /// The access, through as many faults as it takes.
 Outcome do_access(Machine& machine, u8 thread, const Access& access);
-/// The page behind (file, index), brought into the cache if `create`; no_page: a hole, or no memory.
+/// The page behind (file, index), brought into the cache if `create`; no_page: a hole, or no
+/// memory.
 PageId cache_page(Machine& machine, u8 file, u32 index, bool create);
 Outcome do_unpin(Machine& machine, const Call& call);
 
@@ -199,7 +201,8 @@ Outcome read_pagemap(Machine& machine, u8 space, u64 address, u64 length);
 Outcome pagemap_scan(Machine& machine, const Call& call);
 
 // ── invariants.cc ──────────────────────────────────────────────────────────────────────────────
-/// The first invariant that does not hold, as a sentence that begins with its number; empty: all do.
+/// The first invariant that does not hold, as a sentence that begins with its number; empty: all
+/// do.
 std::string broken_invariant(const State& state, const Rules& rules);
 
 }  // namespace verso::mm

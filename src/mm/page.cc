@@ -1,6 +1,6 @@
 // Pages and page tables: allocation, reference keeping, and the reverse map. Linux keeps counts and
-// walks rmap trees; a model of a few pages looks at every entry instead, and keeps `maps` only so that
-// an invariant can hold it against the entries.
+// walks rmap trees; a model of a few pages looks at every entry instead, and keeps `maps` only so
+// that an invariant can hold it against the entries.
 #include <algorithm>
 
 #include "mm/model.h"

@@ -1,5 +1,5 @@
-// Rules: the table of switches and the presets made from it. A release has every fix whose `since` is
-// that release or earlier; a stable series also those that were brought to it.
+// Rules: the table of switches and the presets made from it. A release has every fix whose `since`
+// is that release or earlier; a stable series also those that were brought to it.
 #include "mm/rules.h"
 
 #include <algorithm>
@@ -120,7 +120,8 @@ std::optional<Rules> preset(std::string_view name) {
     rules.none_policy_file = *release < 519 ? NonePolicy::unprotected : NonePolicy::marker;
     rules.none_policy_anon = *release < 604 ? NonePolicy::unprotected : NonePolicy::marker;
     rules.migration_write_asks_vm_write = *release == 601;
-    // 6.2, 6.3 and the 6.1 series also took write away at the end of migration, by hand (section 4).
+    // 6.2, 6.3 and the 6.1 series also took write away at the end of migration, by hand (section
+    // 4).
     if (*release == 602 || *release == 603 || name == "6.1.8" || name == "6.1.191") {
         rules.migration_restore = MigrationRestore::by_entry_type;
     }

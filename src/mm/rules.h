@@ -1,7 +1,8 @@
-// Rules: how this kernel behaves where kernels differ, one named switch per difference. Every switch
-// is either a fix that some release brought (section 13 of the specification, `since`) or a design
-// that was debated (section 14). A rule that is off must show: as a lost write, a page wrongly called
-// clean, or a broken invariant, in the shortest program that its row in docs/mm.md gives.
+// Rules: how this kernel behaves where kernels differ, one named switch per difference. Every
+// switch is either a fix that some release brought (section 13 of the specification, `since`) or a
+// design that was debated (section 14). A rule that is off must show: as a lost write, a page
+// wrongly called clean, or a broken invariant, in the shortest program that its row in docs/mm.md
+// gives.
 #pragma once
 
 #include <optional>

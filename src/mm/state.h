@@ -6,8 +6,8 @@
 //                          Vma ──▶ Context (userfaultfd): messages, waiting threads, events
 //
 // A Page is what Linux calls a struct page; a large folio is `shape.huge_pages` pages in a row of
-// which the first says so. Contents are numbers: 0 is a page of zeroes, anything else a version that
-// a store chose (SimKernel keeps bytes behind the numbers).
+// which the first says so. Contents are numbers: 0 is a page of zeroes, anything else a version
+// that a store chose (SimKernel keeps bytes behind the numbers).
 #pragma once
 
 #include <vector>
@@ -175,8 +175,8 @@ struct Access {
     friend bool operator==(const Access&, const Access&) = default;
 };
 
-/// fault: until a wake; then `retry`: Op::retry repeats the access. migration: until it ends (Op::retry
-/// looks). event: until somebody reads it; the call itself is done then.
+/// fault: until a wake; then `retry`: Op::retry repeats the access. migration: until it ends
+/// (Op::retry looks). event: until somebody reads it; the call itself is done then.
 enum class Waiting : u8 { no, fault, migration, event, retry };
 
 struct Thread {

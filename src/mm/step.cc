@@ -1,5 +1,5 @@
-// step(): one Call. What the kernel does on its own account comes this way too, so that a program, an
-// explorer and a fuzzer have one alphabet.
+// step(): one Call. What the kernel does on its own account comes this way too, so that a program,
+// an explorer and a fuzzer have one alphabet.
 #include <cerrno>
 
 #include "mm/model.h"

@@ -1,5 +1,6 @@
-// The sweeper: chunks that are worth it are captured and released by a second thread, and the snapshot
-// keeps the old bytes of what nobody had asked for. That it may save time is for `bench` to say.
+// The sweeper: chunks that are worth it are captured and released by a second thread, and the
+// snapshot keeps the old bytes of what nobody had asked for. That it may save time is for `bench`
+// to say.
 #include <gtest/gtest.h>
 
 #include "engine/sweeper.h"

@@ -1,5 +1,5 @@
-// A machine of the model with short verbs, for tests: addresses are page numbers, the one process is
-// thread 0, every verb is one step() and hands back its Outcome.
+// A machine of the model with short verbs, for tests: addresses are page numbers, the one process
+// is thread 0, every verb is one step() and hands back its Outcome.
 #pragma once
 
 #include <gtest/gtest.h>
