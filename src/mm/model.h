@@ -2,7 +2,7 @@
 // table of contents: each mechanism has a file, its functions have the kernel's names where it has
 // one.
 //
-//   step.cc                                                      one Call: dispatch, and the loop around a fault
+//   step.cc           one Call: dispatch, and the loop around a fault
 //   vma.cc            mmap, munmap, split, merge, vm_page_prot   mm/mmap.c, mm/vma.c
 //   mprotect.cc       change_protection, uffd_wp_range           mm/mprotect.c, mm/userfaultfd.c
 //   fault.cc          handle_mm_fault: anonymous and file pages  mm/memory.c
