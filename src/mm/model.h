@@ -99,12 +99,18 @@ MemoryKind kind_of(const State& state, const Vma& vma);
 /// K2, userfaultfd_wp_use_markers(): does protecting leave a marker where there is no page?
 bool uses_markers(const Machine& machine, const Vma& vma);
 bool is_async(const State& state, const Vma& vma);
+/// What an empty address of this VMA means now: `unprotected` without VM_UFFD_WP, or where anonymous
+/// memory lacks the feature (S3-14). mprotect.cc.
+NonePolicy none_policy(const Machine& machine, const Vma& vma);
 
 // ── vma.cc ─────────────────────────────────────────────────────────────────────────────────────
 Outcome do_mmap(Machine& machine, const Call& call);
 Outcome do_munmap(Machine& machine, u8 thread, u64 address, u64 length);
-/// Cuts the VMA that spans `at` in two.
+/// Cuts the VMA that spans `at` in two; with a Machine also the THP that does, which it must.
 void split_vma(State& state, u8 space, Vpn at);
+void split_vma(Machine& machine, u8 space, Vpn at);
+/// Copies of the VMAs that have a page in [start, end).
+std::vector<Vma> vmas_between(const State& state, u8 space, Vpn start, Vpn end);
 /// Joins neighbours that agree in all (E-MP8, E-MP9: one soft-dirty part makes the whole so).
 void merge_vmas(Machine& machine, u8 space);
 /// Section 2.
@@ -148,7 +154,15 @@ bool announce(Machine& machine, u8 context, const Message& event);
 /// RG-3: a range that can be one at all. 0 or an errno.
 int validate_range(const State& state, u64 start, u64 length);
 
-// ── uffd_fill.cc, uffd_move.cc ─────────────────────────────────────────────────────────────────
+// ── uffd_register.cc, uffd_wp.cc, uffd_fill.cc, uffd_move.cc ───────────────────────────────────
+Outcome uffd_register(Machine& machine, const Call& call);
+Outcome uffd_unregister(Machine& machine, const Call& call);
+/// [start, end) of one VMA leaves its context: entries (if `entries`), flags, vm_page_prot. The caller
+/// merges.
+void userfaultfd_clear_vma(Machine& machine, u8 space, Vpn start, Vpn end, bool entries);
+Outcome uffd_writeprotect(Machine& machine, const Call& call);
+/// FL-25: what a call says that did `done` of `length` bytes and then met `error` (0: nothing).
+Outcome partly_done(u64 done, u64 length, int error);
 Outcome uffd_copy(Machine& machine, const Call& call);
 Outcome uffd_zeropage(Machine& machine, const Call& call);
 Outcome uffd_continue(Machine& machine, const Call& call);
