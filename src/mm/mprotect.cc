@@ -169,8 +169,9 @@ void mprotect_fixup(Machine& machine, u8 space, Vpn start, Vpn end, u32 flags) {
     vma.flags = flags;
     vma_set_page_prot(machine, vma);
     const Vma copy = vma;
-    change_protection(machine, space, copy, start, end,
-                      wants_manual_write_upgrade(machine, copy) ? ChangeFlags::try_writable : u8{0});
+    change_protection(
+        machine, space, copy, start, end,
+        wants_manual_write_upgrade(machine, copy) ? ChangeFlags::try_writable : u8{0});
 }
 
 }  // namespace

@@ -120,8 +120,8 @@ u64 ioctls_of(const Machine& machine, const std::vector<Vma>& vmas, u32 flags) {
     using Command = abi::UffdCommand;
     const auto bit = [](unsigned command) { return u64{1} << command; };
     const Rules& rules = machine.rules;
-    const bool basic = std::ranges::any_of(
-        vmas, [&](const Vma& vma) { return is_hugetlb(machine.state, vma); });
+    const bool basic =
+        std::ranges::any_of(vmas, [&](const Vma& vma) { return is_hugetlb(machine.state, vma); });
     u64 ioctls = bit(Command::wake) | bit(Command::copy);
     ioctls |= rules.has_poison ? bit(Command::poison) : 0;
     ioctls |= basic ? 0 : bit(Command::zeropage);
@@ -156,8 +156,7 @@ Outcome uffd_register(Machine& machine, const Call& call) {
         return Outcome::fail(error);
     }
     for (const Vma& vma : vmas) {
-        if (const int error = register_error(machine, vma, call.fd, flags, range.end);
-            error != 0) {
+        if (const int error = register_error(machine, vma, call.fd, flags, range.end); error != 0) {
             return Outcome::fail(error);
         }
     }

@@ -31,14 +31,13 @@ void free_pgtables(State& state, u8 space, Vpn start, Vpn end) {
     Space& one = state.spaces[space];
     const u32 size = state.shape.huge_pages;
     for (Vpn at = state.pmd_start(start); at < end; at += size) {
-        const bool used = std::ranges::any_of(one.vmas, [&](const Vma& vma) {
-            return vma.start < at + size && vma.end > at;
-        });
+        const bool used = std::ranges::any_of(
+            one.vmas, [&](const Vma& vma) { return vma.start < at + size && vma.end > at; });
         Pmd& pmd = one.pmds[state.pmd_index(at)];
         if (!used && pmd.kind == PmdKind::table) {
             const auto first = one.entries.begin() + at;
-            const bool empty = std::all_of(first, first + size,
-                                           [](const Entry& entry) { return entry.none(); });
+            const bool empty =
+                std::all_of(first, first + size, [](const Entry& entry) { return entry.none(); });
             VERSO_CHECK(empty, "page {}: entries outlive their VMA", at);
             pmd = Pmd{};
         }
@@ -59,16 +58,16 @@ Vpn unmapped_area(const State& state, u8 space, u32 pages, u32 unit) {
 
 u32 vm_flags(const Machine& machine, const Call& call, u8 file) {
     const std::pair<u32, u32> same[] = {
-        {MapFlags::read, VmFlag::read},     {MapFlags::write, VmFlag::write},
-        {MapFlags::shared, VmFlag::shared}, {MapFlags::locked, VmFlag::locked},
+        {MapFlags::read, VmFlag::read},           {MapFlags::write, VmFlag::write},
+        {MapFlags::shared, VmFlag::shared},       {MapFlags::locked, VmFlag::locked},
         {MapFlags::droppable, VmFlag::droppable},
     };
     u32 flags = 0;
     for (const auto& [asked, given] : same) {
         flags |= (call.flags & asked) != 0 ? given : 0;
     }
-    const bool read_only = (flags & VmFlag::shared) != 0 && file != nobody &&
-                           !machine.state.files[file].writable;
+    const bool read_only =
+        (flags & VmFlag::shared) != 0 && file != nobody && !machine.state.files[file].writable;
     flags |= read_only ? 0 : VmFlag::may_write;
     flags |= machine.rules.softdirty_configured ? VmFlag::soft_dirty : 0;  // E-SD1
     return flags;
@@ -133,14 +132,13 @@ bool vma_wants_writenotify(const Machine& machine, const Vma& vma) {
 /// VP8, VP9.
 void vma_set_page_prot(const Machine& machine, Vma& vma) {
     vma.prot_access = vma.has(VmFlag::read | VmFlag::write | VmFlag::exec);
-    vma.prot_write =
-        vma.shared() && vma.has(VmFlag::write) && !vma_wants_writenotify(machine, vma);
+    vma.prot_write = vma.shared() && vma.has(VmFlag::write) && !vma_wants_writenotify(machine, vma);
 }
 
 void split_vma(State& state, u8 space, Vpn at) {
     std::vector<Vma>& vmas = state.spaces[space].vmas;
-    const auto found = std::ranges::find_if(
-        vmas, [&](const Vma& vma) { return vma.start < at && at < vma.end; });
+    const auto found =
+        std::ranges::find_if(vmas, [&](const Vma& vma) { return vma.start < at && at < vma.end; });
     if (found == vmas.end()) {
         return;  // there is a border already, or nothing
     }
@@ -156,8 +154,7 @@ void split_vma(Machine& machine, u8 space, Vpn at) {
     State& state = machine.state;
     if (const Vma* vma = state.find_vma(space, at); vma != nullptr && vma->start < at) {
         const bool inside = at != state.pmd_start(at);
-        if (inside && !is_hugetlb(state, *vma) &&
-            pmd_of(state, space, at).kind == PmdKind::leaf) {
+        if (inside && !is_hugetlb(state, *vma) && pmd_of(state, space, at).kind == PmdKind::leaf) {
             const Vma copy = *vma;
             split_huge_pmd(machine, space, copy, state.pmd_start(at));
         }
@@ -203,8 +200,8 @@ Outcome do_mmap(Machine& machine, const Call& call) {
     const u32 pages = static_cast<u32>(round_up(asked, unit));
     const bool fixed = (call.flags & MapFlags::fixed) != 0;
     Vma vma;
-    vma.start = fixed ? static_cast<Vpn>(to_pages(call.address))
-                      : unmapped_area(state, space, pages, unit);
+    vma.start =
+        fixed ? static_cast<Vpn>(to_pages(call.address)) : unmapped_area(state, space, pages, unit);
     if (vma.start + pages > state.shape.space_pages) {
         return Outcome::fail(ENOMEM);
     }
