@@ -190,6 +190,7 @@ std::string json_of(const Report& report) {
                        {"cpus", report.before.cpus},
                        {"memory_mib", report.before.memory_mib},
                        {"shmem_huge_pages", report.before.shmem_huge_pages},
+                       {"gives_memory_back", report.before.gives_memory_back},
                        {"load_before", report.before.load},
                        {"load_after", report.load_after}};
     json["options"] = {{"sizes_mib", report.options.sizes_mib},

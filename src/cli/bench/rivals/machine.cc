@@ -52,6 +52,10 @@ Machine describe_machine() {
     machine.cpus = std::thread::hardware_concurrency();
     machine.memory_mib = meminfo_bytes("MemTotal") >> 20;
     machine.shmem_huge_pages = first_line("/sys/kernel/mm/transparent_hugepage/shmem_enabled");
+    const std::string order =
+        first_line("/sys/module/page_reporting/parameters/page_reporting_order");
+    // Blocks of 2^10 pages are the largest there are; an order above says "none".
+    machine.gives_memory_back = order.size() == 1 || order == "10";
     machine.load = first_line("/proc/loadavg");
     return machine;
 }

@@ -16,7 +16,10 @@ struct Machine {
     unsigned cpus = 0;
     u64 memory_mib = 0;
     std::string shmem_huge_pages;  // "always within_size advise [never] deny force"
-    std::string load;              // the three averages: a busy machine makes poor figures
+    /// A virtual machine's free memory goes back to its host, and costs ten times as much when it
+    /// is used again ("free page reporting"): then figures of what takes memory are the host's.
+    bool gives_memory_back = false;
+    std::string load;  // the three averages: a busy machine makes poor figures
 };
 Machine describe_machine();
 
