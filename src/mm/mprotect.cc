@@ -1,9 +1,8 @@
-// Changing the protection of a range: mprotect, WRITEPROTECT and its kin, and the NUMA hint scan are one
-// walk with different flags (mm/mprotect.c; sections 7, 8.1 and 8.5 of the specification).
+// Changing the protection of a range: mprotect, WRITEPROTECT and its kin, and the NUMA hint scan
+// are one walk with different flags (mm/mprotect.c; sections 7, 8.1 and 8.5 of the specification).
 //
-//   change_protection ─▶ change_pmd_range ─▶ change_huge_pmd      a THP that lies wholly in the range
-//                              │          ─▶ split, then below     one that does not, or a file's
-//                              │          ─▶ hugetlb_change        its one entry
+//   change_protection ─▶ change_pmd_range ─▶ change_huge_pmd    a THP wholly in the range; hugetlb
+//                              │          ─▶ split, then below   a THP that is not, or a file's
 //                              └──────────▶ change_pte_range ─▶ change_pte
 #include <algorithm>
 #include <cerrno>
@@ -19,8 +18,8 @@ bool none_means_protected(const Machine& machine, const Vma& vma) {
     return policy == NonePolicy::protected_ || policy == NonePolicy::protected_one;
 }
 
-/// E-NU1, E-NU2. A page that may be shared by copy on write is left alone: a move would gain nothing.
-/// Write goes with the access, as PAGE_NONE has neither (6.2: no saved write bit any more).
+/// E-NU1, E-NU2. A page that may be shared by copy on write is left alone: a move would gain
+/// nothing. Write goes with the access, as PAGE_NONE has neither (6.2: no saved write bit).
 Entry prot_numa(const State& state, const Vma& vma, Entry entry) {
     if (entry.protnone || entry.zero) {
         return entry;

@@ -1,6 +1,6 @@
-// The filling ioctls: COPY, ZEROPAGE, CONTINUE, POISON (section 5.4 of the specification; mm/userfaultfd.c
-// mfill_atomic(), mm/shmem.c, mm/hugetlb.c). All four are one walk that stops at the first page that
-// cannot be filled and says how far it came; what they put there differs.
+// The filling ioctls: COPY, ZEROPAGE, CONTINUE, POISON (section 5.4 of the specification;
+// mm/userfaultfd.c mfill_atomic(), mm/shmem.c, mm/hugetlb.c). All four are one walk that stops at
+// the first page that cannot be filled and says how far it came; what they put there differs.
 //
 //   COPY       a new page with these contents       CONTINUE   the page that the cache has already
 //   ZEROPAGE   zeroes                               POISON     a marker that kills who touches it
@@ -129,13 +129,12 @@ int fill_continue(Machine& machine, const Fill& fill, Vpn at) {
     if (slot != no_slot && state.slots[slot].unreadable) {
         return EIO;
     }
-    // FL-23 decides before anything is read back from swap, so that a call that fails changes nothing.
-    const bool free = none_mostly(entry_at(state, fill.space, at));
     const PageId cached = state.files[fill.vma.file].cache[fill.vma.index(at)].page;
     if (cached != no_page && state.pages[cached].hwpoison) {
         return EIO;
     }
-    if (!free) {
+    // Before anything is read back from swap, so that a call that fails changes nothing.
+    if (!none_mostly(entry_at(state, fill.space, at))) {
         return EEXIST;
     }
     const PageId page = cache_page(machine, fill.vma.file, fill.vma.index(at), true);
@@ -201,7 +200,7 @@ int vma_error(const State& state, const Vma* vma, const Call& call, bool wp) {
     return ordinary || minor_of_anonymous ? EINVAL : 0;
 }
 
-/// FL-3: where COPY reads from is memory of the program, which a scope of the model need not contain.
+/// FL-3: where COPY reads from is memory of the program, which the model's scope need not contain.
 bool source_wraps(const Call& call) {
     constexpr u64 user_limit = u64{1} << 47;
     return call.source >= user_limit || call.length > user_limit - call.source;

@@ -1,7 +1,7 @@
 // UFFDIO_MOVE (6.8): pages change their address, not their place (section 5.6 of the specification;
 // mm/userfaultfd.c move_pages()).
 //
-//   source   P, S, Z, T ──────────▶ N           destination   N ──▶ the same, unprotected, soft-dirty
+//   source   P, S, Z, T ──────▶ N       destination   N ──▶ the same, unprotected, soft-dirty
 //
 // Only what belongs to nobody else can move, so that no other mapping ever sees the page twice.
 #include <algorithm>
@@ -66,7 +66,7 @@ bool movable_page(const State& state, PageId id) {
            !folio_pinned(state, head_of(state, id));
 }
 
-/// The source is empty now, and reads as zeroes: where empty means protected (S3), that must be said.
+/// The source is empty now and reads as zeroes: where empty means protected (S3), it must say so.
 Entry vacated(const Machine& machine, const Move& move) {
     const NonePolicy policy = none_policy(machine, move.source_vma);
     const bool speaks = policy == NonePolicy::protected_ || policy == NonePolicy::protected_one;
@@ -192,8 +192,8 @@ int call_error(const State& state, const Call& call) {
 
 }  // namespace
 
-/// A call that meets a page on its way elsewhere waits for it: here it is no step yet, and whatever was
-/// done before that page is done again when it is.
+/// A call that meets a page on its way elsewhere waits for it: here it is no step yet, and whatever
+/// was done before that page is done again when it is.
 Outcome uffd_move(Machine& machine, const Call& call) {
     State& state = machine.state;
     if (const int error = call_error(state, call); error != 0) {

@@ -1,6 +1,6 @@
-// REGISTER and UNREGISTER: which memory a userfaultfd serves, and for what (sections 5.2 and 5.3 of the
-// specification; fs/userfaultfd.c, mm/userfaultfd.c). Both look at every VMA of the range first and
-// change something only if all of them will do.
+// REGISTER and UNREGISTER: which memory a userfaultfd serves, and for what (sections 5.2 and 5.3 of
+// the specification; fs/userfaultfd.c, mm/userfaultfd.c). Both look at every VMA of the range first
+// and change something only if all of them will do.
 #include <algorithm>
 #include <cerrno>
 
@@ -100,8 +100,8 @@ void drop_written_markers(Machine& machine, u8 space, Vpn start, Vpn end) {
     }
 }
 
-/// Protection ends for good (RG-14, UN-9): while VM_UFFD_WP is still there, so that vm_page_prot still
-/// lacks W.
+/// Protection ends for good (RG-14, UN-9): while VM_UFFD_WP is still there, so that vm_page_prot
+/// still lacks W.
 void reset_protection(Machine& machine, u8 space, Vpn start, Vpn end) {
     const Vma vma = *machine.state.find_vma(space, start);
     uffd_wp_range(machine, space, vma, start, end, false);

@@ -44,8 +44,9 @@ u64 feature_of(MessageKind kind) {
     return 0;
 }
 
-/// The handshake. `address` is the version that is asked for, `extra` the features; flags bit 0: the
-/// caller lacks CAP_SYS_PTRACE. The value is what UFFDIO_API writes back: AP-6, nothing after a failure.
+/// The handshake. `address` is the version that is asked for, `extra` the features; flags bit 0:
+/// the caller lacks CAP_SYS_PTRACE. The value is what UFFDIO_API writes back: AP-6, nothing after a
+/// failure.
 Outcome uffd_api(Machine& machine, const Call& call) {
     Context& context = machine.state.contexts[call.fd];
     const bool capable = (call.flags & 1) == 0;
@@ -76,7 +77,7 @@ Outcome uffd_wake(Machine& machine, const Call& call) {
     return Outcome::ok();
 }
 
-/// A thread that waited for an event goes on, unless another context has yet to hear of the same call.
+/// A thread that waited for an event goes on, unless another context has yet to hear of the call.
 void event_done(State& state, u8 thread) {
     if (thread == nobody || thread >= state.threads.size() ||
         state.threads[thread].waiting != Waiting::event) {
@@ -172,8 +173,8 @@ int validate_range(const State& state, u64 start, u64 length) {
     return aligned && length != 0 && start < limit && length <= limit - start ? 0 : EINVAL;
 }
 
-/// FD-1 to FD-7. A step of the model is a whole turn of the fault handler, so that the second look of
-/// FD-7 could only find what the first one found, and no access is one that must not wait (FD-4, FD-5).
+/// FD-1 to FD-7. A step of the model is a whole turn of the fault handler, so that the second look
+/// of FD-7 could only find what the first one found, and no access must not wait (FD-4, FD-5).
 Fault handle_userfault(Machine& machine, u8 thread, const Vma& vma, const Access& access,
                        u8 flags) {
     State& state = machine.state;
@@ -259,8 +260,8 @@ Outcome uffd_ioctl(Machine& machine, const Call& call) {
     return Outcome::fail(EINVAL);
 }
 
-/// `length` is the room in bytes; 0: for one message. The descriptor is O_NONBLOCK. The value is the
-/// number of bytes.
+/// `length` is the room in bytes; 0: for one message. The descriptor is O_NONBLOCK. The value is
+/// the number of bytes.
 Outcome uffd_read(Machine& machine, const Call& call) {
     State& state = machine.state;
     if (!has_context(state, call.fd)) {

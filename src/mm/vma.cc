@@ -109,8 +109,8 @@ int mmap_error(const State& state, const Call& call, u64 pages) {
 
 }  // namespace
 
-/// VP1–VP7 in their order. A fresh entry must not be writable if somebody wants to hear of the first
-/// store to it.
+/// VP1–VP7 in their order. A fresh entry must not be writable if somebody wants to hear of the
+/// first store to it.
 bool vma_wants_writenotify(const Machine& machine, const Vma& vma) {
     if (!vma.shared() || !vma.has(VmFlag::write)) {  // VP1, VP2: the bit is not there anyway
         return false;
@@ -227,8 +227,8 @@ Outcome do_mmap(Machine& machine, const Call& call) {
     return Outcome::ok(static_cast<i64>(to_bytes(vma.start)));
 }
 
-/// E-ZP13, E-ZP15. The event goes out once for each context that lost memory, and says the whole range
-/// that was asked for (userfaultfd_unmap_prep(), userfaultfd_unmap_complete()).
+/// E-ZP13, E-ZP15. The event goes out once for each context that lost memory, and says the whole
+/// range that was asked for (userfaultfd_unmap_prep(), userfaultfd_unmap_complete()).
 Outcome do_munmap(Machine& machine, u8 thread, u64 address, u64 length) {
     State& state = machine.state;
     const u8 space = state.threads[thread].space;
