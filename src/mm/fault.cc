@@ -1,10 +1,11 @@
-// handle_mm_fault(): section 6.1 of the specification, mm/memory.c. One turn looks at what the address
-// holds and makes one thing of it; the access is then made again and may come back for the next turn.
+// handle_mm_fault(): section 6.1 of the specification, mm/memory.c. One turn looks at what the
+// address holds and makes one thing of it; the access is then made again and may come back for the
+// next turn.
 //
-//   empty ──▶ do_pte_missing ─┬─▶ do_anonymous_page   (fault_anon.cc)
-//   marker ─▶ handle_pte_marker┘└─▶ do_fault            (fault_file.cc)
-//   swapped ▶ do_swap_page     (fault_anon.cc)
-//   present ▶ do_numa_page, do_wp_page                   huge: fault_huge.cc
+//   empty    do_pte_missing ──▶ do_anonymous_page (fault_anon.cc), do_fault (fault_file.cc)
+//   marker   handle_pte_marker ──▶ the same, if the marker is about protection
+//   swapped  do_swap_page (fault_anon.cc)
+//   present  do_numa_page, do_wp_page; a huge page: fault_huge.cc
 //
 // Anybody who protects gets to hear of a store before anything is copied: do_wp_page() asks for the
 // userfaultfd bit first (FO-5).

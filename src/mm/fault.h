@@ -1,5 +1,5 @@
-// What the parts of the fault handler share: one turn of it as a value (Linux's struct vm_fault), and
-// the questions that every path asks.
+// What the parts of the fault handler share: one turn of it as a value (Linux's struct vm_fault),
+// and the questions that every path asks.
 #pragma once
 
 #include <optional>
@@ -49,7 +49,8 @@ std::optional<Fault> create_huge_pmd(Machine& machine, const VmFault& vmf);
 
 /// VP3: the file hears of a first write, and its page is dirty from now on.
 void do_page_mkwrite(State& state, PageId page);
-/// "ae or only user": wp_can_reuse_anon_folio(). Leaves the swap cache if that is all that is in the way.
+/// "ae or only user": wp_can_reuse_anon_folio(). Leaves the swap cache if that is all that is in
+/// the way.
 bool can_reuse_anon(Machine& machine, PageId page, bool pmd);
 
 }  // namespace verso::mm

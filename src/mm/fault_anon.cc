@@ -13,8 +13,8 @@ Fault wp_page_reuse(Machine& machine, const VmFault& vmf, Entry entry) {
     return Fault::done;
 }
 
-/// FA-13, FA-14, FC-13, E-KS5; FA-18 when only un-sharing: then nothing is written, so the copy is as
-/// soft-dirty and as protected as the original was.
+/// FA-13, FA-14, FC-13, E-KS5; FA-18 when only un-sharing: then nothing is written, so the copy is
+/// as soft-dirty and as protected as the original was.
 Fault wp_page_copy(Machine& machine, const VmFault& vmf, const Entry& entry) {
     const PageId copy = alloc_page(machine, PageUse::anonymous, vmf.node);
     if (copy == no_page) {

@@ -1,6 +1,6 @@
 // Faults on pages of files, section 6.3: shmem and, under asynchronous protection, ordinary files.
-// mm/memory.c do_fault(), mm/shmem.c, mm/filemap.c. The cache decides first (FC-7): only a page that is
-// there can be mapped protected.
+// mm/memory.c do_fault(), mm/shmem.c, mm/filemap.c. The cache decides first (FC-7): only a page
+// that is there can be mapped protected.
 #include "mm/fault.h"
 #include "mm/folio.h"
 

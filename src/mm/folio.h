@@ -1,5 +1,6 @@
-// Folios: one page, or a large one of `shape.huge_pages` pages. What reclaim, migration, writeback and
-// hardware errors share: who maps a folio, what an entry leaves behind when it goes, and the page cache.
+// Folios: one page, or a large one of `shape.huge_pages` pages. What reclaim, migration, writeback
+// and hardware errors share: who maps a folio, what an entry leaves behind when it goes, and the
+// page cache.
 #pragma once
 
 #include <vector>
@@ -24,8 +25,8 @@ void split_folio(Machine& machine, PageId head);
 /// PageAnonExclusive for one entry's page, or for all that a leaf covers.
 void set_anon_exclusive(State& state, const Mapping& mapping, PageId target, bool exclusive);
 
-/// What takes the place of an entry that is dropped, pte_install_uffd_wp_if_needed(). `survives`: the
-/// same bytes come back with the next fault, so it was no modification (section 8.2).
+/// What takes the place of an entry that is dropped, pte_install_uffd_wp_if_needed(). `survives`:
+/// the same bytes come back with the next fault, so it was no modification (section 8.2).
 Entry left_behind(const Machine& machine, const Vma& vma, const Entry& entry, bool survives);
 /// Are these the file's own bytes, not a private copy? False for entries that have no page.
 bool is_files_own(const State& state, const Entry& entry);

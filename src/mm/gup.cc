@@ -1,12 +1,13 @@
-// Accesses: what the processor allows, what get_user_pages() allows on the kernel's behalf (mm/gup.c),
-// and the loop around the fault handler. One access is one step, through as many faults as it takes.
+// Accesses: what the processor allows, what get_user_pages() allows on the kernel's behalf
+// (mm/gup.c), and the loop around the fault handler. One access is one step, through as many faults
+// as it takes.
 //
 //   Op              who                                    faults as
 //   gup_read        write(2) from it, process_vm_readv     load; `forced` is FOLL_FORCE
 //   gup_write       read(2) into it, /proc/self/mem        store
 //   gup_unshare     a long-term pin for reading            un-share (FA-18), then pinned
 //   gup_pin         a long-term pin for writing            store, then pinned
-//   gup_unpin       the device is done with it; flags bit 0: it wrote `value` through the pin (FG-6)
+//   gup_unpin       the device is done; flags bit 0: it wrote `value` through the pin (FG-6)
 #include <cerrno>
 
 #include "mm/fault.h"
@@ -134,8 +135,8 @@ Outcome do_access(Machine& machine, u8 thread, const Access& access) {
     return {};
 }
 
-/// The pin names a page, not an address: if the page was taken from the address meanwhile, it is one
-/// of those that are pinned and mapped nowhere.
+/// The pin names a page, not an address: if the page was taken from the address meanwhile, it is
+/// one of those that are pinned and mapped nowhere.
 Outcome do_unpin(Machine& machine, const Call& call) {
     State& state = machine.state;
     const Vpn at = static_cast<Vpn>(to_pages(call.address));

@@ -1,6 +1,7 @@
 // Migration: section 8.4, mm/migrate.c. Two steps with anything in between:
 //
-//   begin   every entry of the folio becomes M(k, y, d, sd, u); the folio is locked. k says what the
+//   begin   every entry of the folio becomes M(k, y, d, sd, u); the folio is locked. k says what
+//   the
 //           page was: WRITE, READ_EXCL (anonymous and ours alone), READ
 //   …       faults wait; mprotect, WRITEPROTECT, fork, zapping change or drop the M entries (W-16)
 //   end     the folio moves (or not: no memory, a pin, failure); every M becomes P again
@@ -44,8 +45,8 @@ Entry restore_read_only(const Machine& machine, Entry restored, bool armed) {
     return restored;
 }
 
-/// The folio that begins its way back: the one at the address, or else one that is locked and that no
-/// entry names any more (all of them were zapped meanwhile).
+/// The folio that begins its way back: the one at the address, or else one that is locked and that
+/// no entry names any more (all of them were zapped meanwhile).
 PageId migrating_folio(const State& state, u8 space, Vpn at) {
     const Entry entry = entry_at(state, space, at);
     if (entry.kind == EntryKind::migration) {

@@ -1,5 +1,5 @@
-// Migration on a driver's behalf, mm/migrate_device.c: four steps, so that what happens between them can
-// be looked at (S2-10, S2-11).
+// Migration on a driver's behalf, mm/migrate_device.c: four steps, so that what happens between
+// them can be looked at (S2-10, S2-11).
 //
 //   collect    locks the page and replaces the one entry that was walked over
 //   unmap      replaces its other entries. If somebody holds the page (a pin, or flags bit 0: a
@@ -8,8 +8,8 @@
 //   migrate    asks only now whether the page may move at all: anonymous ones may
 //   finalize   moves it, or puts the old page back; flags bit 0: the driver gave it up
 //
-// The driver's memory is modelled as memory that the processor reaches (device-coherent): the page is
-// mapped again afterwards like any other. Device-private entries are not in the specification.
+// The driver's memory is modelled as memory that the processor reaches (device-coherent): the page
+// is mapped again afterwards like any other. Device-private entries are not in the specification.
 #include "mm/folio.h"
 
 namespace verso::mm {

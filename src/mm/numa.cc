@@ -1,6 +1,6 @@
-// NUMA hints: section 8.5. The scan takes access away from a page (not from the VMA), so that the next
-// access tells on which node it is used. The walk is change_protection() with MM_CP_PROT_NUMA; the end of
-// the hint is do_numa_page() in fault.cc.
+// NUMA hints: section 8.5. The scan takes access away from a page (not from the VMA), so that the
+// next access tells on which node it is used. The walk is change_protection() with MM_CP_PROT_NUMA;
+// the end of the hint is do_numa_page() in fault.cc.
 #include <algorithm>
 
 #include "mm/model.h"
@@ -24,7 +24,8 @@ bool on_own_node(const State& state, u8 space, const Vma& vma, const Page& page)
 
 }  // namespace
 
-// E-NU1: the userfaultfd bit and all that the entry knows stay; what goes is access, write included.
+// E-NU1: the userfaultfd bit and all that the entry knows stay; what goes is access, write
+// included.
 Outcome numa_scan(Machine& machine, u8 space, u64 address) {
     State& state = machine.state;
     if (to_pages(address) >= state.shape.space_pages) {

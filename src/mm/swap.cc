@@ -1,7 +1,8 @@
 // Reclaim, swap-in, swapoff, and memory that is lost: section 8.3. mm/vmscan.c, mm/swapfile.c,
 // mm/shmem.c, mm/memory-failure.c. Reclaim takes one page out of memory in one step:
 //
-//   anonymous    P ──▶ S(ex = ae, sd, u); the contents go to the slot; the page may stay in the swap
+//   anonymous    P ──▶ S(ex = ae, sd, u); the contents go to the slot; the page may stay in the
+//   swap
 //                      cache, where the next swap-in finds it (a choice)
 //   lazyfree     P(d=0) ──▶ N: it was given up, and nothing was stored since (E-SW6)
 //   page cache   P(u) ──▶ K(UFFD_WP) or N; shmem's contents go to a slot that the file keeps (K3)
@@ -161,8 +162,8 @@ bool unuse_files(Machine& machine) {
     return true;
 }
 
-/// memory_failure(): hardware lost the page. Everybody who maps it gets H, except that the bytes of a
-/// clean file page can be read again from where they came.
+/// memory_failure(): hardware lost the page. Everybody who maps it gets H, except that the bytes of
+/// a clean file page can be read again from where they came.
 Outcome memory_failure(Machine& machine, u8 space, Vpn at) {
     State& state = machine.state;
     const Entry entry = entry_at(state, space, at);

@@ -1,7 +1,7 @@
-// Writeback: before a page goes to disk its entries are cleaned and lose write permission, so that the
-// next store is noticed. folio_mkclean() in mm/rmap.c; mm/page-writeback.c. It holds the page lock, so it
-// never meets a migration entry, except in the window of a device migration that failed (S2-11): those
-// it does not look at.
+// Writeback: before a page goes to disk its entries are cleaned and lose write permission, so that
+// the next store is noticed. folio_mkclean() in mm/rmap.c; mm/page-writeback.c. It holds the page
+// lock, so it never meets a migration entry, except in the window of a device migration that failed
+// (S2-11): those it does not look at.
 #include <algorithm>
 
 #include "mm/folio.h"

@@ -75,7 +75,8 @@ void zap_leaf(Machine& machine, u8 space, const Vma& vma, Vpn at, u8 flags) {
     }
 }
 
-/// A leaf. False: what is there now is a page table, or nothing, and its entries are to be looked at.
+/// A leaf. False: what is there now is a page table, or nothing, and its entries are to be looked
+/// at.
 bool zap_huge(Machine& machine, u8 space, const Vma& vma, Vpn start, bool whole, u8 flags) {
     State& state = machine.state;
     if (pmd_of(state, space, start).kind != PmdKind::leaf) {
@@ -130,7 +131,8 @@ bool busy(const State& state, const File& file, u32 first, u32 last) {
     return false;
 }
 
-/// truncate_inode_pages_range(): large folios that lie across an edge are split, hugetlb ones cleared.
+/// truncate_inode_pages_range(): large folios that lie across an edge are split, hugetlb ones
+/// cleared.
 void drop_pages(Machine& machine, u8 file, u32 first, u32 last) {
     State& state = machine.state;
     for (u32 index = first; index < last; ++index) {
