@@ -19,7 +19,8 @@
 //   numa.cc           hint scan                                  mm/mprotect.c, kernel/sched/fair.c
 //   thp.cc            split, collapse                            mm/huge_memory.c, mm/khugepaged.c
 //   ksm.cc            merge, unmerge                             mm/ksm.c
-//   fork.cc           copy_page_range, exit                      mm/memory.c, kernel/fork.c
+//   fork.cc           copy_page_range                            mm/memory.c, kernel/fork.c
+//   exit.cc           exit_mmap, messages of the dead            kernel/exit.c, mm/mmap.c
 //   mremap.cc         move_page_tables                           mm/mremap.c
 //   madvise.cc        the calls that only distribute             mm/madvise.c
 //   guard.cc          guard regions                              mm/madvise.c
@@ -207,6 +208,8 @@ Outcome ksm_unmerge(Machine& machine, u8 space, u64 address);
 // ── fork.cc, mremap.cc, madvise.cc, guard.cc ───────────────────────────────────────────────────
 Outcome do_fork(Machine& machine, const Call& call);
 Outcome do_exit(Machine& machine, u8 space);
+/// Takes everything out of an address space that nobody runs in any more.
+void exit_mmap(Machine& machine, u8 space);
 Outcome do_mremap(Machine& machine, const Call& call);
 Outcome do_madvise(Machine& machine, const Call& call);
 Outcome guard_install(Machine& machine, u8 space, u64 address, u64 length);
