@@ -177,6 +177,9 @@ Outcome memory_failure(Machine& machine, u8 space, Vpn at) {
     }
     if (folio_pages(state, head) > 1 && !hugetlb) {
         split_folio(machine, head);
+        if (state.pages[entry.target].use == PageUse::free) {  // E-TH1: nobody has it any more
+            return Outcome::ok();
+        }
     }
     const PageId id = hugetlb ? head : entry.target;
     const bool on_disk = state.pages[id].file != nobody &&
@@ -265,6 +268,9 @@ Outcome reclaim(Machine& machine, u8 space, u64 address) {
     }
     if (folio_pages(state, head) > 1) {
         split_folio(machine, head);
+        if (state.pages[id].use == PageUse::free) {  // E-TH1: a part of zeroes needs no page
+            return Outcome::ok();
+        }
     }
     if (discard) {
         discard_lazyfree(machine, id);
