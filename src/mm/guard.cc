@@ -1,0 +1,78 @@
+// Guard regions, section 8.11; mm/madvise.c. A guard is a marker that takes an address out of use while
+// its VMA stays whole: whatever was there goes, protection included, and an access is SIGSEGV.
+#include <algorithm>
+#include <cerrno>
+
+#include "mm/model.h"
+
+namespace verso::mm {
+namespace {
+
+/// is_valid_guard_vma(): E-GR4.
+bool valid_guard_vma(const Machine& machine, const Vma& vma, bool install) {
+    if (is_hugetlb(machine.state, vma) || vma.has(VmFlag::pfnmap) ||
+        (install && vma.has(VmFlag::locked))) {
+        return false;
+    }
+    // 6.13 and 6.14: anonymous memory that may be written.
+    return machine.rules.has_guard_file || (vma.anonymous() && vma.has(VmFlag::may_write));
+}
+
+/// E-GR1 to E-GR3.
+void install_in(Machine& machine, u8 space, const Vma& vma, Vpn start, Vpn end) {
+    State& state = machine.state;
+    zap_range(machine, space, vma, start, end, ZapFlags::drop_markers);
+    for (Vpn at = start; at < end; ++at) {
+        if (pmd_of(state, space, at).kind == PmdKind::leaf) {
+            split_huge_pmd(machine, space, vma, state.pmd_start(at));
+        }
+        set_pte(machine, space, at, make_marker(Marker::guard));
+    }
+}
+
+/// E-GR6.
+void remove_from(Machine& machine, u8 space, Vpn start, Vpn end) {
+    for (Vpn at = start; at < end; ++at) {
+        const Entry* const entry = pte_of(machine.state, space, at);
+        if (entry != nullptr && entry->is_marker(Marker::guard)) {
+            set_pte(machine, space, at, Entry{});
+        }
+    }
+}
+
+Outcome guard(Machine& machine, u8 space, u64 address, u64 length, bool install) {
+    const State& state = machine.state;
+    if (!machine.rules.has_guard_anon) {
+        return Outcome::fail(EINVAL);  // no such advice
+    }
+    const Vpn start = static_cast<Vpn>(to_pages(address));
+    const Vpn end = static_cast<Vpn>(to_pages(address + length));
+    Vpn reached = start;
+    bool hole = false;
+    for (const Vma& vma : vmas_between(state, space, start, end)) {
+        hole = hole || vma.start > reached;
+        if (!valid_guard_vma(machine, vma, install)) {
+            return Outcome::fail(EINVAL);
+        }
+        const Vpn first = std::max(start, vma.start);
+        reached = std::min(end, vma.end);
+        if (install) {
+            install_in(machine, space, vma, first, reached);
+        } else {
+            remove_from(machine, space, first, reached);
+        }
+    }
+    return hole || reached < end ? Outcome::fail(ENOMEM) : Outcome::ok();
+}
+
+}  // namespace
+
+Outcome guard_install(Machine& machine, u8 space, u64 address, u64 length) {
+    return guard(machine, space, address, length, true);
+}
+
+Outcome guard_remove(Machine& machine, u8 space, u64 address, u64 length) {
+    return guard(machine, space, address, length, false);
+}
+
+}  // namespace verso::mm
