@@ -98,11 +98,12 @@ struct RemapFlags {
 /// numbers (abi/).
 struct Call {
     Op op = Op::load;
-    u8 thread = 0;    ///< who; for the kernel's own steps: not looked at
-    u8 fd = nobody;   ///< uffd_*: the context; mmap, ftruncate, punch_hole: the file
-    u32 flags = 0;    ///< mode, advice, protection, …: as the op says
-    u64 address = 0;  ///< bytes
-    u64 length = 0;   ///< bytes; mremap: the old length
+    u8 thread = 0;   ///< who; for the kernel's own steps: not looked at
+    u8 fd = nobody;  ///< uffd_*: the context; mmap, ftruncate, punch_hole: the file
+    u32 flags = 0;  ///< mode, advice, protection, …: as the op says; uffd_open: 1 user mode only;
+                    ///< uffd_api: 1 the caller lacks CAP_SYS_PTRACE
+    u64 address = 0;  ///< bytes; uffd_api: the version
+    u64 length = 0;   ///< bytes; mremap: the old length; uffd_read: the room, 0 for one message
     u64 source = 0;   ///< uffd_copy, uffd_move: from; mremap: the new address
     u64 extra = 0;    ///< mremap: the new length; mmap: offset in the file; uffd_api: features
     Contents value = zeroes;  ///< store; uffd_copy: what the source page holds

@@ -185,7 +185,8 @@ Fault handle_userfault(Machine& machine, u8 thread, const Vma& vma, const Access
     if ((context.features & abi::Feature::sigbus) != 0) {  // FD-2
         return Fault::sigbus;
     }
-    if (access.kernel && context.user_mode_only) {  // FD-3
+    const bool by_kernel = access.kernel || access.kind >= AccessKind::gup_read;
+    if (by_kernel && context.user_mode_only) {  // FD-3
         return Fault::sigbus;
     }
     if (context.released) {  // FD-6

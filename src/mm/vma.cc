@@ -100,6 +100,9 @@ int mmap_error(const State& state, const Call& call, u64 pages) {
         return ENOMEM;
     }
     const bool shared = (call.flags & MapFlags::shared) != 0;
+    if (shared && call.fd == nobody && state.files.size() >= nobody) {
+        return ENFILE;
+    }
     if ((call.flags & MapFlags::droppable) != 0 && (shared || call.fd != nobody)) {
         return EINVAL;
     }

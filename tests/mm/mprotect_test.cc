@@ -82,6 +82,21 @@ TEST(Mprotect, BringsWriteBackUnderProtectionWithoutEitherDesign) {  // 14.1, th
     }
 }
 
+TEST(Mprotect, DoesNotLetAStorePastSoftDirtyTracking) {  // FX-13, O9, E-SD8
+    for (const bool fixed : {true, false}) {
+        Rules rules;
+        rules.can_change_softdirty_test = fixed;
+        World world(rules);
+        world.map(MemoryKind::SS, 2);
+        world.store(0, 1);
+        world.step({.op = Op::clear_refs});
+        world.mprotect(0, 2, MapFlags::read);
+        world.mprotect(0, 2, rw);
+        EXPECT_EQ(world.store(0, 2).verdict, Verdict::done);
+        EXPECT_EQ(world.entry(0).soft_dirty, fixed);
+    }
+}
+
 TEST(Mprotect, TurnsAWritableMigrationEntryIntoItsReadForm) {  // E-MP3, W-16
     for (const MemoryKind kind : {MemoryKind::A, MemoryKind::SS}) {
         World world;

@@ -127,6 +127,18 @@ TEST(UffdRead, SaysThePageOrTheExactAddress) {  // AP-13
     }
 }
 
+TEST(UffdRead, OpensTheContextOfAChild) {  // E-FK1
+    World world = registered(Mode::wp, Feature::event_fork);
+    world.step({.op = Op::fork});
+    EXPECT_EQ(waiting(world), Waiting::event);
+    EXPECT_FALSE(world.state().contexts[1].open);
+    EXPECT_EQ(read_by(world, handler, 32).value, 32);
+    ASSERT_EQ(world.delivered[0].kind, MessageKind::fork);
+    EXPECT_EQ(world.delivered[0].context, 1);
+    EXPECT_TRUE(world.state().contexts[1].open);
+    EXPECT_EQ(waiting(world), Waiting::no);
+}
+
 TEST(MmapChanging, StopsTheIoctlsThatFillAndProtect) {  // WP-1, FL-1, MV-1
     World world = registered(Mode::missing | Mode::wp, Feature::event_remove);
     Message event;
@@ -211,6 +223,17 @@ TEST(UffdClose, WakesWhoWaitsForAnEventToBeRead) {  // E-CL4
     world.step(unmap);
     EXPECT_EQ(waiting(world), Waiting::event);
     world.step({.op = Op::uffd_close, .thread = handler, .fd = world.fd});
+    EXPECT_EQ(waiting(world), Waiting::no);
+}
+
+TEST(UffdClose, TakesTheContextOfAChildAlongThatNobodyRead) {  // E-FK1, E-CL1
+    World world = registered(Mode::wp, Feature::event_fork);
+    world.step({.op = Op::fork});
+    EXPECT_EQ(world.vma(0, 1).context, 1);
+    world.step({.op = Op::uffd_close, .thread = handler, .fd = 0});
+    EXPECT_EQ(world.vma(0, 1).context, nobody);
+    EXPECT_EQ(world.vma(0, 1).flags & VmFlag::uffd, 0U);
+    EXPECT_EQ(world.state().contexts[1], Context{});
     EXPECT_EQ(waiting(world), Waiting::no);
 }
 

@@ -192,6 +192,17 @@ TEST(SplitAndMerge, NeighboursOfTwoContextsStayApart) {  // E-MP8, RG-12
     EXPECT_EQ(vma_count(world), 1U);
 }
 
+TEST(SplitAndMerge, AHugePageCannotLieInTwoVmas) {  // E-TH9
+    World world;
+    world.state().thp_enabled = true;
+    world.map(MemoryKind::A, 2);
+    world.store(0, 7);
+    world.open(0);
+    world.register_(1, 1, Mode::wp);
+    EXPECT_EQ(pmd_of(world.state(), 0, 0).kind, PmdKind::table);
+    EXPECT_EQ(world.load(0).value, 7);
+}
+
 TEST(SplitAndMerge, OneSoftDirtyPartMakesTheWholeSoftDirty) {  // E-MP9, S2-18
     World world;
     world.map(MemoryKind::SS, 2);

@@ -309,6 +309,51 @@ TEST(Unprotect, LeavesHugetlbReadOnly) {  // W-15, S1-09
     }
 }
 
+/// store; clear_refs; REGISTER(WP); then (protect; clear) or (UNREGISTER); store: is that reported?
+bool second_store_is_soft_dirty(const Rules& rules, bool unregisters) {
+    World world(rules);
+    world.map(MemoryKind::SS, 2);
+    world.store(0, 1);
+    world.step({.op = Op::clear_refs});
+    world.open(0);
+    world.register_(0, 2, Mode::wp);
+    if (unregisters) {
+        world.unregister(0, 2);
+    } else {
+        world.protect(0, 1);
+        world.clear(0, 1);
+    }
+    EXPECT_EQ(world.store(0, 2).verdict, Verdict::done);
+    return world.entry(0).soft_dirty;
+}
+
+TEST(Unprotect, KeepsSoftDirtyTrackingInFiveSteps) {  // S1-02, S1-03, FX-2, E-SD8
+    for (const bool unregisters : {true, false}) {
+        for (const bool fixed : {true, false}) {
+            Rules rules;
+            rules.unprotect_uses_page_prot = fixed;
+            EXPECT_EQ(second_store_is_soft_dirty(rules, unregisters), fixed) << unregisters;
+        }
+    }
+}
+
+TEST(Unprotect, MakesPagesWritableOfAFileThatWantsToHearOfFirstWrites) {  // W-15, VP3
+    World world(release("6.18"));
+    Call create{.op = Op::file_create, .flags = static_cast<u32>(FileKind::ordinary) | 4};
+    create.length = to_bytes(2);
+    Call map{.op = Op::mmap, .fd = static_cast<u8>(world.step(create).value)};
+    map.flags = MapFlags::read | MapFlags::write | MapFlags::shared | MapFlags::fixed;
+    map.length = to_bytes(2);
+    world.step(map);
+    world.store(0, 1);
+    world.open(Feature::wp_async);
+    world.register_(0, 2, Mode::wp);
+    world.protect(0, 1);
+    EXPECT_FALSE(world.entry(0).write);
+    world.clear(0, 1);
+    EXPECT_TRUE(world.entry(0).write);
+}
+
 TEST(WriteProtect, IsOnlyAMissingWriteBitWithoutTheBit) {  // FX-14
     Rules rules;
     rules.u_bit_exists = false;
