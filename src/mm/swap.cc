@@ -194,6 +194,7 @@ Outcome memory_failure(Machine& machine, u8 space, Vpn at) {
         lost.kind = EntryKind::hwpoison;
         lost.target = id;
         set_mapping(machine, one, lost);
+        set_anon_exclusive(state, one, id, false);  // nobody reads or writes it again
     }
     return Outcome::ok();
 }
