@@ -44,7 +44,7 @@ void expect_content(std::span<const std::byte> bytes, const char* whose) {
 
 wire::Message message_of(Numbers& numbers) {
     wire::Message message;
-    message.kind = static_cast<wire::Kind>(1 + numbers.next(1) % 10);
+    message.kind = static_cast<wire::Kind>(1 + numbers.next(1) % 14);
     message.page = numbers.or_else(numbers.next(2) % pages, 8);
     message.window.first = numbers.or_else(0, 8);
     message.window.count = numbers.or_else(pages, 8);

@@ -128,6 +128,16 @@ Result<std::shared_ptr<Region>> Region::make_child(Runtime& runtime, const Child
     child.target_.pages = plan.pages;
     child.target_.base_file = plan.base_file;
     child.target_.served = Bitmap(plan.pages);
+    if (plan.layer_file >= 0) {
+        child.layer_file_ = plan.layer_file;
+        child.layer_offset_ = plan.layer_offset;
+        child.layer_access_ = access;
+        child.target_.moves = Moves(plan.pages);
+        child.target_.ask_move = [&child](u64 chunk) {
+            child.want_move(chunk);
+            return true;
+        };
+    }
     return made;
 }
 
@@ -136,6 +146,7 @@ Result<void> Region::start(std::unique_ptr<Filler> filler) {
     if (backend() == Backend::mprotect_segv) {
         return {};
     }
+    may_move_ = layer_file_ >= 0;
     worker_ = kernel_.spawn("verso-capture", [this] { work(); });
     reader_ = kernel_.spawn("verso-fill", [this] { read_events(); });
     if (worker_ == nullptr || reader_ == nullptr) {
@@ -155,6 +166,10 @@ Result<std::shared_ptr<Region>> Snapshot::child(std::string name, bool read_only
     plan.file = plan.base_file == BaseFile::live ? parent.live_fd() : parent.frozen().fd();
     plan.file_offset =
         plan.base_file == BaseFile::live ? 0 : parent.frozen().area_offset(layer_.slot);
+    if (plan.base_file == BaseFile::live) {
+        plan.layer_file = parent.frozen().fd();
+        plan.layer_offset = parent.frozen().area_offset(layer_.slot);
+    }
     plan.pages = parent.pages();
     plan.name = std::move(name);
     plan.read_only = read_only;

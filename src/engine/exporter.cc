@@ -47,6 +47,10 @@ public:
         target_.base_file = base_file;
         target_.served = Bitmap(pages);
         target_.tell_lost = [this](u64 page) { tell_lost(page, 0); };
+        if (base_file == BaseFile::live) {
+            target_.moves = Moves(pages);
+            target_.ask_move = [this](u64 chunk) { return ask_move(chunk); };
+        }
     }
     int socket() const { return socket_.get(); }
 
@@ -107,6 +111,8 @@ private:
         FillTarget target;
     };
     static constexpr std::size_t adopted_max = 4096;
+    // More than these, and both ends could come to wait for room in the other's socket.
+    static constexpr unsigned moves_max = 16;
 
     void handle(const wire::Message& message, std::vector<Fd> fds) {
         switch (message.kind) {
@@ -117,6 +123,8 @@ private:
                 }
                 return;
             case wire::Kind::disown: adopted_.erase(message.number); return;
+            case wire::Kind::moved:
+            case wire::Kind::stayed: conclude_move(message); return;
             case wire::Kind::barrier: {
                 filler_->settle(target_);  // we may have passed fills on, too
                 wire::Message done;
@@ -131,6 +139,7 @@ private:
             case wire::Kind::refused:
             case wire::Kind::barrier_done:
             case wire::Kind::lost:
+            case wire::Kind::move:
             case wire::Kind::lend: return;
         }
     }
@@ -166,6 +175,32 @@ private:
         adopted_[message.number] = std::move(adopted);
     }
 
+    bool ask_move(u64 chunk) {
+        if (moves_asked_ >= moves_max) {
+            return false;
+        }
+        ++moves_asked_;
+        wire::Message move;
+        move.kind = wire::Kind::move;
+        move.page = target_.chunk(chunk).first;
+        (void)wire::send_or_gone(kernel_, socket_.get(), move);
+        return true;
+    }
+
+    void conclude_move(const wire::Message& message) {
+        const u64 chunk = Stripes::chunk_of(message.page);
+        if (message.page >= target_.pages || !target_.is_moving(message.page)) {
+            return;  // nobody asked
+        }
+        --moves_asked_;
+        target_.moves.moving->clear(chunk);
+        if (message.kind == wire::Kind::moved) {
+            const PageRange range = target_.chunk(chunk);
+            target_.served->clear_range(range.first, range.count);
+            target_.moves.frozen->set(chunk);
+        }
+    }
+
     void tell_lost(u64 page, u64 number) {
         wire::Message lost;
         lost.kind = wire::Kind::lost;
@@ -180,6 +215,7 @@ private:
     Fd uffd_;
     Fd process_;  // the child's
     FillTarget target_;
+    unsigned moves_asked_ = 0;  // and not yet answered
     std::map<u64, std::unique_ptr<Adopted>> adopted_;
     std::unique_ptr<Filler> filler_;  // after the targets: it disowns them when it goes
     std::unique_ptr<kernel::Mutex> mutex_;

@@ -6,6 +6,8 @@
 //   base = frozen capture into F[k], then CONTINUE    CONTINUE from F[k], shared by k's children
 //                                                     (copied there first if j ≠ k)
 //
+// Where much of a chunk is captured, a child whose base is live moves the chunk to F[k]: move.cc.
+//
 // CONTINUE maps up to a whole chunk (512 pages) a fault: 145 ns a page against 4,900 for one at a
 // time, and it takes no memory. Whatever takes memory (a copy, a capture) stays within 16 pages of
 // the one that is wanted.
@@ -31,7 +33,7 @@ PageRange within(u64 page, PageRange window) {
 }
 }  // namespace
 
-void Region::serve(FillTarget& target, Layer& layer, u64 page, PageRange window) {
+void Region::serve(FillTarget& target, Layer& layer, u64 page, PageRange window, bool own) {
     const u64 window_end = window.first + window.count;
     if (page >= pages_ || window_end > pages_ || page < window.first || page >= window_end) {
         return;
@@ -41,11 +43,23 @@ void Region::serve(FillTarget& target, Layer& layer, u64 page, PageRange window)
         serve_through(target, layer, page, window);
         return;
     }
-    const Stripes::One held(stripes_, page);
-    if (target.base_file == BaseFile::live) {
+    if (target.is_moving(page)) {
+        return;  // the child wakes whoever waits there
+    }
+    {
+        const Stripes::One held(stripes_, page);
+        if (target.base_of(page) == BaseFile::frozen) {
+            serve_frozen_held(target, layer, page);
+            return;
+        }
+        if (!own || !worth_moving_held(target, layer, page)) {
+            serve_live_held(target, layer, page, window);
+            return;
+        }
+    }
+    if (!ask_to_move(target, layer, Stripes::chunk_of(page))) {
+        const Stripes::One held(stripes_, page);
         serve_live_held(target, layer, page, window);
-    } else {
-        serve_frozen_held(target, layer, page);
     }
 }
 
@@ -270,7 +284,7 @@ void Region::map_base_held(FillTarget& target, u64 first, u64 count, u64 wanted,
     count_.mapped.fetch_add(mapped.pages, std::memory_order_relaxed);
     if (mapped.not_found) {
         std::array<std::byte, page_size> bytes;
-        const bool live = target.base_file == BaseFile::live;
+        const bool live = target.base_of(wanted) == BaseFile::live;
         const u64 offset = (live ? 0 : frozen_.area_offset(layer.slot)) + to_bytes(wanted);
         const Outcome read = kernel_.perform(
             kernel::Call::file_read(live ? live_.get() : frozen_.fd(), offset, page_size),
@@ -285,7 +299,7 @@ void Region::map_base_held(FillTarget& target, u64 first, u64 count, u64 wanted,
         }
     }
     if (mapped.cannot_protect) {
-        const std::span<const std::byte> bytes = target.base_file == BaseFile::live
+        const std::span<const std::byte> bytes = target.base_of(wanted) == BaseFile::live
                                                      ? source(wanted, 1)
                                                      : frozen_.bytes(layer, wanted, 1);
         count_.copied.fetch_add(place::copies(kernel_, target, wanted, bytes),

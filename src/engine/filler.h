@@ -14,6 +14,7 @@
 
 #include "base/bitmap.h"
 #include "base/result.h"
+#include "engine/stripes.h"
 #include "kernel/kernel.h"
 
 namespace verso::engine {
@@ -22,6 +23,19 @@ namespace verso::engine {
 enum class BaseFile : u8 {
     live,    // the parent's own memfd: shares with the running source, until that overwrites a page
     frozen,  // the snapshot's layer: shares among the snapshot's children
+};
+
+/// Chunks of a live child that map the frozen layer instead: see move.cc. One bit a chunk.
+struct Moves {
+    Moves() = default;
+    explicit Moves(u64 pages)
+        : asked(chunks(pages)), moving(chunks(pages)), frozen(chunks(pages)) {}
+    static u64 chunks(u64 pages) { return Stripes::chunk_of(pages - 1) + 1; }
+
+    Bitmap asked;     // once: what has stayed, stays
+    Bitmap moving;    // until the child has answered, nobody fills there
+    Bitmap frozen;    // has moved
+    u64 islands = 0;  // no fewer than the runs of chunks that have moved; by whoever asks
 };
 
 /// A child's mapping, as the one who fills it sees it (perhaps from another process).
@@ -37,7 +51,22 @@ struct FillTarget {
     Bitmap served;  // pages that were put there once; only a hint
     /// Set for a child in another process: has it hide a page that is lost (see place::poison).
     std::function<void(u64 page)> tell_lost;
+    Moves moves;
+    /// Set if chunks may move: asks the child, which will answer. False: not now.
+    std::function<bool(u64 chunk)> ask_move;
 
+    /// Which file the mapping shows there.
+    BaseFile base_of(u64 page) const {
+        const bool moved = moves.frozen->size() > 0 && moves.frozen->test(Stripes::chunk_of(page));
+        return moved ? BaseFile::frozen : base_file;
+    }
+    bool is_moving(u64 page) const {
+        return moves.moving->size() > 0 && moves.moving->test(Stripes::chunk_of(page));
+    }
+    PageRange chunk(u64 number) const {
+        const u64 first = number * Stripes::chunk_pages;
+        return {first, std::min(Stripes::chunk_pages, pages - first)};
+    }
     u64 address(u64 page) const { return base + to_bytes(page); }
 };
 
@@ -76,6 +105,8 @@ public:
     /// A descriptor to watch beside the userfaultfd (-1: none), and what to do when it is ready.
     virtual int watched() const { return -1; }
     virtual void on_watched(FillTarget&) {}
+    /// The child has moved a chunk, or not, as it was asked to.
+    virtual void concluded(FillTarget&, u64 /*chunk*/, bool /*moved*/) {}
 };
 
 }  // namespace verso::engine

@@ -40,6 +40,8 @@ Result<std::shared_ptr<Region>> prepare(Runtime& runtime, Fd socket, wire::Recei
     const Level& parent = ancestry->level(0);
     plan.file = live ? ancestry->root_live() : parent.frozen;
     plan.file_offset = live ? 0 : ancestry->layer_offset();
+    plan.layer_file = live ? parent.frozen : -1;
+    plan.layer_offset = ancestry->layer_offset();
     plan.pages = offer.message.pages;
     plan.name = options.name;
     plan.address = reinterpret_cast<u64>(options.address);  // NOLINT

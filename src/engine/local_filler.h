@@ -15,10 +15,10 @@ public:
 
     void fill(FillTarget& target, u64 page) override {
         served_ = &target;
-        parent_->serve(target, layer_, page, {0, target.pages});
+        parent_->serve(target, layer_, page, {0, target.pages}, true);
     }
     void fill_for(FillTarget& other, u64 page, PageRange window) override {
-        parent_->serve(other, layer_, page, window);
+        parent_->serve(other, layer_, page, window, false);
     }
     bool lends() const override { return base_file_ == BaseFile::live; }
     void disown(FillTarget& other) override;

@@ -122,8 +122,13 @@ void Region::dispatch(const Event& event) {
             }
             return;
         case EventKind::removed:
-        case EventKind::unmapped:
         case EventKind::remapped: note_damage(event); return;
+        case EventKind::unmapped:
+            if (page != own_unmap_.load() ||
+                event.length != to_bytes(target_.chunk(Stripes::chunk_of(page)).count)) {
+                note_damage(event);
+            }
+            return;
         case EventKind::other: return;
     }
 }
@@ -139,6 +144,8 @@ void Region::work() {
                 resolve_write(page);
             }
             work_mutex_->lock();
+        } else if (!moves_.empty()) {
+            make_moves();
         } else if (work_ended_) {
             break;
         } else {

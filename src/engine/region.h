@@ -7,7 +7,7 @@
 //   child.cc         forks in this process, views    rewind.cc   rewind, discard
 //   written.cc       marks, async scans              reader.cc   the thread that reads events
 //   attach.cc        memory in another process       segv.cc     the mprotect backend
-//   account.cc       statistics, memory, damage
+//   account.cc       statistics, memory, damage    move.cc      children's chunks that change file
 //
 // A region lives as long as its last user: the application's handle, its snapshots, their
 // children. Only then are its threads stopped, its protection lifted and its memory returned.
@@ -73,8 +73,9 @@ public:
     /// Announces a child that maps live pages; done must be called when it has gone.
     Result<void> expect_live_child();
     void live_child_gone();
-    /// Puts the version of `page` that `layer` means (and cheap neighbours) into a child.
-    void serve(FillTarget& target, Layer& layer, u64 page, PageRange window);
+    /// Puts the version of `page` that `layer` means (and cheap neighbours) into a child. Only a
+    /// child of our `own` may be asked to move a chunk instead.
+    void serve(FillTarget& target, Layer& layer, u64 page, PageRange window, bool own);
     void pin(Layer& layer);
     void unpin(Layer& layer);
     /// Returns when every serve() that began before has ended.
@@ -97,6 +98,9 @@ public:
         std::string name;
         u64 address = 0;  // 0: anywhere
         bool read_only = false;
+        int layer_file =
+            -1;  // live: where chunks may move to; borrowed, stays while the filler does
+        u64 layer_offset = 0;
     };
     /// A child's mapping and userfaultfd, not yet served: give it a filler, then start() it.
     static Result<std::shared_ptr<Region>> make_child(Runtime& runtime, const ChildPlan& plan);
@@ -194,6 +198,18 @@ private:
     void fill_hole_held(FillTarget& target, u64 first, u64 end);
     void map_base_held(FillTarget& target, u64 first, u64 count, u64 wanted, const Layer& layer);
 
+    // move.cc: as a source, then as a child
+    static constexpr u64 no_page = ~u64{0};
+    bool worth_moving_held(const FillTarget& target, const Layer& layer, u64 page) const;
+    bool ask_to_move(FillTarget& target, Layer& layer, u64 chunk);
+    void want_move(u64 chunk);
+    void conclude_move(u64 chunk, bool moved);
+    void make_moves();
+    Result<void> end_moves();
+    bool owns_none_once_protected(PageRange range);
+    bool move_chunk(u64 chunk);
+    bool map_layer(PageRange range);
+
     // rewind.cc
     struct Overwrite {
         u64 first = 0;
@@ -289,6 +305,14 @@ private:
     std::unique_ptr<kernel::Condition> work_changed_;
     std::vector<u64> work_;    // guarded by work_mutex_
     bool work_ended_ = false;  // guarded by work_mutex_
+    std::vector<u64> moves_;   // likewise: chunks
+    bool moving_ = false;      // likewise: the worker is at it
+    bool may_move_ = false;    // likewise
+    bool unwatched_ = false;   // likewise: a chunk that has moved could not be registered
+    std::atomic<u64> own_unmap_{no_page};  // the first page of a chunk that is being mapped anew
+    int layer_file_ = -1;                  // what is mapped there
+    u64 layer_offset_ = 0;
+    u64 layer_access_ = 0;
     std::unique_ptr<kernel::Thread> worker_;
     std::unique_ptr<kernel::Thread> reader_;
     Sweeper sweeper_;

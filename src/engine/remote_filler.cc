@@ -115,7 +115,38 @@ void RemoteFiller::on_watched(FillTarget& target) {
             answered_->notify_all();
         } else if (received->message.kind == wire::Kind::lost) {
             hide(received->message);
+        } else if (received->message.kind == wire::Kind::move) {
+            begin_move(target, received->message.page);
         }
+    }
+}
+
+/// The parent waits for an answer, and fills nothing there until it has one.
+void RemoteFiller::begin_move(FillTarget& target, u64 page) {
+    if (page >= target.pages || page % Stripes::chunk_pages != 0) {
+        return;
+    }
+    const u64 chunk = Stripes::chunk_of(page);
+    const PageRange range = target.chunk(chunk);
+    bool whole = target.ask_move != nullptr && target.base_of(page) == BaseFile::live;
+    for (u64 at = page; whole && at < page + range.count; ++at) {
+        whole = ancestry_.is_in_layer(at);
+    }
+    if (!whole) {
+        concluded(target, chunk, false);
+        place::wake(kernel_, target, range.first, range.count);
+        return;
+    }
+    target.moves.moving->set(chunk);
+    (void)target.ask_move(chunk);
+}
+
+void RemoteFiller::concluded(FillTarget& target, u64 chunk, bool moved) {
+    wire::Message answer;
+    answer.kind = moved ? wire::Kind::moved : wire::Kind::stayed;
+    answer.page = target.chunk(chunk).first;
+    if (!parent_gone_.load()) {
+        (void)wire::send_or_gone(kernel_, socket_.get(), answer);
     }
 }
 
@@ -162,7 +193,10 @@ void RemoteFiller::settle(FillTarget&) {
 
 void RemoteFiller::fill_alone(FillTarget& target, u64 page, PageRange window) {
     constexpr u64 ahead = 64;
-    const bool live = target.base_file == BaseFile::live;
+    if (target.is_moving(page)) {
+        return;  // whoever waits is woken when that is done
+    }
+    const bool live = target.base_of(page) == BaseFile::live;
     const auto mappable = [&](u64 at) {
         return live ? ancestry_.is_live(at) : ancestry_.is_in_layer(at);
     };

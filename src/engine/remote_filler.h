@@ -26,10 +26,12 @@ public:
         return parent_gone_.load() ? -1 : both_.valid() ? both_.get() : socket_.get();
     }
     void on_watched(FillTarget& target) override;
+    void concluded(FillTarget& target, u64 chunk, bool moved) override;
 
 private:
     bool parent_ended() const;
     void hide(const wire::Message& lost);
+    void begin_move(FillTarget& target, u64 page);
     void take_over();
     bool ask(FillTarget& target, u64 page, PageRange window, bool own);
     void fill_alone(FillTarget& target, u64 page, PageRange window);

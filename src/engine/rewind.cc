@@ -187,6 +187,10 @@ Result<void> Region::discard(PageRange range) {
                     range.first + range.count, pages_);
     }
     Locked one_pass(*arm_mutex_);
+    // A child releases its pages and then writes them: no move may come between.
+    if (const Result<void> ended = end_moves(); !ended) {
+        return ended;
+    }
     const u64 end = range.first + range.count;
     for (u64 first = range.first; first < end;) {
         const u64 chunk_end = round_down(first, Stripes::chunk_pages) + Stripes::chunk_pages;

@@ -18,7 +18,7 @@ using kernel::Wait;
 
 namespace {
 
-constexpr u64 magic = 0x3145'5249'574f'5356;  // "VSOWIRE1"
+constexpr u64 magic = 0x3245'5249'574f'5356;  // "VSOWIRE2"
 
 struct Fixed {
     u64 magic;
@@ -80,7 +80,7 @@ Result<Message> decode(std::span<const std::byte> bytes) {
     }
     std::memcpy(&fixed, bytes.data(), sizeof fixed);
     if (fixed.magic != magic || fixed.kind < static_cast<u32>(Kind::offer) ||
-        fixed.kind > static_cast<u32>(Kind::lost) || fixed.base_file > 1) {
+        fixed.kind > static_cast<u32>(kind_last) || fixed.base_file > 1) {
         return malformed("something that is not a message");
     }
     if (fixed.levels > Limits::depth_max || fixed.text_bytes > text_bytes_max ||

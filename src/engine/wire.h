@@ -7,6 +7,8 @@
 //      │◀── serve page … serve page … barrier ─────│
 //      │◀── adopt (+ userfaultfd) … disown ────────│   a child of the child, served by its number
 //      │── lost ──────────────────────────────────▶│   the page asked for is lost: hide it
+//      │── move (page: first of a chunk) ─────────▶│   map the layer there; until the answer the
+//      │◀── moved | stayed ────────────────────────│   exporter fills nothing in that chunk
 //      │── barrier_done ──────────────────────────▶│   either end hangs up: the other knows
 //
 //   lender                                  engine
@@ -46,7 +48,11 @@ enum class Kind : u32 {
     adopt,
     disown,
     lost,
+    move,
+    moved,
+    stayed,
 };
+inline constexpr Kind kind_last = Kind::stayed;
 
 struct LevelInfo {
     u64 seq = 0;
@@ -61,7 +67,7 @@ struct Message {
     Kind kind = Kind::refused;
     u64 pages = 0;         // offer, lend
     u64 address = 0;       // ready, lend: where the memory is mapped
-    u64 page = 0;          // serve, lost
+    u64 page = 0;          // serve, lost; move, moved, stayed: the first of the chunk
     PageRange window;      // serve: no page outside it may be filled
     u64 number = 0;        // barrier, barrier_done; adopt, disown, serve, lost: whose (0: own)
     bool protect = false;  // serve

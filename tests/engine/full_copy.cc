@@ -59,8 +59,10 @@ void FullCopy::step() {
     const u64 dice = random_.below(100);
     if (!node) {
         release();
-    } else if (dice < 40) {
+    } else if (dice < 36) {
         store(nodes_[*node]);
+    } else if (dice < 40) {
+        rewrite(nodes_[*node]);
     } else if (dice < 55) {
         take(*node);
     } else if (dice < 67) {
@@ -99,6 +101,18 @@ void FullCopy::store(Node& node) {
     }
     if (random_.chance(3)) {
         compare(node, "after stores");
+    }
+}
+
+/// Much of the region at once: children's chunks move to the layer when they are read next.
+void FullCopy::rewrite(Node& node) {
+    story_ += " rewrite" + std::to_string(&node - nodes_.data());
+    const u64 first = random_.chance(2) ? 0 : random_.below(pages_);
+    for (u64 page = first; page < pages_; ++page) {
+        const u64 value = random_.next();
+        std::memcpy(node.region->bytes().data() + to_bytes(page), &value, sizeof value);
+        std::memcpy(node.truth.data() + to_bytes(page), &value, sizeof value);
+        note(node, page);
     }
 }
 

@@ -34,6 +34,7 @@ private:
 
     void step();
     void store(Node& node);
+    void rewrite(Node& node);
     void take(std::size_t node);
     void fork();
     void rewind(std::size_t node);

@@ -39,6 +39,23 @@ TEST(Wire, AMessageComesBackAsItWas) {
     EXPECT_EQ(*back, offer());
 }
 
+TEST(Wire, WhatIsSaidOfAMoveComesBackAsItWas) {
+    for (const Kind kind : {Kind::move, Kind::moved, Kind::stayed}) {
+        Message message;
+        message.kind = kind;
+        message.page = 1024;
+        const Result<Message> back = decode(encode(message));
+        ASSERT_TRUE(back.has_value()) << back.error().message;
+        EXPECT_EQ(*back, message);
+    }
+}
+
+TEST(Wire, AKindAfterTheLastIsRefused) {
+    Message message;
+    message.kind = static_cast<Kind>(static_cast<u32>(kind_last) + 1);
+    EXPECT_FALSE(decode(encode(message)).has_value());
+}
+
 TEST(Wire, TheLargestMessageFitsAPacket) {
     Message message = offer();
     message.levels.assign(Limits::depth_max, {1, 0, true, true});

@@ -46,6 +46,12 @@ void with_frozen_child(World& world) {
     world.fork_from(world.moment);
 }
 
+/// The child maps live pages, all of which are captured since: what it reads next moves.
+void with_moving_child(World& world) {
+    with_readers(world, Backend::automatic);
+    world.region.write_all(2);
+}
+
 void with_grandchild(World& world) {
     world.create();
     world.take(world.region, world.moment);
@@ -82,6 +88,22 @@ std::vector<Scene> faults() {
         {"write_in_child_source", with_grandchild, write_child},
         {"read_live", untouched(Backend::automatic), read_child},
         {"read_frozen", with_frozen_child, read_child},
+        {"move", with_moving_child,
+         [](World& world) -> Result<void> {
+             (void)read_child(world);
+             return write_child(world);
+         }},
+        {"move_by_writing", with_moving_child, write_child},
+        {"move_and_snapshot", with_moving_child,
+         [](World& world) -> Result<void> {
+             (void)read_child(world);
+             Result<std::shared_ptr<engine::Snapshot>> taken = world.child.region->snapshot();
+             if (!taken) {
+                 return pass(taken);
+             }
+             world.later = {std::move(*taken), world.child.expected};
+             return write_child(world);
+         }},
         {"read_mprotect", untouched(Backend::mprotect_segv), read_child},
         {"read_deep", with_grandchild,
          [](World& world) -> Result<void> {

@@ -76,6 +76,11 @@ Result<void> use_imported(World& world) {
     return {};
 }
 
+void with_moving(World& world) {
+    with_imported(world);
+    world.region.write_all(7);
+}
+
 Result<void> snapshot_imported(World& world) {
     Result<std::shared_ptr<engine::Snapshot>> taken = world.child.region->snapshot();
     if (!taken) {
@@ -197,6 +202,12 @@ std::vector<Scene> remote_scenes() {
         {"exchange", with_past, exchange},
         {"use_imported", with_imported, use_imported},
         {"snapshot_imported", with_imported, snapshot_imported},
+        {"move_imported", with_moving, use_imported},
+        {"move_imported_and_snapshot", with_moving,
+         [](World& world) -> Result<void> {
+             (void)use_imported(world);
+             return snapshot_imported(world);
+         }},
         {"use_orphan", with_orphan, use_orphan},
         {"snapshot_orphan", with_orphan,
          [](World& world) -> Result<void> {

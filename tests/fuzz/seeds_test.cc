@@ -57,6 +57,12 @@ std::map<std::string, wire::Message> messages() {
     adopt.address = somewhere;
     adopt.number = 2;
     add("disown", Kind::disown).number = 2;
+    wire::Message& lost = add("lost", Kind::lost);
+    lost.page = 7;
+    lost.number = 2;
+    add("move", Kind::move).page = 512;
+    add("moved", Kind::moved).page = 512;
+    add("stayed", Kind::stayed).page = 512;
     return all;
 }
 

@@ -55,7 +55,8 @@ TEST(H02_LayoutEventsMakeCallsFail, FillsAreRepeatedUntilTheEventIsRead) {
         const Result<Region> child = moment->fork();
         VERSO_ASSERT_OK(child);
         if (op != Op::uffd_continue) {
-            write_all(source->bytes(), 1, 1);  // what the child reads is now a copy, or zeroes
+            child->bytes().back() = std::byte{};  // a chunk of which it owns a page does not move:
+            write_all(source->bytes(), 1, 1);     // what it reads is now a copy, or zeroes
         }
         hooked.kernel.fail({.nth = 1,
                             .outcome = {kernel::Verdict::layout_changing, EAGAIN, 0, 0},
