@@ -1,5 +1,5 @@
-// The end of a process, sections 8.8 and 8.12; kernel/exit.c, mm/mmap.c exit_mmap(). Everything goes,
-// markers included, and nobody is left waiting for it.
+// The end of a process, sections 8.8 and 8.12; kernel/exit.c, mm/mmap.c exit_mmap(). Everything
+// goes, markers included, and nobody is left waiting for it.
 #include <algorithm>
 
 #include "mm/model.h"

@@ -2,9 +2,10 @@
 //
 //   parent P(w, ae) ──▶ parent P(w=0), child P(w=0): the same page, no longer anybody's own
 //
-// What decides about protection is the child's VMA: with EVENT_FORK it has a context of its own, which
-// comes with the FORK event, and keeps the bits; without, it has none, and keeps nothing (E-FK1 to
-// E-FK3). A shared VMA whose child is not protected is not copied: its faults find the same pages.
+// What decides about protection is the child's VMA: with EVENT_FORK it has a context of its own,
+// which comes with the FORK event, and keeps the bits; without, it has none, and keeps nothing
+// (E-FK1 to E-FK3). A shared VMA whose child is not protected is not copied: its faults find the
+// same pages.
 #include <algorithm>
 #include <cerrno>
 

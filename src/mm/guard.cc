@@ -1,5 +1,6 @@
-// Guard regions, section 8.11; mm/madvise.c. A guard is a marker that takes an address out of use while
-// its VMA stays whole: whatever was there goes, protection included, and an access is SIGSEGV.
+// Guard regions, section 8.11; mm/madvise.c. A guard is a marker that takes an address out of use
+// while its VMA stays whole: whatever was there goes, protection included, and an access is
+// SIGSEGV.
 #include <algorithm>
 #include <cerrno>
 

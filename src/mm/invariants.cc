@@ -1,6 +1,6 @@
-// What must hold in every state: I1 to I8 of section 3, and the bookkeeping that the model itself keeps.
-// I9 and I10 need the past: history.cc. I7 speaks of page tables that processes share, which this model
-// does not have.
+// What must hold in every state: I1 to I8 of section 3, and the bookkeeping that the model itself
+// keeps. I9 and I10 need the past: history.cc. I7 speaks of page tables that processes share, which
+// this model does not have.
 //
 // The first that is broken is named, with where; so what matters most comes first.
 #include <algorithm>

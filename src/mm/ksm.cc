@@ -1,6 +1,7 @@
-// Same-page merging, section 8.7; mm/ksm.c. Two pages with the same bytes become one that nobody may
-// write: the next store makes a copy again (FA-13). Merging changes no contents, so whether anybody is
-// to hear of a store must come out as it went in: the bits u and sd survive (E-KS1, E-KS2, E-KS4).
+// Same-page merging, section 8.7; mm/ksm.c. Two pages with the same bytes become one that nobody
+// may write: the next store makes a copy again (FA-13). Merging changes no contents, so whether
+// anybody is to hear of a store must come out as it went in: the bits u and sd survive (E-KS1,
+// E-KS2, E-KS4).
 //
 //   P(a)  P(b), same bytes  ──merge──▶  P(a, w=0, ksm)  P(a, w=0)      b is free
 //   unmerge: each has a copy of its own again
@@ -13,7 +14,8 @@ namespace {
 
 Outcome not_now() { return {Verdict::disabled, 0, 0, 0}; }
 
-/// The entry of a page that the scanner may take, after making it a small one; nothing if it may not.
+/// The entry of a page that the scanner may take, after making it a small one; nothing if it may
+/// not.
 const Entry* mergeable_entry(Machine& machine, u8 space, u64 address) {
     State& state = machine.state;
     const u64 at = to_pages(address);
@@ -75,9 +77,9 @@ void replace_by_zero(Machine& machine, u8 space, Vpn at) {
 
 }  // namespace
 
-/// Merges the page at `address` with the one at `source`. `extra` says in whose address space that is:
-/// 0 in the caller's, n in that of thread n − 1. flags bit 0: use_zero_pages, then a page of zeroes
-/// needs no partner. A scanner that leaves pages unmerged is a step that is not taken.
+/// Merges the page at `address` with the one at `source`. `extra` says in whose address space that
+/// is: 0 in the caller's, n in that of thread n − 1. flags bit 0: use_zero_pages, then a page of
+/// zeroes needs no partner. A scanner that leaves pages unmerged is a step that is not taken.
 Outcome ksm_merge(Machine& machine, const Call& call) {
     State& state = machine.state;
     const u8 space = state.threads[call.thread].space;

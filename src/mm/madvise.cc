@@ -25,8 +25,8 @@ struct Part {
     Vpn end;
 };
 
-/// A leaf under `at` that the part cuts, of a large page of this process alone, is made small. False:
-/// the entry at `at` is a leaf that is to be treated as a whole, or is none of our business.
+/// A leaf under `at` that the part cuts, of a large page of this process alone, is made small.
+/// False: the entry at `at` is a leaf that is to be treated as a whole, or is none of our business.
 bool split_if_cut(Machine& machine, const Part& part, Vpn at) {
     State& state = machine.state;
     const Vpn first = state.pmd_start(at);
@@ -262,7 +262,8 @@ Outcome madvise_collapse(Machine& machine, const Part& part) {
     return last;
 }
 
-/// FG-3. A message stops it there: what was populated stays, and the thread's next turn is that page's.
+/// FG-3. A message stops it there: what was populated stays, and the thread's next turn is that
+/// page's.
 Outcome madvise_populate(Machine& machine, const Part& part, bool write) {
     const bool allowed = write ? part.vma.has(VmFlag::write)
                                : part.vma.has(VmFlag::read | VmFlag::write | VmFlag::exec);

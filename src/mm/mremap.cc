@@ -1,9 +1,11 @@
-// mremap, section 8.9; mm/mremap.c. Entries move as they are: the page, its bits, a swap slot, a marker.
+// mremap, section 8.9; mm/mremap.c. Entries move as they are: the page, its bits, a swap slot, a
+// marker.
 //
 //   old  ─P(u)──S──K─┐                     EVENT_REMAP: the context comes along, and REMAP tells it
 //                    └─▶ new ─P(u)──S──K   without: no context, so no u and no marker (0cef0bb836e3)
 //
-// With DONTUNMAP the old VMA stays, and its entries are left as a zap would leave them (E-MR7, E-MR8).
+// With DONTUNMAP the old VMA stays, and its entries are left as a zap would leave them (E-MR7,
+// E-MR8).
 #include <algorithm>
 #include <cerrno>
 

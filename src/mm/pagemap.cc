@@ -1,5 +1,5 @@
-// /proc/PID/pagemap, section 10: one word a page, what a test can compare with the running kernel's.
-// fs/proc/task_mmu.c pagemap_pmd_range().
+// /proc/PID/pagemap, section 10: one word a page, what a test can compare with the running
+// kernel's. fs/proc/task_mmu.c pagemap_pmd_range().
 #include <algorithm>
 
 #include "abi/abi.h"

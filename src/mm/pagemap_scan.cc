@@ -1,6 +1,6 @@
-// PAGEMAP_SCAN, section 9; fs/proc/task_mmu.c. One walk that says what pages are, and arms those that it
-// reports as written: for one page that is a single step, so a store is in this report or in the next
-// (SC-38).
+// PAGEMAP_SCAN, section 9; fs/proc/task_mmu.c. One walk that says what pages are, and arms those
+// that it reports as written: for one page that is a single step, so a store is in this report or
+// in the next (SC-38).
 //
 //   page ─ categories ─ selected? ─▶ region ─▶ WP_MATCHING and WRITTEN: armed
 //                                       └─ no room, max_pages: the walk stops here (walk_end)
@@ -287,7 +287,8 @@ private:
     bool stopped_ = false;
 };
 
-/// SC-4 to SC-6: 0 or an errno. What needs the caller's memory (SC-2, SC-3, SC-7, SC-8) is the seam's.
+/// SC-4 to SC-6: 0 or an errno. What needs the caller's memory (SC-2, SC-3, SC-7, SC-8) is the
+/// seam's.
 int scan_error(const Machine& machine, const Call& call) {
     if (!machine.rules.has_wp_async) {
         return ENOTTY;

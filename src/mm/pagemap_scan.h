@@ -1,5 +1,5 @@
-// What PAGEMAP_SCAN is asked, and how a Call carries it: flags as they are, the range in address and
-// length, the two limits in `source`, the four masks in `extra` (16 bits each).
+// What PAGEMAP_SCAN is asked, and how a Call carries it: flags as they are, the range in address
+// and length, the two limits in `source`, the four masks in `extra` (16 bits each).
 #pragma once
 
 #include "mm/call.h"

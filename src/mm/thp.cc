@@ -1,11 +1,11 @@
-// Transparent huge pages: making small entries of a leaf, and one leaf of small entries (section 8.6
-// of the specification; mm/huge_memory.c, mm/khugepaged.c).
+// Transparent huge pages: making small entries of a leaf, and one leaf of small entries (section
+// 8.6 of the specification; mm/huge_memory.c, mm/khugepaged.c).
 //
 //   split      leaf T, TM, TZ ──▶ a table of P, M, Z with the same bits; a file's T is only removed
 //   collapse   copies small pages into a new folio, and maps that
 //
-// A collapse makes one fact of many, so it is refused wherever the small entries know something that
-// one leaf could not say: protection, a marker, an address that userfaultfd wants to hear of.
+// A collapse makes one fact of many, so it is refused wherever the small entries know something
+// that one leaf could not say: protection, a marker, an address that userfaultfd wants to hear of.
 #include <algorithm>
 #include <cerrno>
 
@@ -14,8 +14,8 @@
 namespace verso::mm {
 namespace {
 
-/// E-TH1, E-TH2: the same bits in every small entry. A part that holds only zeroes may come out as the
-/// zero page (try_to_map_unused_to_zeropage(), 6.12), with that part's protection.
+/// E-TH1, E-TH2: the same bits in every small entry. A part that holds only zeroes may come out as
+/// the zero page (try_to_map_unused_to_zeropage(), 6.12), with that part's protection.
 Entry split_part(Machine& machine, const Vma& vma, const Entry& leaf, u32 part) {
     Entry entry = leaf;
     entry.target = static_cast<u16>(leaf.target + part);
@@ -154,7 +154,8 @@ void try_to_unmap(Machine& machine, PageId page) {
     }
 }
 
-/// collapse_file(): the pages of the cache become one folio; every entry goes, its protection stays.
+/// collapse_file(): the pages of the cache become one folio; every entry goes, its protection
+/// stays.
 Outcome collapse_file(Machine& machine, u8 file, u32 first) {
     State& state = machine.state;
     const u32 size = state.shape.huge_pages;
