@@ -1,6 +1,6 @@
-// What storing old pages costs, in the ways that were weighed (src/engine/frozen.h): pwrite(2) into a
-// memfd, which holds the file's lock, and UFFDIO_COPY into a mapping of it, which does not; one page
-// at a time and 64, one thread and two. And what releasing leaves behind: a minor fault.
+// What storing old pages costs, in the ways that were weighed (src/engine/frozen.h): pwrite(2) into
+// a memfd, which holds the file's lock, and UFFDIO_COPY into a mapping of it, which does not; one
+// page at a time and 64, one thread and two. And what releasing leaves behind: a minor fault.
 
 #include <atomic>
 

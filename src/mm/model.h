@@ -103,8 +103,8 @@ MemoryKind kind_of(const State& state, const Vma& vma);
 /// K2, userfaultfd_wp_use_markers(): does protecting leave a marker where there is no page?
 bool uses_markers(const Machine& machine, const Vma& vma);
 bool is_async(const State& state, const Vma& vma);
-/// What an empty address of this VMA means now: `unprotected` without VM_UFFD_WP, or where anonymous
-/// memory lacks the feature (S3-14). mprotect.cc.
+/// What an empty address of this VMA means now: `unprotected` without VM_UFFD_WP, or where
+/// anonymous memory lacks the feature (S3-14). mprotect.cc.
 NonePolicy none_policy(const Machine& machine, const Vma& vma);
 
 // ── vma.cc ─────────────────────────────────────────────────────────────────────────────────────
@@ -161,8 +161,8 @@ int validate_range(const State& state, u64 start, u64 length);
 // ── uffd_register.cc, uffd_wp.cc, uffd_fill.cc, uffd_move.cc ───────────────────────────────────
 Outcome uffd_register(Machine& machine, const Call& call);
 Outcome uffd_unregister(Machine& machine, const Call& call);
-/// [start, end) of one VMA leaves its context: entries (if `entries`), flags, vm_page_prot. The caller
-/// merges.
+/// [start, end) of one VMA leaves its context: entries (if `entries`), flags, vm_page_prot. The
+/// caller merges.
 void userfaultfd_clear_vma(Machine& machine, u8 space, Vpn start, Vpn end, bool entries);
 Outcome uffd_writeprotect(Machine& machine, const Call& call);
 /// FL-25: what a call says that did `done` of `length` bytes and then met `error` (0: nothing).

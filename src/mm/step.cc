@@ -1,6 +1,6 @@
 // step(): one Call. What the kernel does on its own account comes this way too, so that a program,
 // an explorer and a fuzzer have one alphabet.
-#include <cerrno>
+#include <array>
 
 #include "mm/model.h"
 
@@ -9,20 +9,14 @@ namespace {
 
 const Outcome disabled{Verdict::disabled, 0, 0, 0};
 
-AccessKind kind_of_access(Op op) {
-    switch (op) {
-        case Op::store: return AccessKind::store;
-        case Op::gup_read: return AccessKind::gup_read;
-        case Op::gup_write: return AccessKind::gup_write;
-        case Op::gup_unshare: return AccessKind::gup_unshare;
-        case Op::gup_pin: return AccessKind::gup_pin;
-        default: return AccessKind::load;
-    }
-}
+/// The accesses, in the order of Op::load … Op::gup_pin.
+constexpr AccessKind access_kinds[] = {AccessKind::load,        AccessKind::store,
+                                       AccessKind::gup_read,    AccessKind::gup_write,
+                                       AccessKind::gup_unshare, AccessKind::gup_pin};
 
 Outcome access(Machine& machine, const Call& call) {
     Access wanted;
-    wanted.kind = kind_of_access(call.op);
+    wanted.kind = access_kinds[static_cast<unsigned>(call.op) - static_cast<unsigned>(Op::load)];
     wanted.kernel = call.op != Op::load && call.op != Op::store;
     wanted.forced = wanted.kernel && call.flags != 0;  // FOLL_FORCE
     wanted.address = call.address;
@@ -62,63 +56,101 @@ Outcome create_file(Machine& machine, const Call& call) {
 
 bool is_user_call(Op op) { return op < Op::reclaim; }
 
-Outcome user_call(Machine& machine, const Call& call) {
-    const u8 space = machine.state.threads[call.thread].space;
-    switch (call.op) {
-        case Op::mmap: return do_mmap(machine, call);
-        case Op::munmap: return do_munmap(machine, call.thread, call.address, call.length);
-        case Op::mremap: return do_mremap(machine, call);
-        case Op::mprotect: return do_mprotect(machine, call);
-        case Op::madvise: return do_madvise(machine, call);
-        case Op::fork: return do_fork(machine, call);
-        case Op::exit: return do_exit(machine, space);
-        case Op::file_create: return create_file(machine, call);
-        case Op::ftruncate: return do_truncate(machine, call);
-        case Op::punch_hole:
-            return do_punch_hole(machine, call.fd, static_cast<u32>(to_pages(call.address)),
-                                 static_cast<u32>(to_pages(call.length)));
-        case Op::gup_unpin: return do_unpin(machine, call);
-        case Op::uffd_open: return uffd_open(machine, call);
-        case Op::uffd_read: return uffd_read(machine, call);
-        case Op::uffd_close: return uffd_close(machine, call.fd);
-        case Op::clear_refs: return clear_refs(machine, space);
-        case Op::pagemap: return read_pagemap(machine, space, call.address, call.length);
-        case Op::pagemap_scan: return pagemap_scan(machine, call);
-        default: return uffd_ioctl(machine, call);
+Outcome split_thp(Machine& machine, u8 space, u64 address) {
+    const Vpn at = static_cast<Vpn>(to_pages(address));
+    const Vma* vma = machine.state.find_vma(space, at);
+    if (vma == nullptr || is_hugetlb(machine.state, *vma) ||
+        pmd_of(machine.state, space, at).kind != PmdKind::leaf) {
+        return disabled;
     }
+    const Vma copy = *vma;
+    split_huge_pmd(machine, space, copy, machine.state.pmd_start(at));
+    return Outcome::ok();
 }
 
-/// `thread` names the address space in which the kernel happens to look.
-Outcome kernel_step(Machine& machine, const Call& call) {
-    const u8 space = machine.state.threads[call.thread].space;
-    switch (call.op) {
-        case Op::reclaim: return reclaim(machine, space, call.address);
-        case Op::swapoff: return swapoff(machine);
-        case Op::migrate_begin: return migrate_begin(machine, space, call.address);
-        case Op::migrate_end: return migrate_end(machine, space, call.address, false);
-        case Op::migrate_fail: return migrate_end(machine, space, call.address, true);
-        case Op::numa_scan: return numa_scan(machine, space, call.address);
-        case Op::ksm_merge: return ksm_merge(machine, call);
-        case Op::ksm_unmerge: return ksm_unmerge(machine, space, call.address);
-        case Op::thp_collapse: return collapse(machine, space, call.address);
-        case Op::thp_split: {
-            const Vpn at = static_cast<Vpn>(to_pages(call.address));
-            const Vma* vma = machine.state.find_vma(space, at);
-            if (vma == nullptr || is_hugetlb(machine.state, *vma) ||
-                pmd_of(machine.state, space, at).kind != PmdKind::leaf) {
-                return disabled;
-            }
-            const Vma copy = *vma;
-            split_huge_pmd(machine, space, copy, machine.state.pmd_start(at));
-            return Outcome::ok();
-        }
-        case Op::swap_slot_fails:
-        case Op::memory_failure: return memory_fails(machine, call);
-        case Op::writeback_begin:
-        case Op::writeback_end: return writeback(machine, call);
-        default: return device_migrate(machine, call);
+/// One handler for each Op. `space` is the thread's; for the kernel's own steps, where it looks.
+using Handler = Outcome (*)(Machine&, const Call&, u8 space);
+struct Handlers {
+    std::array<Handler, op_count> of{};
+    constexpr Handler& operator[](Op op) { return of[static_cast<std::size_t>(op)]; }
+};
+
+constexpr Handlers user_calls(Handlers to) {
+    to[Op::mmap] = [](Machine& m, const Call& c, u8) { return do_mmap(m, c); };
+    to[Op::munmap] = [](Machine& m, const Call& c, u8) {
+        return do_munmap(m, c.thread, c.address, c.length);
+    };
+    to[Op::mremap] = [](Machine& m, const Call& c, u8) { return do_mremap(m, c); };
+    to[Op::mprotect] = [](Machine& m, const Call& c, u8) { return do_mprotect(m, c); };
+    to[Op::madvise] = [](Machine& m, const Call& c, u8) { return do_madvise(m, c); };
+    to[Op::fork] = [](Machine& m, const Call& c, u8) { return do_fork(m, c); };
+    to[Op::exit] = [](Machine& m, const Call&, u8 space) { return do_exit(m, space); };
+    to[Op::file_create] = [](Machine& m, const Call& c, u8) { return create_file(m, c); };
+    to[Op::ftruncate] = [](Machine& m, const Call& c, u8) { return do_truncate(m, c); };
+    to[Op::punch_hole] = [](Machine& m, const Call& c, u8) {
+        return do_punch_hole(m, c.fd, static_cast<u32>(to_pages(c.address)),
+                             static_cast<u32>(to_pages(c.length)));
+    };
+    for (const Op op :
+         {Op::load, Op::store, Op::gup_read, Op::gup_write, Op::gup_unshare, Op::gup_pin}) {
+        to[op] = [](Machine& m, const Call& c, u8) { return access(m, c); };
     }
+    to[Op::gup_unpin] = [](Machine& m, const Call& c, u8) { return do_unpin(m, c); };
+    return to;
 }
+
+constexpr Handlers uffd_and_procfs_calls(Handlers to) {
+    for (const Op op : {Op::uffd_api, Op::uffd_register, Op::uffd_unregister, Op::uffd_wake,
+                        Op::uffd_copy, Op::uffd_zeropage, Op::uffd_continue, Op::uffd_writeprotect,
+                        Op::uffd_poison, Op::uffd_move}) {
+        to[op] = [](Machine& m, const Call& c, u8) { return uffd_ioctl(m, c); };
+    }
+    to[Op::uffd_open] = [](Machine& m, const Call& c, u8) { return uffd_open(m, c); };
+    to[Op::uffd_read] = [](Machine& m, const Call& c, u8) { return uffd_read(m, c); };
+    to[Op::uffd_close] = [](Machine& m, const Call& c, u8) { return uffd_close(m, c.fd); };
+    to[Op::clear_refs] = [](Machine& m, const Call&, u8 space) { return clear_refs(m, space); };
+    to[Op::pagemap] = [](Machine& m, const Call& c, u8 space) {
+        return read_pagemap(m, space, c.address, c.length);
+    };
+    to[Op::pagemap_scan] = [](Machine& m, const Call& c, u8) { return pagemap_scan(m, c); };
+    return to;
+}
+
+constexpr Handlers kernel_steps(Handlers to) {
+    to[Op::reclaim] = [](Machine& m, const Call& c, u8 s) { return reclaim(m, s, c.address); };
+    to[Op::swapoff] = [](Machine& m, const Call&, u8) { return swapoff(m); };
+    to[Op::migrate_begin] = [](Machine& m, const Call& c, u8 s) {
+        return migrate_begin(m, s, c.address);
+    };
+    to[Op::migrate_end] = [](Machine& m, const Call& c, u8 s) {
+        return migrate_end(m, s, c.address, false);
+    };
+    to[Op::migrate_fail] = [](Machine& m, const Call& c, u8 s) {
+        return migrate_end(m, s, c.address, true);
+    };
+    to[Op::numa_scan] = [](Machine& m, const Call& c, u8 s) { return numa_scan(m, s, c.address); };
+    to[Op::ksm_merge] = [](Machine& m, const Call& c, u8) { return ksm_merge(m, c); };
+    to[Op::ksm_unmerge] = [](Machine& m, const Call& c, u8 s) {
+        return ksm_unmerge(m, s, c.address);
+    };
+    to[Op::thp_collapse] = [](Machine& m, const Call& c, u8 s) {
+        return collapse(m, s, c.address);
+    };
+    to[Op::thp_split] = [](Machine& m, const Call& c, u8 s) { return split_thp(m, s, c.address); };
+    for (const Op op : {Op::swap_slot_fails, Op::memory_failure}) {
+        to[op] = [](Machine& m, const Call& c, u8) { return memory_fails(m, c); };
+    }
+    for (const Op op : {Op::writeback_begin, Op::writeback_end}) {
+        to[op] = [](Machine& m, const Call& c, u8) { return writeback(m, c); };
+    }
+    for (const Op op :
+         {Op::device_collect, Op::device_unmap, Op::device_migrate, Op::device_finalize}) {
+        to[op] = [](Machine& m, const Call& c, u8) { return device_migrate(m, c); };
+    }
+    return to;
+}
+
+constexpr Handlers handlers = kernel_steps(uffd_and_procfs_calls(user_calls({})));
 
 }  // namespace
 
@@ -127,18 +159,16 @@ Outcome step(Machine& machine, const Call& call) {
     if (call.thread >= state.threads.size() || !state.threads[call.thread].alive) {
         return disabled;
     }
-    const bool waits = state.threads[call.thread].waiting != Waiting::no;
+    const Thread& self = state.threads[call.thread];
     if (call.op == Op::retry) {
         return retry(machine, call.thread);
     }
-    if (!is_user_call(call.op)) {
-        return kernel_step(machine, call);
-    }
-    if (waits) {
+    if (is_user_call(call.op) && self.waiting != Waiting::no) {
         return disabled;
     }
-    const bool touches = call.op >= Op::load && call.op <= Op::gup_pin;
-    return touches ? access(machine, call) : user_call(machine, call);
+    const Handler handler = handlers.of[static_cast<std::size_t>(call.op)];
+    VERSO_CHECK(handler != nullptr, "no handler for step {}", static_cast<unsigned>(call.op));
+    return handler(machine, call, self.space);
 }
 
 }  // namespace verso::mm
