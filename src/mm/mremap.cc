@@ -2,7 +2,7 @@
 // marker.
 //
 //   old  ─P(u)──S──K─┐                     EVENT_REMAP: the context comes along, and REMAP tells it
-//                    └─▶ new ─P(u)──S──K   without: no context, so no u and no marker (0cef0bb836e3)
+//                    └─▶ new ─P(u)──S──K   without: no context, no u, no marker (0cef0bb836e3)
 //
 // With DONTUNMAP the old VMA stays, and its entries are left as a zap would leave them (E-MR7,
 // E-MR8).
