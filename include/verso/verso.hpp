@@ -17,8 +17,8 @@
 //
 // WHAT NO SNAPSHOT SEES. Writes that reach the memory without a page fault of the region's mapping:
 // a second mapping of the same memfd, a device that was given the pages before they were protected
-// (io_uring fixed buffers, vfio), write(2) to the memfd. Nobody can see those; do not make them. What
-// a device writes through such pins after a fork may also miss the region (docs/engine.md, Limits).
+// (io_uring fixed buffers, vfio), write(2) to the memfd. Nobody can see those; do not make them.
+// What a device writes through such pins after a fork may miss the region (docs/engine.md, Limits).
 //
 // UNITS. Sizes and offsets in bytes unless the name says pages; times in nanoseconds (…_ns). A
 // page is 4096 bytes. ERRORS. Every call that can fail returns Result<T>: a value, or an Error

@@ -7,7 +7,7 @@
 //   mprotect.cc       change_protection, uffd_wp_range           mm/mprotect.c, mm/userfaultfd.c
 //   fault.cc          handle_mm_fault: anonymous and file pages  mm/memory.c
 //   fault_anon.cc     first touch, swap-in, copy on write        mm/memory.c
-//   fault_file.cc     page cache                                 mm/memory.c, mm/shmem.c, mm/filemap.c
+//   fault_file.cc     page cache                                 mm/shmem.c, mm/filemap.c
 //   fault_huge.cc     the same for THP and hugetlb               mm/huge_memory.c, mm/hugetlb.c
 //   gup.cc            accesses that the kernel makes, pins       mm/gup.c
 //   zap.cc            DONTNEED, truncation, holes, munmap        mm/memory.c, mm/truncate.c

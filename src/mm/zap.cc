@@ -143,7 +143,8 @@ void drop_pages(Machine& machine, u8 file, u32 first, u32 last) {
             continue;
         }
         const PageId head = head_of(state, page);
-        const u32 begin = state.pages[head].index;
+        // Of the page at hand: the head may have lost its place a turn ago.
+        const u32 begin = state.pages[page].index - (page - head);
         const bool inside = begin >= first && begin + folio_pages(state, head) <= last;
         if (!inside && state.pages[head].hugetlb) {
             state.pages[page].contents = zeroes;

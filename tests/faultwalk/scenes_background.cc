@@ -60,6 +60,17 @@ void with_grandchild(World& world) {
     world.take(world.child, world.later);
 }
 
+/// A child that has read, so that chunks of it move, and is a source right after.
+Result<void> snapshot_moving_child(World& world) {
+    (void)read_child(world);
+    Result<std::shared_ptr<engine::Snapshot>> taken = world.child.region->snapshot();
+    if (!taken) {
+        return pass(taken);
+    }
+    world.later = {std::move(*taken), world.child.expected};
+    return write_child(world);
+}
+
 std::vector<Scene> faults() {
     const auto readers = [](World& world) { with_readers(world, Backend::automatic); };
     const auto untouched = [](Backend backend) {
@@ -94,16 +105,7 @@ std::vector<Scene> faults() {
              return write_child(world);
          }},
         {"move_by_writing", with_moving_child, write_child},
-        {"move_and_snapshot", with_moving_child,
-         [](World& world) -> Result<void> {
-             (void)read_child(world);
-             Result<std::shared_ptr<engine::Snapshot>> taken = world.child.region->snapshot();
-             if (!taken) {
-                 return pass(taken);
-             }
-             world.later = {std::move(*taken), world.child.expected};
-             return write_child(world);
-         }},
+        {"move_and_snapshot", with_moving_child, snapshot_moving_child},
         {"read_mprotect", untouched(Backend::mprotect_segv), read_child},
         {"read_deep", with_grandchild,
          [](World& world) -> Result<void> {
