@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Turns the file of `verso bench engine --json FILE` into the table of docs/performance.md.
 
-    bench/table.py FILE                    prints the table
-    bench/table.py FILE docs/performance.md  puts it between the two marks in that file
+    bench/table.py FILE…                     prints the table
+    bench/table.py FILE… docs/performance.md  puts it between the two marks in that file
+
+Of several files, lines of a later one replace the same lines of the first, and say so.
 
 Figures get into the documentation by this way only, so that each comes from a run that is on file.
 """
@@ -73,6 +75,8 @@ def table(root):
         if verdict in ("missed", "incomplete", "failed"):
             verdict = f"**{verdict}**"
         notes = line.get("why_not") or tail(line)
+        if line.get("rerun"):
+            notes = "; ".join(filter(None, [notes, "measured again, alone"]))
         text.append(
             f"| `{line['row']}` {line['variant']}, against {line['rival_is']} | {line['size_mib']} "
             f"| {side(line, 'ours')} | {side(line, 'rival')} | {figure(line)} | {target(line)} "
@@ -81,27 +85,45 @@ def table(root):
     return "\n".join(text)
 
 
+def joined(files):
+    """The first run, with what later runs measured again."""
+
+    def key(line):
+        return line["row"], line["variant"], line["size_mib"], line["rival_is"]
+
+    root, *later = files
+    for other in later:
+        again = {key(line): line | {"rerun": True} for line in other["lines"]}
+        root["lines"] = [again.get(key(line), line) for line in root["lines"]]
+    return root
+
+
 def main(arguments):
-    if len(arguments) not in (1, 2):
+    paths = [path for path in arguments if not path.endswith(".md")]
+    documents = [path for path in arguments if path.endswith(".md")]
+    if not paths or len(documents) > 1:
         print(__doc__, file=sys.stderr)
         return 2
+    files = []
     try:
-        with open(arguments[0], encoding="utf-8") as file:
-            made = table(json.load(file))
+        for path in paths:
+            with open(path, encoding="utf-8") as file:
+                files.append(json.load(file))
+        made = table(joined(files))
     except (OSError, ValueError, KeyError) as error:
-        print(f"table.py: {arguments[0]} is not a bench file: {error}", file=sys.stderr)
+        print(f"table.py: {path} is not a bench file: {error}", file=sys.stderr)
         return 2
-    if len(arguments) == 1:
+    if not documents:
         print(made)
         return 0
-    with open(arguments[1], encoding="utf-8") as file:
+    with open(documents[0], encoding="utf-8") as file:
         document = file.read()
     if document.count(BEGIN) != 1 or document.count(END) != 1:
-        print(f"table.py: {arguments[1]} lacks its two marks", file=sys.stderr)
+        print(f"table.py: {documents[0]} lacks its two marks", file=sys.stderr)
         return 2
     head, rest = document.split(BEGIN)
     document = head + BEGIN + "\n" + made + "\n" + END + rest.split(END)[1]
-    with open(arguments[1], "w", encoding="utf-8") as file:
+    with open(documents[0], "w", encoding="utf-8") as file:
         file.write(document)
     return 0
 
