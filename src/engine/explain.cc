@@ -45,6 +45,7 @@ Advice advice_for(Verdict verdict) {
         case Verdict::done:
         case Verdict::partial:
         case Verdict::exists:
+        case Verdict::signal:
         case Verdict::other: return {ErrorKind::system, "please report this"};
     }
     return {ErrorKind::system, "please report this"};

@@ -64,6 +64,7 @@ Next take_in(kernel::Kernel& kernel, FillTarget& target, const Outcome& outcome,
         case Verdict::unsupported:
         case Verdict::closed:
         case Verdict::timed_out:
+        case Verdict::signal:
         case Verdict::other: return Next::stop;
     }
     return Next::stop;

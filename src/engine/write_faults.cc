@@ -175,6 +175,7 @@ bool Region::resolve_write_held(u64 page) {
         case Verdict::unsupported:
         case Verdict::closed:
         case Verdict::timed_out:
+        case Verdict::signal:
         case Verdict::other: {
             {
                 Locked lock(*damage_mutex_);

@@ -48,6 +48,21 @@ std::string_view name_of(Op op) {
         case Op::duplicate: return "duplicate";
         case Op::process_self: return "process_self";
         case Op::bundle: return "bundle";
+        case Op::close: return "close";
+        case Op::file_create: return "file_create";
+        case Op::remap: return "remap";
+        case Op::load: return "load";
+        case Op::store: return "store";
+        case Op::gup_read: return "gup_read";
+        case Op::gup_write: return "gup_write";
+        case Op::forced_write: return "forced_write";
+        case Op::pin: return "pin";
+        case Op::lock: return "lock";
+        case Op::uffd_create: return "uffd_create";
+        case Op::uffd_api: return "uffd_api";
+        case Op::uffd_move: return "uffd_move";
+        case Op::clear_refs: return "clear_refs";
+        case Op::scan: return "scan";
     }
     VERSO_CHECK(false, "no such op: {}", static_cast<unsigned>(op));
     return {};
@@ -73,6 +88,9 @@ std::string to_string(const Call& call) {
     if (call.aux != 0) {
         add(fmt::format("aux {:#x}", call.aux));
     }
+    if (call.target != 0) {
+        add(fmt::format("target {:#x}", call.target));
+    }
     text += *separator == '(' ? "()" : ")";
     return text;
 }
@@ -93,5 +111,6 @@ std::size_t std::hash<verso::kernel::Call>::operator()(
     mix(call.length);
     mix(call.offset);
     mix(call.aux);
+    mix(call.target);
     return static_cast<std::size_t>(state);
 }

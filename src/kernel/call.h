@@ -4,6 +4,10 @@
 // flat.
 //
 // The named constructors are the only way calls are made: they say which field means what.
+//
+// The first part of the list is what the engine needs. The second is what programs need that try a
+// kernel out, and it is raw: mode bits and ranges reach the kernel as they are, also where they are
+// wrong, because which error comes first is a question that such programs ask.
 #pragma once
 
 #include <compare>
@@ -32,14 +36,14 @@ enum class Op : u8 {
     advise,         // address, length, aux = Advice
     check_mapped,   // address, length: no_memory if any part has no mapping at all
     uffd_open,      // aux = UffdFeature                          → descriptor
-    uffd_register,  // fd, address, length, aux = RegisterMode
+    uffd_register,  // fd, address, length, aux = RegisterMode    → the range's ioctls, as bits
     uffd_unregister,     // fd, address, length
     uffd_wake,           // fd, address, length
-    uffd_write_protect,  // fd, address, length, aux = 1 protect, 0 release and wake
+    uffd_write_protect,  // fd, address, length, aux = 1 protect, 0 release and wake, 2 only release
     uffd_copy,      // fd, address, length, aux = FillFlag, source address in `offset` → bytes
-    uffd_zeropage,  // fd, address, length                        → bytes
+    uffd_zeropage,  // fd, address, length, aux = FillFlag        → bytes
     uffd_continue,  // fd, address, length, aux = FillFlag        → bytes
-    uffd_poison,    // fd, address, length                        → bytes
+    uffd_poison,    // fd, address, length, aux = FillFlag        → bytes
     uffd_read,      // fd; payload.events                         → number of events, never blocks
     pagemap_scan,   // address, length, aux = ScanFlag; payload.runs → runs; stopped at `walk_end`
     pagemap_read,   // address, length; payload.out (one u64 a page) → bytes
@@ -57,17 +61,55 @@ enum class Op : u8 {
     duplicate,       // fd                                         → descriptor
     process_self,    // → descriptor of this process: ready once it has ended, whoever holds it
     bundle,          // payload.fds → descriptor that is ready (not hung up) when any of them is
+
+    // what only programs that try a kernel out need
+    close,         // fd
+    file_create,   // an unnamed file on disk; payload.in = a folder to hold it → descriptor
+    remap,         // address, length; offset = new length, aux = RemapFlag, target → address
+    load,          // address                                    → the 8 bytes there, or `signal`
+    store,         // address, aux = the 8 bytes; or `signal`
+    gup_read,      // address; the kernel reads for us (process_vm_readv)         → the 8 bytes
+    gup_write,     // address, aux; the kernel writes for us (process_vm_writev)
+    forced_write,  // address, aux; past the mapping's permissions (/proc/self/mem)
+    pin,   // address, length: pinned to be written by a device → descriptor; unpinned by close
+    lock,  // address, length: mlock
+    uffd_create,  // aux = 1: user mode only; no handshake yet    → descriptor
+    uffd_api,     // fd, address = version, aux = features        → features of the kernel
+    uffd_move,    // fd, address, length, target = source address, aux = MoveFlag → bytes
+    clear_refs,   // soft-dirty bits of this process (clear_refs 4)
+    scan,         // address, length; payload.scan                → regions; stopped at `walk_end`
 };
-inline constexpr unsigned op_count = static_cast<unsigned>(Op::bundle) + 1;
+inline constexpr unsigned op_count = static_cast<unsigned>(Op::scan) + 1;
 
 struct MapFlag {
     static constexpr u64 read = 1, write = 2, shared = 4, fixed = 8, no_reserve = 16, no_fork = 32;
+    static constexpr u64 huge = 64;  // anonymous memory from the pool of huge pages (MAP_HUGETLB)
+};
+struct MemfdFlag {  // the kernel's own bits
+    static constexpr u64 huge = 4;
 };
 enum class Advice : u64 {
     drop,
     remove,
     no_huge_page,
     make_writable,  // takes the minor faults of first writes now (5.14); contents stay as they are
+    // from here on as MADV_* is called
+    free,
+    cold,
+    pageout,
+    collapse,
+    huge_page,
+    mergeable,
+    unmergeable,
+    populate_read,
+    guard_install,
+    guard_remove,
+};
+struct RemapFlag {  // the kernel's own bits
+    static constexpr u64 may_move = 1, fixed = 2, dontunmap = 4;
+};
+struct MoveFlag {  // the kernel's own bits
+    static constexpr u64 no_wake = 1, allow_source_holes = 2;
 };
 struct RegisterMode {
     static constexpr u64 missing = 1, write_protect = 2, minor = 4;
@@ -88,6 +130,7 @@ struct Call {
     u64 length = 0;
     u64 offset = 0;
     u64 aux = 0;
+    u64 target = 0;
     friend auto operator<=>(const Call&, const Call&) = default;
 
     static Call memfd_create(u64 flags = 0) { return {Op::memfd_create, -1, 0, 0, 0, flags}; }
@@ -135,14 +178,14 @@ struct Call {
     static Call uffd_copy(int fd, u64 address, u64 length, u64 source, u64 flags) {
         return {Op::uffd_copy, fd, address, length, source, flags};
     }
-    static Call uffd_zeropage(int fd, u64 address, u64 length) {
-        return {Op::uffd_zeropage, fd, address, length, 0, 0};
+    static Call uffd_zeropage(int fd, u64 address, u64 length, u64 flags = 0) {
+        return {Op::uffd_zeropage, fd, address, length, 0, flags};
     }
     static Call uffd_continue(int fd, u64 address, u64 length, u64 flags) {
         return {Op::uffd_continue, fd, address, length, 0, flags};
     }
-    static Call uffd_poison(int fd, u64 address, u64 length) {
-        return {Op::uffd_poison, fd, address, length, 0, 0};
+    static Call uffd_poison(int fd, u64 address, u64 length, u64 flags = 0) {
+        return {Op::uffd_poison, fd, address, length, 0, flags};
     }
     static Call uffd_read(int fd) { return {Op::uffd_read, fd, 0, 0, 0, 0}; }
     static Call pagemap_scan(u64 address, u64 length, u64 flags) {
@@ -175,6 +218,34 @@ struct Call {
     static Call duplicate(int fd) { return {Op::duplicate, fd, 0, 0, 0, 0}; }
     static Call process_self() { return {Op::process_self, -1, 0, 0, 0, 0}; }
     static Call bundle() { return {Op::bundle, -1, 0, 0, 0, 0}; }
+
+    static Call close(int fd) { return {Op::close, fd, 0, 0, 0, 0}; }
+    static Call file_create() { return {Op::file_create, -1, 0, 0, 0, 0}; }
+    static Call remap(u64 address, u64 length, u64 new_length, u64 flags, u64 target = 0) {
+        return {Op::remap, -1, address, length, new_length, flags, target};
+    }
+    static Call load(u64 address) { return {Op::load, -1, address, 8, 0, 0}; }
+    static Call store(u64 address, u64 value) { return {Op::store, -1, address, 8, 0, value}; }
+    static Call gup_read(u64 address) { return {Op::gup_read, -1, address, 8, 0, 0}; }
+    static Call gup_write(u64 address, u64 value) {
+        return {Op::gup_write, -1, address, 8, 0, value};
+    }
+    static Call forced_write(u64 address, u64 value) {
+        return {Op::forced_write, -1, address, 8, 0, value};
+    }
+    static Call pin(u64 address, u64 length) { return {Op::pin, -1, address, length, 0, 0}; }
+    static Call lock(u64 address, u64 length) { return {Op::lock, -1, address, length, 0, 0}; }
+    static Call uffd_create(bool user_mode_only = false) {
+        return {Op::uffd_create, -1, 0, 0, 0, user_mode_only ? u64{1} : u64{0}};
+    }
+    static Call uffd_api(int fd, u64 version, u64 features) {
+        return {Op::uffd_api, fd, version, 0, 0, features};
+    }
+    static Call uffd_move(int fd, u64 address, u64 length, u64 source, u64 flags) {
+        return {Op::uffd_move, fd, address, length, 0, flags, source};
+    }
+    static Call clear_refs() { return {Op::clear_refs, -1, 0, 0, 0, 0}; }
+    static Call scan(u64 address, u64 length) { return {Op::scan, -1, address, length, 0, 0}; }
 };
 
 std::string_view name_of(Op op);

@@ -156,6 +156,21 @@ Answers failures_of(Op op) {
         case Op::duplicate: return {no_descriptors};
         case Op::process_self: return {missing_call, forbidden, no_descriptors, no_memory};
         case Op::bundle: return {no_descriptors, table_full, no_memory, no_space};
+        case Op::close:
+        case Op::file_create:
+        case Op::remap:
+        case Op::load:
+        case Op::store:
+        case Op::gup_read:
+        case Op::gup_write:
+        case Op::forced_write:
+        case Op::pin:
+        case Op::lock:
+        case Op::uffd_create:
+        case Op::uffd_api:
+        case Op::uffd_move:
+        case Op::clear_refs:
+        case Op::scan: return {};  // programs that try a kernel out make these, the engine does not
     }
     VERSO_CHECK(false, "no such op: {}", static_cast<unsigned>(op));
     return {};

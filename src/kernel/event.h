@@ -60,6 +60,23 @@ protected:
     ~FaultSink() = default;
 };
 
+/// The whole question of a PAGEMAP_SCAN, with the kernel's own bits (abi/pagemap.h).
+struct ScanRegion {
+    u64 start = 0;
+    u64 end = 0;
+    u64 categories = 0;
+    friend bool operator==(const ScanRegion&, const ScanRegion&) = default;
+};
+struct ScanQuestion {
+    u64 flags = 0;
+    u64 category_inverted = 0;
+    u64 category_mask = 0;
+    u64 category_any_of = 0;
+    u64 return_mask = 0;
+    u64 pages_max = 0;                ///< 0: no limit
+    std::span<ScanRegion> regions{};  ///< empty: nothing is reported, only walked and armed
+};
+
 struct Payload {
     std::span<const std::byte> in{};
     std::span<std::byte> out{};
@@ -68,6 +85,7 @@ struct Payload {
     std::span<Event> events{};
     std::span<Run> runs{};
     std::span<Wait> waits{};
+    const ScanQuestion* scan = nullptr;
     Usage* usage = nullptr;
     FaultSink* sink = nullptr;
 };

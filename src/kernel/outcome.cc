@@ -28,6 +28,7 @@ std::string_view name_of(Verdict verdict) {
         case Verdict::unsupported: return "unsupported";
         case Verdict::closed: return "closed";
         case Verdict::timed_out: return "timed_out";
+        case Verdict::signal: return "signal";
         case Verdict::other: return "other";
     }
     VERSO_CHECK(false, "no such verdict: {}", static_cast<unsigned>(verdict));
@@ -36,7 +37,8 @@ std::string_view name_of(Verdict verdict) {
 
 std::string to_string(const Outcome& outcome) {
     std::string text{name_of(outcome.verdict)};
-    if (outcome.verdict == Verdict::done || outcome.verdict == Verdict::partial) {
+    if (outcome.verdict == Verdict::done || outcome.verdict == Verdict::partial ||
+        outcome.verdict == Verdict::signal) {
         text += fmt::format(" {}", outcome.value);
     }
     if (outcome.error != 0) {

@@ -30,6 +30,7 @@ enum class Verdict : u8 {
     unsupported,      // ENOSYS, ENOTTY, EOPNOTSUPP, ENODEV
     closed,           // EPIPE, ECONNRESET, end of stream
     timed_out,        // the wait ran out
+    signal,           // a load or store raised it; value: its number (SIGBUS, SIGSEGV)
     other,            // anything else; see `error`
 };
 inline constexpr unsigned verdict_count = static_cast<unsigned>(Verdict::other) + 1;
@@ -43,6 +44,14 @@ struct [[nodiscard]] Outcome {
     bool ok() const { return verdict == Verdict::done; }
     static Outcome done(i64 value = 0) { return {Verdict::done, 0, value, 0}; }
 };
+
+/// The general meaning of an errno. What differs per call (EAGAIN above all) is the call's to say.
+Outcome failure(int error);
+/// What the ioctls of a userfaultfd say that are not fills: EAGAIN means an unread layout event.
+Outcome range_outcome(int error);
+/// What a fill says: `error` is 0 if it succeeded, `bytes` its result field, which holds a negative
+/// errno at times (H1, H2, H31).
+Outcome fill_outcome(int error, i64 bytes, u64 length);
 
 std::string_view name_of(Verdict verdict);
 /// "denied (Operation not permitted)"

@@ -13,9 +13,10 @@ using kernel::Call;
 using kernel::Outcome;
 using kernel::Payload;
 
-/// The general meaning of an errno. What differs per call (EAGAIN above all) is decided by the
-/// call.
-Outcome failure(int error);
+using kernel::failure;
+using kernel::fill_outcome;
+using kernel::range_outcome;
+
 /// The outcome of a system call that returns a value ≥ 0, or -1 with errno.
 inline Outcome result_of(i64 returned) {
     return returned < 0 ? failure(errno) : Outcome::done(returned);
@@ -31,6 +32,8 @@ Outcome file_used(const Call& call);
 Outcome file_read(const Call& call, const Payload& payload);
 Outcome file_write(const Call& call, const Payload& payload);
 Outcome duplicate(const Call& call);
+Outcome close_call(const Call& call);
+Outcome file_create(const Payload& payload);
 
 // memory_calls.cc
 Outcome map(const Call& call);
@@ -38,6 +41,7 @@ Outcome unmap(const Call& call);
 Outcome protect(const Call& call);
 Outcome advise(const Call& call);
 Outcome check_mapped(const Call& call);
+Outcome remap(const Call& call);
 Outcome memory_read(const Call& call, const Payload& payload);
 Outcome memory_write(const Call& call, const Payload& payload);
 
@@ -65,13 +69,26 @@ Outcome uffd_continue(const Call& call);
 Outcome uffd_poison(const Call& call);
 Outcome uffd_read(const Call& call, const Payload& payload);
 
-/// Separate from the ioctls, so that every pair of (errno, result field) can be tested: `error` is
-/// 0 if the ioctl succeeded, `bytes` its result field, which holds a negative errno at times.
-Outcome fill_outcome(int error, i64 bytes, u64 length);
+/// The raw handshake: uffd_create without it, uffd_api alone.
+Outcome uffd_create(const Call& call);
+Outcome uffd_api(const Call& call);
+Outcome uffd_move(const Call& call);
 
 // pagemap_calls.cc
 Outcome pagemap_scan(const Call& call, const Payload& payload);
 Outcome pagemap_read(const Call& call, const Payload& payload);
+
+Outcome scan_pages(const Call& call, const Payload& payload);
+Outcome clear_refs();
+
+// access_calls.cc
+Outcome load(const Call& call);
+Outcome store(const Call& call);
+Outcome gup_read(const Call& call);
+Outcome gup_write(const Call& call);
+Outcome forced_write(const Call& call);
+Outcome pin(const Call& call);
+Outcome lock(const Call& call);
 
 // usage.cc
 Outcome memory_usage(const Call& call, const Payload& payload);

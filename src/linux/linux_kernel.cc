@@ -81,6 +81,21 @@ Outcome LinuxKernel::perform(const Call& call, const Payload& payload) {
         case Op::duplicate: return duplicate(call);
         case Op::process_self: return process_self();
         case Op::bundle: return bundle(payload);
+        case Op::close: return close_call(call);
+        case Op::file_create: return file_create(payload);
+        case Op::remap: return remap(call);
+        case Op::load: return load(call);
+        case Op::store: return store(call);
+        case Op::gup_read: return gup_read(call);
+        case Op::gup_write: return gup_write(call);
+        case Op::forced_write: return forced_write(call);
+        case Op::pin: return pin(call);
+        case Op::lock: return lock(call);
+        case Op::uffd_create: return uffd_create(call);
+        case Op::uffd_api: return uffd_api(call);
+        case Op::uffd_move: return uffd_move(call);
+        case Op::clear_refs: return clear_refs();
+        case Op::scan: return scan_pages(call, payload);
     }
     VERSO_CHECK(false, "no such op: {}", static_cast<unsigned>(call.op));
     return {};

@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "abi/mman.h"
 #include "base/check.h"
 #include "linux/address.h"
 #include "linux/calls.h"
@@ -20,6 +21,27 @@ int protection_of(u64 flags) {
            ((flags & MapFlag::write) != 0 ? PROT_WRITE : 0);
 }
 
+int number_of(Advice advice) {
+    switch (advice) {
+        case Advice::drop: return MADV_DONTNEED;
+        case Advice::remove: return MADV_REMOVE;
+        case Advice::no_huge_page: return MADV_NOHUGEPAGE;
+        case Advice::make_writable: return abi::Madvise::populate_write;
+        case Advice::free: return MADV_FREE;
+        case Advice::cold: return abi::Madvise::cold;
+        case Advice::pageout: return abi::Madvise::pageout;
+        case Advice::collapse: return abi::Madvise::collapse;
+        case Advice::huge_page: return MADV_HUGEPAGE;
+        case Advice::mergeable: return MADV_MERGEABLE;
+        case Advice::unmergeable: return MADV_UNMERGEABLE;
+        case Advice::populate_read: return abi::Madvise::populate_read;
+        case Advice::guard_install: return abi::Madvise::guard_install;
+        case Advice::guard_remove: return abi::Madvise::guard_remove;
+    }
+    VERSO_CHECK(false, "no such advice: {}", static_cast<u64>(advice));
+    return -1;
+}
+
 int mapping_flags_of(const Call& call) {
     int flags = (call.aux & MapFlag::shared) != 0 ? MAP_SHARED : MAP_PRIVATE;
     if (call.fd < 0) {
@@ -29,6 +51,9 @@ int mapping_flags_of(const Call& call) {
         flags |= MAP_FIXED;
     } else if (call.address != 0) {
         flags |= MAP_FIXED_NOREPLACE;  // an address is a demand; what is there already is not ours
+    }
+    if ((call.aux & MapFlag::huge) != 0) {
+        flags |= MAP_HUGETLB;
     }
     if ((call.aux & MapFlag::no_reserve) != 0) {
         flags |= MAP_NORESERVE;
@@ -75,13 +100,7 @@ Outcome protect(const Call& call) {
 }
 
 Outcome advise(const Call& call) {
-    int advice = MADV_DONTNEED;
-    switch (static_cast<Advice>(call.aux)) {
-        case Advice::drop: advice = MADV_DONTNEED; break;
-        case Advice::remove: advice = MADV_REMOVE; break;
-        case Advice::no_huge_page: advice = MADV_NOHUGEPAGE; break;
-        case Advice::make_writable: advice = MADV_POPULATE_WRITE; break;
-    }
+    const int advice = number_of(static_cast<Advice>(call.aux));
     // Why safe: the caller owns the range and asks for what it does to the contents.
     const int result = ::madvise(pointer_to(call.address), call.length, advice);
     if (result != 0 && errno == EINVAL && advice == MADV_NOHUGEPAGE &&
@@ -89,6 +108,13 @@ Outcome advise(const Call& call) {
         return Outcome::done();  // a kernel built without huge pages: there are none to forbid
     }
     return result_of(result);
+}
+
+Outcome remap(const Call& call) {
+    // Why safe: the caller owns both ranges, and the range that MREMAP_FIXED replaces.
+    void* const at = ::mremap(pointer_to(call.address), call.length, call.offset,
+                              static_cast<int>(call.aux), pointer_to(call.target));
+    return at == MAP_FAILED ? failure(errno) : Outcome::done(static_cast<i64>(address_of(at)));
 }
 
 /// MS_ASYNC starts no I/O since 2.6.19: what is left of the call is a walk over the mappings, which

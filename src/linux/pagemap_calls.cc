@@ -105,6 +105,43 @@ Outcome pagemap_scan(const Call& call, const Payload& payload) {
     return {kernel::Verdict::done, 0, static_cast<i64>(filled), at};
 }
 
+Outcome scan_pages(const Call& call, const Payload& payload) {
+    VERSO_CHECK(payload.scan != nullptr, "a scan without a question");
+    const int fd = pagemap_fd();
+    if (fd < 0) {
+        return failure(errno);
+    }
+    static_assert(sizeof(kernel::ScanRegion) == sizeof(abi::PageRegion));
+    const kernel::ScanQuestion& question = *payload.scan;
+    abi::PagemapScan scan{};
+    scan.size = sizeof scan;
+    scan.flags = question.flags;
+    scan.start = call.address;
+    scan.end = call.address + call.length;
+    scan.regions = question.regions.empty() ? 0 : address_of(question.regions.data());
+    scan.regions_max = question.regions.size();
+    scan.pages_max = question.pages_max;
+    scan.category_inverted = question.category_inverted;
+    scan.category_mask = question.category_mask;
+    scan.category_any_of = question.category_any_of;
+    scan.return_mask = question.return_mask;
+    // Why safe: `scan` is the structure of this request; the regions are the caller's span.
+    const int found = ::ioctl(fd, abi::pagemap_scan_ioctl, &scan);
+    Outcome outcome = found < 0 ? failure(errno) : Outcome::done(found);
+    outcome.walk_end = scan.walk_end;
+    return outcome;
+}
+
+Outcome clear_refs() {
+    // Why safe: opens a file of this process for writing.
+    const Fd file{::open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC)};
+    if (!file.valid()) {
+        return failure(errno);
+    }
+    // Why safe: one character of a literal; 4 asks for soft-dirty bits alone.
+    return result_of(::write(file.get(), "4", 1));
+}
+
 Outcome pagemap_read(const Call& call, const Payload& payload) {
     const u64 bytes = to_pages(call.length) * sizeof(u64);
     VERSO_CHECK(bytes <= payload.out.size(), "{} bytes into {}", bytes, payload.out.size());

@@ -66,21 +66,11 @@ int uffd_ioctl(int fd, unsigned long request, Argument& argument) {
     return ::ioctl(fd, request, &argument) == 0 ? 0 : errno;
 }
 
-/// For ioctls other than fills: EAGAIN means that a layout event is unread.
-Outcome range_outcome(int error) {
-    if (error == 0) {
-        return Outcome::done();
-    }
-    Outcome outcome = failure(error);
-    if (error == EAGAIN) {
-        outcome.verdict = Verdict::layout_changing;
-    }
-    return outcome;
-}
-
+/// Bits that mean nothing here go through: the kernel refuses them.
 u64 fill_mode(u64 flags) {
+    constexpr u64 ours = FillFlag::write_protect | FillFlag::no_wake;
     return ((flags & FillFlag::write_protect) != 0 ? abi::UffdFillMode::wp : 0) |
-           ((flags & FillFlag::no_wake) != 0 ? abi::UffdFillMode::dont_wake : 0);
+           ((flags & FillFlag::no_wake) != 0 ? abi::UffdFillMode::dont_wake : 0) | (flags & ~ours);
 }
 
 Event event_of(const abi::UffdMessage& message) {
@@ -153,18 +143,18 @@ Outcome uffd_open(const Call& call, bool unprivileged) {
 }
 
 Outcome uffd_register(const Call& call) {
-    u64 mode = 0;
+    static_assert(RegisterMode::missing == abi::UffdRegisterMode::missing &&
+                  RegisterMode::write_protect == abi::UffdRegisterMode::wp &&
+                  RegisterMode::minor == abi::UffdRegisterMode::minor);
+    const u64 mode = call.aux;
     u64 needed = 0;
-    if ((call.aux & RegisterMode::missing) != 0) {
-        mode |= abi::UffdRegisterMode::missing;
+    if ((mode & RegisterMode::missing) != 0) {
         needed |= u64{1} << abi::UffdCommand::copy;
     }
-    if ((call.aux & RegisterMode::write_protect) != 0) {
-        mode |= abi::UffdRegisterMode::wp;
+    if ((mode & RegisterMode::write_protect) != 0) {
         needed |= u64{1} << abi::UffdCommand::write_protect;
     }
-    if ((call.aux & RegisterMode::minor) != 0) {
-        mode |= abi::UffdRegisterMode::minor;
+    if ((mode & RegisterMode::minor) != 0) {
         needed |= u64{1} << abi::UffdCommand::continue_range;
     }
     abi::UffdRegister argument{{call.address, call.length}, mode, 0};
@@ -176,7 +166,7 @@ Outcome uffd_register(const Call& call) {
         VERSO_CHECK(undo == 0, "unregister after register: errno {}", undo);
         return {Verdict::unsupported, 0, 0, 0};
     }
-    return range_outcome(error);
+    return error == 0 ? Outcome::done(static_cast<i64>(argument.ioctls)) : range_outcome(error);
 }
 
 Outcome uffd_unregister(const Call& call) {
@@ -190,19 +180,8 @@ Outcome uffd_wake(const Call& call) {
 }
 
 Outcome uffd_write_protect(const Call& call) {
-    abi::UffdWriteProtect argument{{call.address, call.length},
-                                   call.aux != 0 ? abi::UffdWpMode::wp : 0};
+    abi::UffdWriteProtect argument{{call.address, call.length}, call.aux};
     return range_outcome(uffd_ioctl(call.fd, UffdIoctl::write_protect, argument));
-}
-
-Outcome fill_outcome(int error, i64 bytes, u64 length) {
-    if (error == 0) {
-        return Outcome::done(static_cast<i64>(length));
-    }
-    if (bytes > 0) {
-        return {Verdict::partial, error, bytes, 0};
-    }
-    return range_outcome(error);
 }
 
 Outcome uffd_copy(const Call& call) {
@@ -212,7 +191,7 @@ Outcome uffd_copy(const Call& call) {
 }
 
 Outcome uffd_zeropage(const Call& call) {
-    abi::UffdZeropage argument{{call.address, call.length}, 0, 0};
+    abi::UffdZeropage argument{{call.address, call.length}, fill_mode(call.aux), 0};
     const int error = uffd_ioctl(call.fd, UffdIoctl::zeropage, argument);
     return fill_outcome(error, argument.zeroed, call.length);
 }
@@ -224,9 +203,26 @@ Outcome uffd_continue(const Call& call) {
 }
 
 Outcome uffd_poison(const Call& call) {
-    abi::UffdPoison argument{{call.address, call.length}, 0, 0};
+    abi::UffdPoison argument{{call.address, call.length}, fill_mode(call.aux), 0};
     const int error = uffd_ioctl(call.fd, UffdIoctl::poison, argument);
     return fill_outcome(error, argument.updated, call.length);
+}
+
+Outcome uffd_create(const Call& call) {
+    Fd fd = by_system_call(call.aux != 0 ? abi::uffd_user_mode_only : 0);
+    return fd.valid() ? Outcome::done(fd.release()) : failure(errno);
+}
+
+Outcome uffd_api(const Call& call) {
+    abi::UffdApi argument{call.address, call.aux, 0};
+    const int error = uffd_ioctl(call.fd, UffdIoctl::api, argument);
+    return error == 0 ? Outcome::done(static_cast<i64>(argument.features)) : failure(error);
+}
+
+Outcome uffd_move(const Call& call) {
+    abi::UffdMove argument{call.address, call.target, call.length, call.aux, 0};
+    const int error = uffd_ioctl(call.fd, UffdIoctl::move, argument);
+    return fill_outcome(error, argument.moved, call.length);
 }
 
 Outcome uffd_read(const Call& call, const Payload& payload) {

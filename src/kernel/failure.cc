@@ -1,11 +1,11 @@
-// errno to Verdict: the general table. EAGAIN is missing on purpose: its meaning belongs to the
-// call.
-#include "linux/calls.h"
+// errno to Verdict: the general table, and the two answers that userfaultfd gives in its own way.
+// EAGAIN is general nowhere: its meaning belongs to the call.
+#include <cerrno>
 
-namespace verso::host {
+#include "kernel/outcome.h"
+
+namespace verso::kernel {
 namespace {
-using kernel::Verdict;
-
 Verdict verdict_of(int error) {
     switch (error) {
         case EEXIST: return Verdict::exists;
@@ -36,4 +36,25 @@ Verdict verdict_of(int error) {
 
 Outcome failure(int error) { return {verdict_of(error), error, 0, 0}; }
 
-}  // namespace verso::host
+Outcome range_outcome(int error) {
+    if (error == 0) {
+        return Outcome::done();
+    }
+    Outcome outcome = failure(error);
+    if (error == EAGAIN) {
+        outcome.verdict = Verdict::layout_changing;
+    }
+    return outcome;
+}
+
+Outcome fill_outcome(int error, i64 bytes, u64 length) {
+    if (error == 0) {
+        return Outcome::done(static_cast<i64>(length));
+    }
+    if (bytes > 0) {
+        return {Verdict::partial, error, bytes, 0};
+    }
+    return range_outcome(error);
+}
+
+}  // namespace verso::kernel

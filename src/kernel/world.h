@@ -1,0 +1,51 @@
+// World: a machine on which programs are tried out: some processes, each a Kernel of its own, and
+// what the kernel does on its own account (reclaim, migration, …), which on a real machine needs a
+// trigger and some luck and on the model is a step like any other. The model implements it over
+// State and Rules, linux/ over child processes and the triggers of the specification's section 11.
+// So one behavioural suite, one table of claims and one generator of programs serve both.
+//
+//   program ──Call───▶ process(i): Kernel ──▶ model's address space i  or  a child of fork(2)
+//           ──Trigger▶ provoke(i, …)      ──▶ a step of the model      or  swap file, compaction …
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "kernel/kernel.h"
+
+namespace verso::kernel {
+
+enum class Trigger : u8 {
+    reclaim,    // the pages leave memory: swapped out, dropped from the page cache's mappings
+    swap_off,   // everything comes back from swap
+    migrate,    // the pages move to other frames
+    numa_hint,  // entries become hints: the next access tells the NUMA balancer
+    ksm_merge,  // equal pages become one (the range was advised MERGEABLE)
+    ksm_unmerge,
+    thp_collapse,  // 512 entries become one
+    thp_split,     // … and back
+    write_back,    // dirty file pages are written: clean, and write-protected for the next store
+};
+
+/// What came of it. `acted` was observed (a frame number that changed, an entry that is swap), not
+/// inferred from the call's success.
+struct Provoked {
+    bool acted = false;
+    std::string why_not;  // if not: what this machine lacks, or that luck did not come
+};
+
+class World {
+public:
+    virtual ~World() = default;
+    /// 0: the process that every world begins with.
+    virtual Kernel& process(int id) = 0;
+    /// fork(2) of that process; the new one's id. Its memory and descriptors are copies.
+    virtual Result<int> fork(int id) = 0;
+    /// It ends, at once.
+    virtual void exit(int id) = 0;
+    virtual Provoked provoke(int id, Trigger trigger, u64 address, u64 length) = 0;
+    /// Bytes in a huge page, bytes in a page of what memfd_create(huge) gives: what alignment asks.
+    virtual u64 huge_page_size() = 0;
+};
+
+}  // namespace verso::kernel
