@@ -8,6 +8,7 @@
 //           ──Trigger▶ provoke(i, …)      ──▶ a step of the model      or  swap file, compaction …
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -43,6 +44,14 @@ public:
     virtual Result<int> fork(int id) = 0;
     /// It ends, at once.
     virtual void exit(int id) = 0;
+    /// A further thread of that process, for programs in which one is blocked while others go on;
+    /// its number is the world's, not the process'. The process' own calls never wait for it.
+    virtual Result<int> thread(int process) = 0;
+    /// It begins the call (no bulk data goes with it). It must have finished the one before.
+    virtual void start(int thread, const Call& call) = 0;
+    /// What came of its call; nothing while the kernel lets it sleep in it: in a fault that nobody
+    /// resolved, before an event that nobody read. Never "not yet": a thread that runs is awaited.
+    virtual std::optional<Outcome> finished(int thread) = 0;
     virtual Provoked provoke(int id, Trigger trigger, u64 address, u64 length) = 0;
     /// Bytes in a huge page, bytes in a page of what memfd_create(huge) gives: what alignment asks.
     virtual u64 huge_page_size() = 0;

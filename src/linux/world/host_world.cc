@@ -1,0 +1,328 @@
+// The owner's side: lines to processes, and what has become of those that do not answer.
+#include "linux/world/host_world.h"
+
+#include <array>
+#include <charconv>
+#include <csignal>
+#include <cstring>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "linux/calls.h"
+#include "linux/linux_kernel.h"
+#include "linux/world/sleep.h"
+
+namespace verso::host {
+using kernel::Verdict;
+
+namespace {
+const Outcome is_gone{Verdict::closed, ECONNRESET, 0, 0};
+const Outcome hangs{Verdict::timed_out, ETIMEDOUT, 0, 0};
+
+struct Pair {
+    Fd ours;
+    Fd theirs;
+};
+Result<Pair> new_pair() {
+    int pair[2] = {-1, -1};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+        return fail(ErrorKind::resource, errno, "no socket for a process of a world");
+    }
+    return Pair{Fd(pair[0]), Fd(pair[1])};
+}
+
+bool ready(int fd, int timeout_ms) {
+    pollfd waited{fd, POLLIN, 0};
+    // Why safe: one entry, as the call is told.
+    return ::poll(&waited, 1, timeout_ms) == 1;
+}
+}  // namespace
+
+Line::Line(Fd socket, u64 patience_ms) : socket_(std::move(socket)) {
+    const timeval patience{static_cast<time_t>(patience_ms / 1000),
+                           static_cast<suseconds_t>(patience_ms % 1000 * 1000)};
+    const int set =
+        ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    VERSO_CHECK(set == 0, "setsockopt: errno {}", errno);
+}
+
+Line::Reply Line::end_into(const Payload& payload) {
+    const Received how = receive(socket_.get(), message_, nullptr);
+    return {how, how == Received::whole ? take_answer(message_, payload) : Outcome{}};
+}
+
+Line::Reply Line::ask(const Call& call, const Payload& payload) {
+    const std::lock_guard lock(guard_);
+    put_question(message_, call, payload);
+    return send(socket_.get(), message_) ? end_into(payload) : Reply{};
+}
+
+Line::Reply Line::ask_with(Ask ask, const Fd& passed) {
+    const std::lock_guard lock(guard_);
+    message_.clear();
+    Question question;
+    question.ask = ask;
+    message_.put_one(question);
+    return send(socket_.get(), message_, passed.get()) ? end_into({}) : Reply{};
+}
+
+void Line::begin(const Call& call) {
+    const std::lock_guard lock(guard_);
+    put_question(message_, call, {});
+    static_cast<void>(send(socket_.get(), message_));  // who is gone does not answer either
+}
+
+Line::Reply Line::end() {
+    const std::lock_guard lock(guard_);
+    return end_into({});
+}
+
+bool Line::answered() const { return ready(socket_.get(), 0); }
+
+/// One process of a world, as a Kernel. Threads and locks are the owner's; so is what the machine
+/// can do, which is the same for both.
+class HostProcess final : public kernel::Kernel {
+public:
+    HostProcess(pid_t number, Fd life, Fd socket, u64 patience_ms)
+        : pid(number), line(std::move(socket), patience_ms), life_(std::move(life)) {}
+
+    using Kernel::perform;
+    Outcome perform(const Call& call, const Payload& payload) override {
+        const Line::Reply reply = line.ask(call, payload);
+        return reply.how == Received::whole ? reply.outcome : settle(reply, to_string(call));
+    }
+    const kernel::Abilities& abilities() override { return linux_kernel().abilities(); }
+    std::unique_ptr<kernel::Thread> spawn(const std::string& name,
+                                          std::function<void()> body) override {
+        return linux_kernel().spawn(name, std::move(body));
+    }
+    std::unique_ptr<kernel::Mutex> make_mutex() override { return linux_kernel().make_mutex(); }
+    std::unique_ptr<kernel::Condition> make_condition() override {
+        return linux_kernel().make_condition();
+    }
+    u64 now_ns() override { return linux_kernel().now_ns(); }
+    void relax() override { linux_kernel().relax(); }
+
+    /// A process that hangs is killed: its line is out of step, nothing more can be asked of it.
+    Outcome settle(const Line::Reply& reply, const std::string& what) {
+        switch (reply.how) {
+            case Received::whole: return reply.outcome;
+            case Received::closed: static_cast<void>(ready(life_.get(), death_ms)); return is_gone;
+            case Received::timed_out:
+                kill(fmt::format("did not answer {} in time and was killed", what));
+                return hangs;
+        }
+        return is_gone;
+    }
+    void kill(const std::string& why) {
+        if (alive()) {
+            ended_ = why;
+            // Why safe: the descriptor names this one process, also after its number was reused.
+            ::syscall(SYS_pidfd_send_signal, life_.get(), SIGKILL, nullptr, 0U);
+            static_cast<void>(ready(life_.get(), death_ms));
+        }
+    }
+    bool alive() const { return !ready(life_.get(), 0); }
+    std::string fate() const {
+        if (alive()) {
+            return "runs";
+        }
+        return ended_.empty() ? how_it_ended() : ended_;
+    }
+
+    const pid_t pid;
+    Line line;
+
+private:
+    static constexpr int death_ms = 10'000;  // freeing 24 GiB takes a second
+    /// What a zombie's stat says in its last field. It is nobody's to wait for but its parent's.
+    std::string how_it_ended() const;
+
+    const Fd life_;      // a pidfd: readable once the process is dead
+    std::string ended_;  // by us, and why
+};
+
+std::string HostProcess::how_it_ended() const {
+    const std::string path = fmt::format("/proc/{}/stat", pid);
+    // Why safe: opens a file for reading.
+    const Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    std::array<char, 1024> text;
+    // Why safe: fills a local array, by its size.
+    const ssize_t count = file.valid() ? ::read(file.get(), text.data(), text.size()) : 0;
+    std::string_view stat(text.data(), count > 0 ? static_cast<std::size_t>(count) : 0);
+    const std::size_t last = stat.rfind(' ');
+    int status = 0;
+    if (last == std::string_view::npos ||
+        std::from_chars(stat.data() + last + 1, stat.data() + stat.size(), status).ec !=
+            std::errc{}) {
+        return "is gone";
+    }
+    if (WIFSIGNALED(status)) {
+        return fmt::format("was killed by signal {} ({})", WTERMSIG(status),
+                           ::strsignal(WTERMSIG(status)));
+    }
+    return fmt::format("ended by itself with status {}", WEXITSTATUS(status));
+}
+
+struct HostWorld::Executor {
+    int process = 0;
+    pid_t tid = 0;
+    std::unique_ptr<Line> line;
+    bool under_way = false;
+    std::string call;
+};
+
+Result<std::unique_ptr<HostWorld>> HostWorld::create(const Options& options) {
+    Result<Keeper*> keeper = Keeper::get();
+    if (!keeper) {
+        return pass(keeper);
+    }
+    Result<Pair> pair = new_pair();
+    if (!pair) {
+        return pass(pair);
+    }
+    Result<pid_t> pid = (*keeper)->begin(pair->theirs);
+    if (!pid) {
+        return pass(pid);
+    }
+    std::unique_ptr<HostWorld> world(new HostWorld(options));
+    world->keeper_ = *keeper;
+    world->group_ = *pid;
+    Result<int> first = world->add(*pid, std::move(pair->ours));
+    if (!first) {
+        return pass(first);
+    }
+    return world;
+}
+
+HostWorld::HostWorld(const Options& options) : options_(options) {}
+
+HostWorld::~HostWorld() {
+    executors_.clear();
+    processes_.clear();
+    keeper_->end(group_);
+}
+
+Result<int> HostWorld::add(pid_t pid, Fd socket) {
+    // Why safe: makes a descriptor. The number is not reused before the process is waited for, and
+    // that is the keeper's to do, when the world ends.
+    Fd life{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
+    if (!life.valid()) {
+        return fail(ErrorKind::system, errno, "process {} of a world cannot be watched", pid);
+    }
+    processes_.push_back(std::make_unique<HostProcess>(pid, std::move(life), std::move(socket),
+                                                       options_.patience_ms));
+    return static_cast<int>(processes_.size()) - 1;
+}
+
+kernel::Kernel& HostWorld::process(int id) { return *processes_.at(static_cast<unsigned>(id)); }
+
+Result<int> HostWorld::fork(int id) {
+    Result<Pair> pair = new_pair();
+    if (!pair) {
+        return pass(pair);
+    }
+    HostProcess& parent = *processes_.at(static_cast<unsigned>(id));
+    const Outcome forked = parent.settle(parent.line.ask_with(Ask::fork, pair->theirs), "fork");
+    if (!forked.ok()) {
+        return fail(ErrorKind::system, forked.error, "process {} of a world, which {}, cannot fork",
+                    id, parent.fate());
+    }
+    return add(static_cast<pid_t>(forked.value), std::move(pair->ours));
+}
+
+void HostWorld::exit(int id) { processes_.at(static_cast<unsigned>(id))->kill("was ended"); }
+
+Result<int> HostWorld::thread(int process) {
+    Result<Pair> pair = new_pair();
+    if (!pair) {
+        return pass(pair);
+    }
+    HostProcess& owner = *processes_.at(static_cast<unsigned>(process));
+    std::unique_ptr<Line> line =
+        std::make_unique<Line>(std::move(pair->ours), options_.patience_ms);
+    Outcome outcome = owner.settle(owner.line.ask_with(Ask::thread, pair->theirs), "a new thread");
+    pair->theirs.reset();
+    if (outcome.ok()) {
+        outcome = owner.settle(line->end(), "a new thread");  // its first words: who it is
+    }
+    if (!outcome.ok()) {
+        return fail(ErrorKind::system, outcome.error,
+                    "process {} of a world, which {}, has no further thread", process,
+                    owner.fate());
+    }
+    executors_.push_back(
+        std::make_unique<Executor>(process, static_cast<pid_t>(outcome.value), std::move(line)));
+    return static_cast<int>(executors_.size()) - 1;
+}
+
+void HostWorld::start(int thread, const Call& call) {
+    Executor& executor = *executors_.at(static_cast<unsigned>(thread));
+    VERSO_CHECK(!executor.under_way, "thread {} is still in {}", thread, executor.call);
+    executor.call = to_string(call);
+    executor.under_way = true;
+    executor.line->begin(call);
+}
+
+/// It sleeps for good if a userfaultfd's reader is what it waits for. Any other sleep counts if
+/// it was one and the same for a while.
+std::optional<Outcome> HostWorld::finished(int thread) {
+    constexpr u64 one_sleep_ns = 200'000'000;
+    Executor& executor = *executors_.at(static_cast<unsigned>(thread));
+    HostProcess& process = *processes_[static_cast<unsigned>(executor.process)];
+    VERSO_CHECK(executor.under_way, "thread {} was given nothing to do", thread);
+    const u64 begun_ns = linux_kernel().now_ns();
+    u64 slept_since_ns = begun_ns;
+    u64 sleeps = 0;
+    while (!executor.line->answered()) {
+        const u64 now_ns = linux_kernel().now_ns();
+        const Doing doing = doing_of(process.pid, executor.tid);
+        if (executor.line->answered() || doing == Doing::gone ||
+            now_ns - begun_ns >= options_.patience_ms * 1'000'000) {
+            break;
+        }
+        if (doing == Doing::is_blocked) {
+            return std::nullopt;
+        }
+        const u64 sleeps_now = sleeps_of(process.pid, executor.tid);
+        if (doing == Doing::runs || sleeps_now != sleeps) {
+            slept_since_ns = now_ns;
+            sleeps = sleeps_now;
+        } else if (now_ns - slept_since_ns >= one_sleep_ns) {
+            return std::nullopt;
+        }
+        ::usleep(50);
+    }
+    executor.under_way = false;
+    return process.settle(executor.line->end(), executor.call);
+}
+
+kernel::Provoked HostWorld::provoke(int, kernel::Trigger, u64, u64) {
+    return {false, "this kernel's triggers are not there yet"};
+}
+
+u64 HostWorld::huge_page_size() {
+    // Why safe: opens a file for reading.
+    const Fd file{::open("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", O_RDONLY)};
+    std::array<char, 32> text{};
+    // Why safe: fills a local array, by its size.
+    const ssize_t count = file.valid() ? ::read(file.get(), text.data(), text.size()) : 0;
+    u64 size = u64{2} << 20;  // of x86-64 and arm64 with 4 KiB pages, if the kernel has none
+    if (count > 0) {
+        std::from_chars(text.data(), text.data() + count, size);
+    }
+    return size;
+}
+
+bool HostWorld::alive(int id) { return processes_.at(static_cast<unsigned>(id))->alive(); }
+std::string HostWorld::fate(int id) { return processes_.at(static_cast<unsigned>(id))->fate(); }
+pid_t HostWorld::pid_of(int id) { return processes_.at(static_cast<unsigned>(id))->pid; }
+
+}  // namespace verso::host
