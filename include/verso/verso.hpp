@@ -230,8 +230,8 @@ public:
 
     /// Makes the region's bytes those of the snapshot (of this region, any age), touching only
     /// pages written since. No other thread may use the bytes meanwhile. Other snapshots and
-    /// children are unaffected. The one call whose failure may leave its work half done, for a
-    /// child only: then repeat it.
+    /// children are unaffected. If it fails nothing has gone back, save where a lender takes its
+    /// memory back in the middle of it.
     Result<RewindReport> rewind(const Snapshot& snapshot);
 
     /// Gives pages back to the system; they read as zeroes afterwards. Unlike madvise(MADV_REMOVE)

@@ -211,16 +211,20 @@ private:
     bool map_layer(PageRange range);
 
     // rewind.cc
-    struct Overwrite {
+    struct PastRun {
         u64 first = 0;
-        std::vector<std::byte> bytes;
+        u64 count = 0;
+        const Layer* holder = nullptr;
     };
-    Result<u64> rewind_chunk(const Layer& layer, u64 first, u64 count,
-                             std::vector<Overwrite>& later);
-    Result<void> discard_chunk(u64 first, u64 count, std::vector<Overwrite>& later);
-    Result<void> overwrite_held(u64 first, std::span<const std::byte> bytes,
-                                std::vector<Overwrite>& later);
-    Result<void> finish(const std::vector<Overwrite>& overwrites);
+    std::vector<PastRun> past_runs_held(const Layer& layer, u64 first, u64 count) const;
+    Result<u64> rewind_chunk(const Layer& layer, u64 first, u64 count);
+    Result<u64> open_past(const Layer& layer, u64 first, u64 count);
+    void store_past(const Layer& layer, u64 first, u64 count);
+    Result<void> open_for_discard(u64 first, u64 count);
+    Result<void> punch(PageRange range);
+    Result<void> release_held(u64 first, u64 count);
+    Result<void> own(u64 first, u64 count);
+    void store(u64 page, std::span<const std::byte> bytes);
 
     Result<void> still_tracked() const;
     Result<void> still_lent() const;

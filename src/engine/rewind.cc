@@ -3,8 +3,21 @@
 //
 // The pages to restore are those that were released to writers since the snapshot. (What a layer
 // holds is more: pages that a child asked for are captured too.)
+//
+// Half of it done would be worse than none, so what can be refused comes first, for all pages, and
+// what cannot comes last:
+//
+//   with an alias    prepare ──▶ overwrite through the file (or the alias, which needs nobody)
+//   a child          prepare ──▶ release ──▶ make it the child's own ──▶ ═══ ──▶ store
+//   discard          prepare ──▶ one punch of the whole range           nothing is
+//                                                                       refused from here
+//
+// A page that was prepared and released in vain is a page too many in the next answer of
+// written(), and nothing else.
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <optional>
 
 #include "engine/region.h"
 
@@ -28,57 +41,67 @@ Result<void> repeated(Step step) {
         }
     }
 }
+
+/// Calls `step` with the parts of `range` that lie in one chunk each, until one fails.
+template <class Step>
+Result<void> by_chunk(PageRange range, Step step) {
+    const u64 end = range.first + range.count;
+    for (u64 first = range.first; first < end;) {
+        const u64 chunk_end = round_down(first, Stripes::chunk_pages) + Stripes::chunk_pages;
+        const u64 count = std::min(end, chunk_end) - first;
+        Result<void> done = step(first, count);
+        if (!done) {
+            return done;
+        }
+        first += count;
+    }
+    return {};
+}
 }  // namespace
 
-/// Puts bytes into pages that are prepared. Through the alias protection is not in the way; a
-/// child has only its own mapping, where pages are released now and stored to by finish(), once
-/// the stripe is let go: a page that the parent took back meanwhile is missing again and arrives
-/// protected, and the thread that would release it needs this stripe. Nobody can protect in
+/// Releases pages of a child, which has no alias: they are stored to where they are, and not under
+/// the stripe, which the thread needs that serves a fault meanwhile. Nobody can protect them in
 /// between: arm_mutex_ is held.
-Result<void> Region::overwrite_held(u64 first, std::span<const std::byte> bytes,
-                                    std::vector<Overwrite>& later) {
-    if (alias_.valid()) {
-        // Written as a file: the alias may have no entries for these pages, at 2 µs each.
-        const Outcome written = kernel_.perform(
-            Call::file_write(live_.get(), to_bytes(first), bytes.size()), Payload{.in = bytes});
-        if (!written.ok() || static_cast<u64>(written.value) != bytes.size()) {
-            // Half a rewind is no answer; the slower way cannot be refused.
-            std::ranges::copy(bytes, alias_.at(to_bytes(first), bytes.size()).begin());
-        }
-        return {};
-    }
-    const u64 count = to_pages(bytes.size());
+Result<void> Region::release_held(u64 first, u64 count) {
     open_->set_range(first, count);
     const Outcome released = guard_.release(first, count);
     if (!released.ok()) {
         return refuse(released, fmt::format("overwriting pages of region '{}'", name_));
     }
-    later.push_back({first, std::vector<std::byte>(bytes.begin(), bytes.end())});
     return {};
 }
 
-Result<void> Region::finish(const std::vector<Overwrite>& overwrites) {
-    for (const Overwrite& each : overwrites) {
-        const Outcome written =
-            kernel_.perform(Call::memory_write(base_ + to_bytes(each.first), each.bytes.size()),
-                            Payload{.in = each.bytes});
-        if (!written.ok()) {
-            return refuse(written, fmt::format("overwriting pages of region '{}'", name_));
+/// Makes released pages the child's own by storing a byte that is there: from then on its source
+/// can neither take them back nor lose them.
+Result<void> Region::own(u64 first, u64 count) {
+    alignas(64) std::array<std::byte, page_size> bytes;
+    for (u64 page = first; page < first + count; ++page) {
+        if (!read_own(page, bytes)) {
+            return fail(ErrorKind::damaged, 0,
+                        "page {} of region '{}' was lost by its source and cannot be overwritten; "
+                        "nothing was changed",
+                        page, name_);
         }
+        store(page, std::span(bytes).first(1));
     }
     return {};
 }
 
-Result<u64> Region::rewind_chunk(const Layer& layer, u64 first, u64 count,
-                                 std::vector<Overwrite>& later) {
-    const Stripes::One held(stripes_, first);
-    if (const Result<void> lent = still_lent(); !lent) {
-        return tl::unexpected<Error>(lent.error());
-    }
+/// To memory that is the child's own: there is nobody who could refuse it.
+void Region::store(u64 page, std::span<const std::byte> bytes) {
+    const Outcome written = kernel_.perform(
+        Call::memory_write(base_ + to_bytes(page), bytes.size()), Payload{.in = bytes});
+    VERSO_CHECK(written.ok(), "storing to one's own memory: {}", kernel::to_string(written));
+}
+
+/// The runs of pages that were released to writers since the layer was opened, each with the layer
+/// that holds what it was.
+std::vector<Region::PastRun> Region::past_runs_held(const Layer& layer, u64 first,
+                                                    u64 count) const {
+    std::vector<PastRun> runs;
     const auto written = [&](u64 at) {
         return ((frozen_.written_since(layer, at) >> (at % BitmapView::bits_per_word)) & 1) != 0;
     };
-    u64 restored = 0;
     u64 page = first;
     while (page < first + count) {
         if (page % BitmapView::bits_per_word == 0 && frozen_.written_since(layer, page) == 0) {
@@ -94,17 +117,77 @@ Result<u64> Region::rewind_chunk(const Layer& layer, u64 first, u64 count,
         while (end < first + count && written(end) && frozen_.holder(layer, end) == holder) {
             ++end;
         }
-        prepare_for_write_held(page, end - page);
-        note_written_held(page, end - page);
-        const Result<void> done =
-            overwrite_held(page, frozen_.bytes(*holder, page, end - page), later);
-        if (!done) {
-            return tl::unexpected<Error>(done.error());
-        }
-        restored += end - page;
+        runs.push_back({page, end - page, holder});
         page = end;
     }
+    return runs;
+}
+
+/// What a chunk of a region with an alias was, in one go: of its steps none can be refused.
+Result<u64> Region::rewind_chunk(const Layer& layer, u64 first, u64 count) {
+    const Stripes::One held(stripes_, first);
+    if (const Result<void> lent = still_lent(); !lent) {
+        return tl::unexpected<Error>(lent.error());
+    }
+    u64 restored = 0;
+    for (const PastRun& run : past_runs_held(layer, first, count)) {
+        prepare_for_write_held(run.first, run.count);
+        note_written_held(run.first, run.count);
+        const std::span<const std::byte> bytes = frozen_.bytes(*run.holder, run.first, run.count);
+        // Written as a file: the alias may have no entries for these pages, at 2 µs each.
+        const Outcome written = kernel_.perform(
+            Call::file_write(live_.get(), to_bytes(run.first), bytes.size()), Payload{.in = bytes});
+        if (!written.ok() || static_cast<u64>(written.value) != bytes.size()) {
+            // Half a rewind is no answer; the slower way cannot be refused.
+            std::ranges::copy(bytes, alias_.at(to_bytes(run.first), bytes.size()).begin());
+        }
+        restored += run.count;
+    }
     return restored;
+}
+
+/// A child's first pass: all that can be refused. Stores nothing new.
+Result<u64> Region::open_past(const Layer& layer, u64 first, u64 count) {
+    std::vector<PastRun> runs;
+    {
+        const Stripes::One held(stripes_, first);
+        runs = past_runs_held(layer, first, count);
+        for (const PastRun& run : runs) {
+            prepare_for_write_held(run.first, run.count);
+            note_written_held(run.first, run.count);
+            if (const Result<void> released = release_held(run.first, run.count); !released) {
+                return tl::unexpected<Error>(released.error());
+            }
+        }
+    }
+    u64 opened = 0;
+    for (const PastRun& run : runs) {
+        if (const Result<void> owned = own(run.first, run.count); !owned) {
+            return tl::unexpected<Error>(owned.error());
+        }
+        opened += run.count;
+    }
+    return opened;
+}
+
+/// A child's second pass. The old bytes are copied first: a release of another snapshot may give
+/// them back as soon as the stripe is let go, if they have been stored a second time meanwhile.
+void Region::store_past(const Layer& layer, u64 first, u64 count) {
+    std::vector<PastRun> runs;
+    std::vector<std::byte> bytes;
+    {
+        const Stripes::One held(stripes_, first);
+        runs = past_runs_held(layer, first, count);
+        for (const PastRun& run : runs) {
+            const std::span<const std::byte> old = frozen_.bytes(*run.holder, run.first, run.count);
+            bytes.insert(bytes.end(), old.begin(), old.end());
+        }
+    }
+    std::span<const std::byte> rest(bytes);
+    for (const PastRun& run : runs) {
+        store(run.first, rest.first(to_bytes(run.count)));
+        rest = rest.subspan(to_bytes(run.count));
+    }
 }
 
 Result<RewindReport> Region::rewind(const Snapshot& snapshot) {
@@ -134,48 +217,74 @@ Result<RewindReport> Region::rewind(const Snapshot& snapshot) {
     // Which chunks hold anything is read word by word: an untouched region costs a microsecond a
     // layer.
     RewindReport report;
-    for (u64 first = 0; first < pages_; first += Stripes::chunk_pages) {
-        const u64 count = std::min(Stripes::chunk_pages, pages_ - first);
+    std::vector<PageRange> opened;
+    const Result<void> done = by_chunk({0, pages_}, [&](u64 first, u64 count) -> Result<void> {
         bool touched = false;
         for (const std::unique_ptr<Layer>& each : frozen_.layers()) {
             touched = touched || (each->seq >= layer.seq && each->written->any(first, count));
         }
         if (!touched) {
-            continue;
+            return {};
         }
-        Result<u64> restored;
-        const Result<void> finished = repeated([&]() -> Result<void> {
-            std::vector<Overwrite> later;
-            restored = rewind_chunk(layer, first, count, later);
-            Result<void> stored = finish(later);
-            return restored ? stored : tl::unexpected<Error>(restored.error());
+        return repeated([&]() -> Result<void> {
+            const Result<u64> pages =
+                alias_.valid() ? rewind_chunk(layer, first, count) : open_past(layer, first, count);
+            if (!pages) {
+                return tl::unexpected<Error>(pages.error());
+            }
+            report.pages_restored += *pages;
+            opened.push_back({first, count});
+            return {};
         });
-        if (!finished) {
-            return tl::unexpected<Error>(finished.error());
+    });
+    if (!done) {
+        return tl::unexpected<Error>(done.error());
+    }
+    if (!alias_.valid()) {
+        for (const PageRange& chunk : opened) {
+            store_past(layer, chunk.first, chunk.count);
         }
-        report.pages_restored += *restored;
     }
     report.ns = kernel_.now_ns() - begin;
     return report;
 }
 
-Result<void> Region::discard_chunk(u64 first, u64 count, std::vector<Overwrite>& later) {
-    const Stripes::One held(stripes_, first);
+Result<void> Region::open_for_discard(u64 first, u64 count) {
+    {
+        const Stripes::One held(stripes_, first);
+        if (const Result<void> lent = still_lent(); !lent) {
+            return lent;
+        }
+        prepare_for_write_held(first, count);
+        note_written_held(first, count);
+        if (alias_.valid()) {
+            return {};
+        }
+        if (const Result<void> released = release_held(first, count); !released) {
+            return released;
+        }
+    }
+    return own(first, count);
+}
+
+/// Gives prepared pages back in one call: it is refused whole or not at all. Whatever needs their
+/// old bytes has them, so writers need not be held up, but a loan must not end meanwhile, and a
+/// page that a copying child has not filled yet must not be filled.
+Result<void> Region::punch(PageRange range) {
+    std::optional<Stripes::All> held;
+    if (origin_ == Origin::attached || filled_->size() > 0) {
+        held.emplace(stripes_);
+    }
     if (const Result<void> lent = still_lent(); !lent) {
         return lent;
     }
-    prepare_for_write_held(first, count);
-    note_written_held(first, count);
-    if (!alias_.valid()) {  // a child's page is its parent's until written: zeroes must be written
-        return overwrite_held(first, std::vector<std::byte>(to_bytes(count)), later);
-    }
-    if (filled_->size() > 0) {
-        filled_->set_range(first, count);  // or the next touch would copy the parent's bytes
-    }
-    const Outcome outcome =
-        kernel_.perform(Call::file_punch(live_.get(), to_bytes(first), to_bytes(count)));
+    const Outcome outcome = kernel_.perform(
+        Call::file_punch(live_.get(), to_bytes(range.first), to_bytes(range.count)));
     if (!outcome.ok()) {
         return refuse(outcome, fmt::format("discarding pages of region '{}'", name_));
+    }
+    if (filled_->size() > 0) {
+        filled_->set_range(range.first, range.count);  // or a touch would copy the parent's bytes
     }
     return {};
 }
@@ -186,24 +295,27 @@ Result<void> Region::discard(PageRange range) {
                     "pages [{}, {}) are not all within the region's {}", range.first,
                     range.first + range.count, pages_);
     }
+    if (range.count == 0) {
+        return {};
+    }
     Locked one_pass(*arm_mutex_);
     // A child releases its pages and then writes them: no move may come between.
     if (const Result<void> ended = end_moves(); !ended) {
         return ended;
     }
-    const u64 end = range.first + range.count;
-    for (u64 first = range.first; first < end;) {
-        const u64 chunk_end = round_down(first, Stripes::chunk_pages) + Stripes::chunk_pages;
-        const u64 count = std::min(end, chunk_end) - first;
-        Result<void> done = repeated([&] {
-            std::vector<Overwrite> later;
-            Result<void> prepared = discard_chunk(first, count, later);
-            return prepared ? finish(later) : prepared;
-        });
-        if (!done) {
-            return done;
-        }
-        first += count;
+    const Result<void> opened = by_chunk(range, [&](u64 first, u64 count) {
+        return repeated([&] { return open_for_discard(first, count); });
+    });
+    if (!opened) {
+        return opened;
+    }
+    if (alias_.valid()) {
+        return repeated([&] { return punch(range); });
+    }
+    // A child's page is its parent's until written: zeroes must be written.
+    static constexpr std::array<std::byte, page_size> zeroes{};
+    for (u64 page = range.first; page < range.first + range.count; ++page) {
+        store(page, zeroes);
     }
     return {};
 }

@@ -224,8 +224,7 @@ std::vector<Scene> changes() {
         {"rewind", with(with_region, with_past, with_later), to_moment},
         {"rewind_mprotect", with(with_mprotect, with_past, with_later), to_moment},
         {"rewind_shared", with(with_region, with_child, with_later), to_moment},
-        {"rewind_child", with(with_region, with_child_past, nothing), child_to_later, true, 3, 12,
-         true},
+        {"rewind_child", with(with_region, with_child_past, nothing), child_to_later},
         {"discard", with(with_region, with_past, nothing),
          [](World& world) {
              return discard(world.region, {10, 20});

@@ -119,7 +119,7 @@ std::string play(const Scene& scene, const Point& point) {
         if (!done) {
             wrong = judge(done.error());
         }
-        if (wrong.empty() && (done || !scene.halfway)) {
+        if (wrong.empty()) {
             wrong = world.check(may_lose(point));
             if (!wrong.empty() && !done) {
                 wrong += " (after: " + done.error().message + ")";

@@ -33,10 +33,6 @@ struct Scene {
     u64 background_max = 3;
     /// Of one kind of call, so many at most: the 64th capture goes like the 12th.
     u64 calls_max = 12;
-    /// A child can only be rewound through its own mapping. If the kernel refuses to release pages
-    /// of it, some have gone back and some have not, and the error says so: only the retry is
-    /// judged.
-    bool halfway = false;
 };
 
 /// All scenes, from scenes_*.cc.
