@@ -1,6 +1,8 @@
 // What happens behind a verb's back: captures, releases, fills, pages taken back; and endings.
 #include "faultwalk/scenes.h"
 
+#include <cerrno>
+
 namespace verso::faultwalk {
 namespace {
 
@@ -58,6 +60,35 @@ void with_grandchild(World& world) {
     world.fork_from(world.moment);
     world.child.write(7, 3);
     world.take(world.child, world.later);
+}
+
+/// A child of a source whose pages are holes, which are read in order.
+void with_holes(World& world) {
+    world.create();
+    must(world.region.region->discard({0, region_pages}));
+    std::fill(world.region.expected.begin(), world.region.expected.end(), std::byte{});
+    world.take(world.region, world.moment);
+    world.fork_from(world.moment);
+}
+Result<void> read_in_order(World& world) {
+    Bytes page(page_size);
+    for (u64 at = 0; at < region_pages; ++at) {
+        (void)read_page(world.child.memory(), at, page);
+    }
+    return {};
+}
+
+/// Two pages of the snapshot could not be stored when they were overwritten. (The walk takes the
+/// loss of a page for right in such a scene; hazards/lost_pages_test.cc says which may be lost.)
+void with_lost_pages(World& world) {
+    with_readers(world, Backend::automatic);
+    kernel::FailurePlan plan;
+    plan.outcome = {kernel::Verdict::no_memory, ENOSPC, 0, 0};
+    plan.only = kernel::OpSet{kernel::Op::file_write, kernel::Op::uffd_copy};
+    plan.times = 2;
+    world.kernel.fail(plan);
+    world.region.write(7, 2);
+    world.kernel.stop_failing();
 }
 
 /// A child that has read, so that chunks of it move, and is a source right after.
@@ -119,14 +150,9 @@ std::vector<Scene> faults() {
              }
              return {};
          }},
-        {"touch_missing",
-         [](World& world) {  // never touched pages of a region that has live children
-             world.create();
-             must(world.region.region->discard({0, region_pages}));
-             std::fill(world.region.expected.begin(), world.region.expected.end(), std::byte{});
-             world.take(world.region, world.moment);
-             world.fork_from(world.moment);
-         },
+        {"read_holes", with_holes, read_in_order},
+        {.name = "read_lost", .prepare = with_lost_pages, .act = read_child, .lossy = true},
+        {"touch_missing", with_holes,  // never touched pages of a region that has live children
          [](World& world) -> Result<void> {
              (void)read_child(world);
              return write_region(world);
@@ -193,7 +219,7 @@ std::vector<Scene> background_scenes() {
 
 std::vector<Scene> scenes() {
     std::vector<Scene> all = local_scenes();
-    for (std::vector<Scene> more : {background_scenes(), remote_scenes()}) {
+    for (std::vector<Scene> more : {background_scenes(), remote_scenes(), chain_scenes()}) {
         all.insert(all.end(), more.begin(), more.end());
     }
     return all;

@@ -70,6 +70,16 @@ void with_child(World& world) {
     }
 }
 
+void with_child_past(World& world) {
+    with_child(world);
+    world.take(world.child, world.later);
+    for (u64 page = 0; page < region_pages; page += 8) {
+        world.child.write(page, 6);
+    }
+}
+
+}  // namespace
+
 Result<void> snapshot_into(Held& of, Moment& into) {
     Result<std::shared_ptr<engine::Snapshot>> taken = of.region->snapshot();
     if (!taken) {
@@ -79,6 +89,8 @@ Result<void> snapshot_into(Held& of, Moment& into) {
     return {};
 }
 
+namespace {
+
 Result<void> snapshot_and_write(World& world) {
     const Result<void> taken = snapshot_into(world.region, world.later);
     if (taken) {
@@ -87,8 +99,10 @@ Result<void> snapshot_and_write(World& world) {
     return taken;
 }
 
-Result<void> show(World& world) {
-    const Result<std::span<const std::byte>> view = world.moment.snapshot->bytes();
+}  // namespace
+
+Result<void> show(const Moment& moment) {
+    const Result<std::span<const std::byte>> view = moment.snapshot->bytes();
     if (!view) {
         return tl::unexpected<Error>(view.error());
     }
@@ -99,19 +113,21 @@ Result<void> show(World& world) {
     return {};
 }
 
-Result<void> fork_and_use(World& world) {
-    Result<std::shared_ptr<engine::Region>> made = world.moment.snapshot->fork("child");
+Result<void> fork_and_use(Moment& moment, Held& into) {
+    Result<std::shared_ptr<engine::Region>> made = moment.snapshot->fork("child");
     if (!made) {
         return pass(made);
     }
-    world.child.region = std::move(*made);
-    world.child.expected = world.moment.expected;
+    into.region = std::move(*made);
+    into.expected = moment.expected;
     Bytes page(page_size);
     for (u64 at = 0; at < region_pages; at += 5) {
-        (void)read_page(world.child.memory(), at, page);
+        (void)read_page(into.memory(), at, page);
     }
     return {};
 }
+
+namespace {
 
 std::vector<Scene> snapshots() {
     const auto with = [](void (*first)(World&), void (*then)(World&)) {
@@ -120,6 +136,9 @@ std::vector<Scene> snapshots() {
             then(world);
         };
     };
+    const auto show_moment = [](World& world) { return show(world.moment); };
+    const auto fork_moment = [](World& world) { return fork_and_use(world.moment, world.child); };
+    const auto detach_moment = [](World& world) { return world.moment.snapshot->detach(); };
     return {
         {"snapshot", with_region, snapshot_and_write},
         {"snapshot_mprotect", with_mprotect, snapshot_and_write},
@@ -135,16 +154,23 @@ std::vector<Scene> snapshots() {
              }
              return taken;
          }},
-        {"bytes", with(with_region, with_past), show},
-        {"bytes_mprotect", with(with_mprotect, with_past), show},
-        {"bytes_adopted", with(with_adopted, with_past), show},
-        {"fork", with(with_region, with_past), fork_and_use},
-        {"fork_mprotect", with(with_mprotect, with_past), fork_and_use},
-        {"fork_adopted", with(with_adopted, with_past), fork_and_use},
-        {"detach", with(with_region, with_past),
-         [](World& world) { return world.moment.snapshot->detach(); }},
+        {"bytes", with(with_region, with_past), show_moment},
+        {"bytes_mprotect", with(with_mprotect, with_past), show_moment},
+        {"bytes_adopted", with(with_adopted, with_past), show_moment},
+        {"fork", with(with_region, with_past), fork_moment},
+        {"fork_mprotect", with(with_mprotect, with_past), fork_moment},
+        {"fork_adopted", with(with_adopted, with_past), fork_moment},
+        {"fork_of_child", with(with_region, with_child_past),
+         [](World& world) { return fork_and_use(world.later, world.last); }},
+        {"detach", with(with_region, with_past), detach_moment},
+        // There is no detach_mprotect: nothing that it does can be refused.
+        {"detach_adopted", with(with_adopted, with_past), detach_moment},
+        {"detach_of_child", with(with_region, with_child_past),
+         [](World& world) { return world.later.snapshot->detach(); }},
     };
 }
+
+}  // namespace
 
 /// The region goes back; what it held before is in `later`.
 Result<void> rewind(Held& held, Moment& moment) {
@@ -156,19 +182,15 @@ Result<void> rewind(Held& held, Moment& moment) {
     return {};
 }
 
+namespace {
+
 void with_later(World& world) {
     world.take(world.region, world.later);
     world.region.write(20, 6);  // and not those that go back: they must be captured on the way
     world.region.write(60, 6);
 }
 
-void with_child_past(World& world) {
-    with_child(world);
-    world.take(world.child, world.later);
-    for (u64 page = 0; page < region_pages; page += 8) {
-        world.child.write(page, 6);
-    }
-}
+}  // namespace
 
 Result<void> discard(Held& held, PageRange range) {
     Result<void> done = held.region->discard(range);
@@ -180,8 +202,8 @@ Result<void> discard(Held& held, PageRange range) {
 }
 
 /// The pages that one call names must be at least those that were written since the last.
-Result<void> ask_written(World& world) {
-    Result<Written> answer = world.region.region->written(world.mark);
+Result<void> ask_written(World& world, Held& held) {
+    Result<Written> answer = held.region->written(world.mark);
     if (!answer) {
         return pass(answer);
     }
@@ -201,12 +223,31 @@ Result<void> ask_written(World& world) {
     return {};
 }
 
-void with_marks(World& world) {
-    must(ask_written(world));
+/// What the kernel is asked to count may not be less than what was just written.
+Result<void> ask_memory(World& world, Held& held) {
+    const Result<MemoryReport> report = held.region->memory();
+    if (!report) {
+        return tl::unexpected<Error>(report.error());
+    }
+    if (report->live_bytes + report->private_bytes + report->shared_bytes == 0) {
+        world.note = "memory() finds no memory at all";
+    }
+    return {};
+}
+
+namespace {
+
+void mark(World& world, Held& held) {
+    must(ask_written(world, held));
     for (const u64 page : {u64{3}, u64{4}, u64{40}}) {
-        world.region.write(page, 7);
+        held.write(page, 7);
         world.unreported.insert(page);
     }
+}
+void with_marks(World& world) { mark(world, world.region); }
+void with_child_marks(World& world) {
+    world.take(world.child, world.later);
+    mark(world, world.child);
 }
 
 std::vector<Scene> changes() {
@@ -219,30 +260,42 @@ std::vector<Scene> changes() {
     };
     const auto nothing = [](World&) {};
     const auto to_moment = [](World& world) { return rewind(world.region, world.moment); };
+    const auto discard_some = [](World& world) { return discard(world.region, {10, 20}); };
+    const auto ask = [](World& world) { return ask_written(world, world.region); };
     const auto child_to_later = [](World& world) { return rewind(world.child, world.later); };
     return {
         {"rewind", with(with_region, with_past, with_later), to_moment},
         {"rewind_mprotect", with(with_mprotect, with_past, with_later), to_moment},
         {"rewind_shared", with(with_region, with_child, with_later), to_moment},
         {"rewind_child", with(with_region, with_child_past, nothing), child_to_later},
-        {"discard", with(with_region, with_past, nothing),
+        {"rewind_adopted", with(with_adopted, with_past, with_later), to_moment},
+        {"discard", with(with_region, with_past, nothing), discard_some},
+        {"discard_mprotect", with(with_mprotect, with_past, nothing), discard_some},
+        {"discard_adopted", with(with_adopted, with_past, nothing), discard_some},
+        {"discard_shared", with(with_region, with_child, nothing), discard_some},
+        {"discard_child_mprotect",
+         with(with_mprotect, with_past, [](World& world) { world.fork_from(world.moment); }),
          [](World& world) {
-             return discard(world.region, {10, 20});
-         }},
-        {"discard_shared", with(with_region, with_child, nothing),
-         [](World& world) {
-             return discard(world.region, {10, 20});
+             return discard(world.child, {10, 20});
          }},
         {"discard_child", with(with_region, with_child_past, nothing),
          [](World& world) {
              return discard(world.child, {10, 20});
          }},
-        {"written", with(with_region, with_marks, nothing), ask_written},
-        {"written_mprotect", with(with_mprotect, with_marks, nothing), ask_written},
+        {"written", with(with_region, with_marks, nothing), ask},
+        {"written_mprotect", with(with_mprotect, with_marks, nothing), ask},
         {"written_pages",
          with([](World& world) { world.create(Backend::automatic, Tracking::pages); }, with_marks,
               nothing),
-         ask_written},
+         ask},
+        {"written_child", with(with_region, with_child, with_child_marks),
+         [](World& world) { return ask_written(world, world.child); }},
+        {"memory", with(with_region, with_child, nothing),
+         [](World& world) { return ask_memory(world, world.region); }},
+        {"memory_child", with(with_region, with_child, nothing),
+         [](World& world) { return ask_memory(world, world.child); }},
+        {"memory_mprotect", with(with_mprotect, with_past, nothing),
+         [](World& world) { return ask_memory(world, world.region); }},
     };
 }
 

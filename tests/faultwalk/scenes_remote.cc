@@ -38,10 +38,12 @@ void with_past(World& world) {
     world.region.write(40, 2);
 }
 
-Result<void> exchange(World& world) {
+}  // namespace
+
+Result<void> exchange(World& world, Moment& moment, Held& into) {
     std::shared_ptr<engine::Region> made;
     Result<void> done = both(
-        world, [&](int socket) { return world.moment.snapshot->export_fork(socket, timeout_ms); },
+        world, [&](int socket) { return moment.snapshot->export_fork(socket, timeout_ms); },
         [&](int socket) -> Result<void> {
             ImportOptions options;
             options.timeout_ms = timeout_ms;
@@ -54,16 +56,18 @@ Result<void> exchange(World& world) {
             return {};
         });
     if (done) {
-        world.child.region = std::move(made);
-        world.child.expected = world.moment.expected;
+        into.region = std::move(made);
+        into.expected = moment.expected;
     }
     return done;
 }
 
 void with_imported(World& world) {
     with_past(world);
-    must(exchange(world));
+    must(exchange(world, world.moment, world.child));
 }
+
+namespace {
 
 /// Source and child both write, and the child is read from end to end.
 Result<void> use_imported(World& world) {
@@ -93,6 +97,8 @@ Result<void> snapshot_imported(World& world) {
     }
     return {};
 }
+
+}  // namespace
 
 /// A child whose parent is another process, killed before the child has read anything.
 void with_orphan(World& world) {
@@ -128,6 +134,8 @@ void with_orphan(World& world) {
     int status = 0;
     ::waitpid(parent, &status, 0);
 }
+
+namespace {
 
 Result<void> use_orphan(World& world) {
     Bytes page(page_size);
@@ -173,6 +181,8 @@ Result<void> hand_over(World& world) {
     return done;
 }
 
+}  // namespace
+
 void with_loan(World& world) { must(hand_over(world)); }
 
 Result<void> snapshot_loan(World& world) {
@@ -188,6 +198,8 @@ Result<void> snapshot_loan(World& world) {
     return {};
 }
 
+namespace {
+
 Result<void> end_loan(World& world) {
     world.region.region.reset();
     world.loan.reset();
@@ -199,7 +211,8 @@ Result<void> end_loan(World& world) {
 
 std::vector<Scene> remote_scenes() {
     std::vector<Scene> list{
-        {"exchange", with_past, exchange},
+        {"exchange", with_past,
+         [](World& world) { return exchange(world, world.moment, world.child); }},
         {"use_imported", with_imported, use_imported},
         {"snapshot_imported", with_imported, snapshot_imported},
         {"move_imported", with_moving, use_imported},

@@ -82,8 +82,9 @@ Told in_a_process(const std::function<std::string()>& body) {
 bool background(Op op) { return op == Op::uffd_read || op == Op::wait; }
 
 /// A page may be lost, loudly, where its storage fails; and where its last reader cannot read.
-bool may_lose(const Point& point) {
-    return !point.spawn && (point.op == Op::file_write || point.op == Op::file_read);
+bool may_lose(const Scene& scene, const Point& point) {
+    return scene.lossy ||
+           (!point.spawn && (point.op == Op::file_write || point.op == Op::file_read));
 }
 
 std::string judge(const Error& error) {
@@ -120,7 +121,7 @@ std::string play(const Scene& scene, const Point& point) {
             wrong = judge(done.error());
         }
         if (wrong.empty()) {
-            wrong = world.check(may_lose(point));
+            wrong = world.check(may_lose(scene, point));
             if (!wrong.empty() && !done) {
                 wrong += " (after: " + done.error().message + ")";
             }
@@ -133,7 +134,7 @@ std::string play(const Scene& scene, const Point& point) {
             }
         }
         if (wrong.empty()) {
-            wrong = world.check_that_it_goes_on(may_lose(point));
+            wrong = world.check_that_it_goes_on(may_lose(scene, point));
         }
         world.release();
     }
@@ -184,8 +185,8 @@ Count count_calls(const Scene& scene) {
         const Census after = Census::take();
         const std::size_t threads =
             after.threads > before.threads ? after.threads - before.threads : 0;
-        std::string wrong = world.check(false);
-        wrong = wrong.empty() ? world.check_that_it_goes_on(false) : wrong;
+        std::string wrong = world.check(scene.lossy);
+        wrong = wrong.empty() ? world.check_that_it_goes_on(scene.lossy) : wrong;
         world.release();
         return wrong.empty() ? text + fmt::format("{} {} ", kernel::op_count, threads)
                              : "wrong " + wrong;

@@ -33,6 +33,8 @@ struct Scene {
     u64 background_max = 3;
     /// Of one kind of call, so many at most: the 64th capture goes like the 12th.
     u64 calls_max = 12;
+    /// The preparation has lost a page of a snapshot.
+    bool lossy = false;
 };
 
 /// All scenes, from scenes_*.cc.

@@ -1,7 +1,11 @@
 // One test per scene. A failing point prints how to replay exactly it:
 //     VERSO_FAULTWALK=fork:uffd_register:1:3 test_faultwalk
+#include <algorithm>
+#include <bitset>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
+#include <regex>
 
 #include <gtest/gtest.h>
 
@@ -9,6 +13,8 @@
 
 namespace verso::faultwalk {
 namespace {
+
+using namespace std::string_literals;
 
 class FaultWalk : public testing::TestWithParam<Scene> {};
 
@@ -50,6 +56,63 @@ TEST_P(FaultWalk, LosesNothingWhateverFails) {
 
 INSTANTIATE_TEST_SUITE_P(Verbs, FaultWalk, testing::ValuesIn(scenes()),
                          [](const auto& each) { return each.param.name; });
+
+/// Which scenes walk a verb of the public interface: those of that name, and of it with an ending.
+constexpr struct {
+    const char* verb;
+    const char* scene;
+} walked_by[] = {
+    {"bytes", "bytes"},       {"fork", "fork"},         {"export_fork", "exchange"},
+    {"detach", "detach"},     {"create", "create"},     {"adopt", "adopt"},
+    {"import", "exchange"},   {"attach", "attach"},     {"written", "written"},
+    {"snapshot", "snapshot"}, {"rewind", "rewind"},     {"discard", "discard"},
+    {"memory", "memory"},     {"lend", "attach"},       {"~Snapshot", "release"},
+    {"~Region", "release"},   {"~Loan", "end_of_loan"},
+};
+
+TEST(FaultWalkIsWhole, EveryVerbOfThePublicInterfaceHasAScene) {
+    std::ifstream header(VERSO_SOURCE_DIR "/include/verso/verso.hpp");
+    const std::regex declared(R"(^ *(?:static )?Result<.*> ([a-z_]+)\(|^ *(~[A-Z][a-z]+)\(\))");
+    std::set<std::string> verbs;
+    for (std::string line; std::getline(header, line);) {
+        std::smatch found;
+        if (std::regex_search(line, found, declared)) {
+            verbs.insert(found[1].matched ? found[1] : found[2]);
+        }
+    }
+    EXPECT_EQ(verbs.size(), std::size(walked_by));
+    const std::vector<Scene> all = scenes();
+    for (const std::string& verb : verbs) {
+        const auto* const walked = std::ranges::find_if(
+            walked_by, [&](const auto& candidate) { return candidate.verb == verb; });
+        ASSERT_NE(walked, std::end(walked_by)) << verb << " has no scene";
+        EXPECT_TRUE(std::ranges::any_of(all,
+                                        [&](const Scene& scene) {
+                                            return scene.name == walked->scene ||
+                                                   scene.name.starts_with(walked->scene + "_"s);
+                                        }))
+            << "no scene of " << verb;
+    }
+}
+
+/// A call that can be refused and that no scene makes would be a failure that nobody has tried.
+TEST(FaultWalkIsWhole, EveryCallOfTheEngineThatCanBeRefusedIsMadeBySomeScene) {
+    const kernel::Abilities& can = host::linux_kernel().abilities();
+    if (!can.userfaultfd || !can.write_protect_shmem || !can.minor_shmem) {
+        GTEST_SKIP() << "the walk needs userfaultfd on shared memory: " << can.why_no_userfaultfd;
+    }
+    std::bitset<kernel::op_count> made;
+    for (const Scene& scene : scenes()) {
+        for (const auto& [op, count] : count_calls(scene).calls) {
+            made.set(static_cast<std::size_t>(op));
+        }
+    }
+    for (std::size_t op = 0; op < kernel::op_count; ++op) {
+        if (!kernel::documented_failures(static_cast<kernel::Op>(op)).empty()) {
+            EXPECT_TRUE(made.test(op)) << name_of(static_cast<kernel::Op>(op));
+        }
+    }
+}
 
 }  // namespace
 

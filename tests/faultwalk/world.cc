@@ -175,6 +175,9 @@ std::string World::check(bool lossy) {
     if (child.region != nullptr) {
         all.push_back({"child", child.memory(), child.expected, child.region->damage()});
     }
+    if (last.region != nullptr) {
+        all.push_back({"last", last.memory(), last.expected, last.region->damage()});
+    }
     for (Moment* each : {&moment, &later}) {
         if (each->snapshot != nullptr) {
             const Result<std::span<const std::byte>> view = each->snapshot->bytes();
@@ -196,7 +199,7 @@ std::string World::check(bool lossy) {
 }
 
 std::string World::check_that_it_goes_on(bool lossy) {
-    for (Held* each : {&region, &child}) {
+    for (Held* each : {&region, &child, &last}) {
         if (each->region == nullptr || each->region->tracking() == Tracking::pages) {
             continue;
         }
@@ -218,7 +221,7 @@ std::string World::check_that_it_goes_on(bool lossy) {
             return "a fresh snapshot does not show its bytes: " + view.error().message;
         }
         std::string wrong = compare(*view, shown.expected, "fresh snapshot",
-                                    lossy && each == &child, shown.region->damage());
+                                    lossy && each != &region, shown.region->damage());
         if (!wrong.empty()) {
             return wrong;
         }
@@ -227,6 +230,7 @@ std::string World::check_that_it_goes_on(bool lossy) {
 }
 
 void World::release() {
+    last.region.reset();
     later.snapshot.reset();
     child.region.reset();
     moment.snapshot.reset();

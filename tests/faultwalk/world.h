@@ -83,6 +83,7 @@ struct World {
     Moment moment;
     Held child;
     Moment later;  // of the child, or a second one of the region
+    Held last;     // made of `later`
     std::unique_ptr<engine::Loan> loan;
     Mark mark;                 // of the last written()
     std::set<u64> unreported;  // pages written since

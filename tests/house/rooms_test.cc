@@ -98,5 +98,22 @@ TEST(Rooms, OnlyLinuxAbiAndCliTouchSystemHeaders) {
     EXPECT_TRUE(findings.empty()) << joined(findings);
 }
 
+/// Threads, locks, time and randomness come through the seam, too: in a simulation all of them are
+/// the model's.
+TEST(Rooms, TheEngineHasNoThreadsLocksClocksOrDiceOfItsOwn) {
+    static const std::regex own(
+        R"re(#\s*include\s+<(thread|mutex|shared_mutex|condition_variable|semaphore|future|)re"
+        R"re(chrono|ctime|random|(pthread|time|unistd|fcntl|poll|signal)\.h)>)re");
+    Findings findings;
+    for (const File& file : files_below({"src/engine"}, {".h", ".cc"})) {
+        for (std::size_t i = 0; i < file.lines.size(); ++i) {
+            if (std::regex_search(file.lines[i], own)) {
+                findings.push_back(at(file, i, "what the seam is there for"));
+            }
+        }
+    }
+    EXPECT_TRUE(findings.empty()) << joined(findings);
+}
+
 }  // namespace
 }  // namespace verso::house
