@@ -5,7 +5,7 @@ if(VERSO_BENCH)
     if(sources)
         add_executable(verso_micro ${sources})
         target_link_libraries(verso_micro PRIVATE
-            verso_cli benchmark::benchmark benchmark::benchmark_main verso_flags)
+            verso_cli verso_mm benchmark::benchmark benchmark::benchmark_main verso_flags)
     endif()
 endif()
 

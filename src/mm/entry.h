@@ -56,7 +56,7 @@ struct Entry {
     bool maps_page() const { return present() && !zero; }
     friend bool operator==(const Entry&, const Entry&) = default;
 };
-static_assert(sizeof(Entry) == 6 || sizeof(Entry) == 8);
+static_assert(sizeof(Entry) == 6);
 
 /// `leaf`: the entry itself maps, or waits for, the whole range: a THP, the huge zero page, a THP
 /// under migration; in a hugetlb VMA the only kind there is, its entry of any kind.
@@ -64,7 +64,8 @@ enum class PmdKind : u8 { none, table, leaf };
 
 struct Pmd {
     PmdKind kind = PmdKind::none;
-    Entry leaf;
+    u8 gap = 0;  ///< see state.h
+    Entry leaf{};
     friend bool operator==(const Pmd&, const Pmd&) = default;
 };
 

@@ -14,10 +14,10 @@ void withdraw_messages(Machine& machine) {
     const auto of_dead = [&](const Message& message) {
         return message.thread != nobody && !state.threads[message.thread].alive;
     };
-    std::vector<u8> orphans;
+    InlineVector<u8, 8> orphans;
     for (Context& context : state.contexts) {
-        std::erase_if(context.faults, of_dead);
-        std::erase_if(context.pending, of_dead);
+        erase_if(context.faults, of_dead);
+        erase_if(context.pending, of_dead);
         for (const Message& event : context.events) {
             if (of_dead(event)) {
                 --context.mmap_changing;
@@ -26,7 +26,7 @@ void withdraw_messages(Machine& machine) {
                 }
             }
         }
-        std::erase_if(context.events, of_dead);
+        erase_if(context.events, of_dead);
     }
     for (const u8 orphan : orphans) {
         state.contexts[orphan].open = true;  // so that it can be closed
@@ -39,7 +39,7 @@ void withdraw_messages(Machine& machine) {
 /// exit_mmap(), E-ZP13.
 void exit_mmap(Machine& machine, u8 space) {
     State& state = machine.state;
-    const std::vector<Vma> vmas = state.spaces[space].vmas;
+    const Vmas vmas = state.spaces[space].vmas;
     for (const Vma& vma : vmas) {
         zap_range(machine, space, vma, vma.start, vma.end, ZapFlags::drop_markers);
     }

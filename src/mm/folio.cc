@@ -11,8 +11,8 @@ u32 folio_pages(const State& state, PageId head) {
     return pages;
 }
 
-std::vector<Mapping> folio_mappings(const State& state, PageId head) {
-    std::vector<Mapping> found;
+Mappings folio_mappings(const State& state, PageId head) {
+    Mappings found;
     const u32 pages = folio_pages(state, head);
     for (u32 i = 0; i < pages; ++i) {
         for (const Mapping& one : rmap_walk(state, static_cast<PageId>(head + i))) {

@@ -3,8 +3,6 @@
 // page cache.
 #pragma once
 
-#include <vector>
-
 #include "mm/model.h"
 
 namespace verso::mm {
@@ -12,7 +10,7 @@ namespace verso::mm {
 /// Pages of the folio whose head this is.
 u32 folio_pages(const State& state, PageId head);
 /// Every mapping of any page of the folio: an entry is named once, a leaf once for all of them.
-std::vector<Mapping> folio_mappings(const State& state, PageId head);
+Mappings folio_mappings(const State& state, PageId head);
 /// The entry itself; of a leaf, the leaf's.
 Entry mapping_entry(const State& state, const Mapping& mapping);
 void set_mapping(Machine& machine, const Mapping& mapping, const Entry& entry);

@@ -327,7 +327,7 @@ Outcome do_fork(Machine& machine, const Call& call) {
     child.alive = true;
     child.pmds.resize(state.spaces[from].pmds.size());
     child.entries.resize(state.spaces[from].entries.size());
-    const std::vector<Vma> parents = state.spaces[from].vmas;
+    const Vmas parents = state.spaces[from].vmas;
     for (const Vma& parent : parents) {
         const Copy copy{from, to, dup_vma(machine, parent, forks)};
         state.spaces[to].vmas.push_back(copy.child);

@@ -144,7 +144,7 @@ Outcome do_unpin(Machine& machine, const Call& call) {
         return {Verdict::disabled, 0, 0, 0};
     }
     const Entry entry = entry_at(state, state.threads[call.thread].space, at);
-    std::vector<PageId> candidates;
+    InlineVector<PageId, 8> candidates;
     if ((entry.maps_page() || entry.kind == EntryKind::migration) &&
         state.pages[entry.target].pins != 0) {
         candidates.push_back(entry.target);

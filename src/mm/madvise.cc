@@ -179,8 +179,8 @@ void announce_remove(Machine& machine, const Part& part) {
     Message event;
     event.kind = MessageKind::remove;
     event.thread = part.thread;
-    event.address = to_bytes(part.start);
-    event.end = to_bytes(part.end);
+    event.address = static_cast<u32>(to_bytes(part.start));
+    event.end = static_cast<u32>(to_bytes(part.end));
     announce(machine, part.vma.context, event);
 }
 

@@ -81,7 +81,8 @@ struct Mapping {
     Vpn at;
     bool pmd;
 };
-std::vector<Mapping> rmap_walk(const State& state, PageId page);
+using Mappings = InlineVector<Mapping, 4>;
+Mappings rmap_walk(const State& state, PageId page);
 
 // ── page tables (page.cc) ──────────────────────────────────────────────────────────────────────
 Pmd& pmd_of(State& state, u8 space, Vpn at);
@@ -114,7 +115,7 @@ Outcome do_munmap(Machine& machine, u8 thread, u64 address, u64 length);
 void split_vma(State& state, u8 space, Vpn at);
 void split_vma(Machine& machine, u8 space, Vpn at);
 /// Copies of the VMAs that have a page in [start, end).
-std::vector<Vma> vmas_between(const State& state, u8 space, Vpn start, Vpn end);
+Vmas vmas_between(const State& state, u8 space, Vpn start, Vpn end);
 /// Joins neighbours that agree in all (E-MP8, E-MP9: one soft-dirty part makes the whole so).
 void merge_vmas(Machine& machine, u8 space);
 /// Section 2.

@@ -122,7 +122,7 @@ void move_page_tables(Machine& machine, const Remap& remap) {
 }
 
 void insert_vma(State& state, u8 space, const Vma& vma) {
-    std::vector<Vma>& vmas = state.spaces[space].vmas;
+    Vmas& vmas = state.spaces[space].vmas;
     vmas.insert(std::ranges::upper_bound(vmas, vma.start, {}, &Vma::start), vma);
 }
 
@@ -150,9 +150,9 @@ Outcome move_vma(Machine& machine, const Remap& remap) {
         Message event;
         event.kind = MessageKind::remap;
         event.thread = remap.thread;
-        event.address = to_bytes(remap.from);
-        event.end = to_bytes(remap.to);
-        event.length = to_bytes(remap.old_pages);
+        event.address = static_cast<u32>(to_bytes(remap.from));
+        event.end = static_cast<u32>(to_bytes(remap.to));
+        event.length = static_cast<u32>(to_bytes(remap.old_pages));
         announce(machine, context, event);
     }
     if (remap.dontunmap) {

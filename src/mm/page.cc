@@ -21,9 +21,9 @@ bool unused(const State& state, PageId id) {
 void free_folio(State& state, PageId head) {
     PageId id = head;
     do {
-        const u8 node = state.pages[id].node;
-        state.pages[id] = Page{};
-        state.pages[id].node = node;
+        Page freed;
+        freed.node = state.pages[id].node;
+        state.pages[id] = freed;
         ++id;
     } while (id < state.pages.size() && state.pages[id].tail);
 }
@@ -74,14 +74,14 @@ void ref(Machine& machine, const Entry& entry) {
 }  // namespace
 
 PageId alloc_page(Machine& machine, PageUse use, u8 node) {
-    std::vector<Page>& pages = machine.state.pages;
+    Pages& pages = machine.state.pages;
     for (const bool own_node : {true, false}) {  // the other nodes are the fallback
         for (PageId id = 0; id < pages.size(); ++id) {
             if (pages[id].use == PageUse::free && (pages[id].node == node) == own_node) {
-                const u8 where = pages[id].node;
-                pages[id] = Page{};
-                pages[id].node = where;
-                pages[id].use = use;
+                Page page;
+                page.node = pages[id].node;
+                page.use = use;
+                pages[id] = page;
                 return id;
             }
         }
@@ -90,7 +90,7 @@ PageId alloc_page(Machine& machine, PageUse use, u8 node) {
 }
 
 PageId alloc_huge(Machine& machine, PageUse use, u8 node, bool hugetlb) {
-    std::vector<Page>& pages = machine.state.pages;
+    Pages& pages = machine.state.pages;
     const u32 size = machine.state.shape.huge_pages;
     for (const bool own_node : {true, false}) {
         for (PageId first = 0; first + size <= pages.size(); ++first) {
@@ -141,13 +141,13 @@ void put_page(Machine& machine, PageId page) {
     }
 }
 
-std::vector<Mapping> rmap_walk(const State& state, PageId page) {
+Mappings rmap_walk(const State& state, PageId page) {
     const auto refers = [](const Entry& entry) {
         return entry.maps_page() || entry.kind == EntryKind::migration ||
                entry.kind == EntryKind::hwpoison;
     };
     const PageId head = head_of(state, page);
-    std::vector<Mapping> found;
+    Mappings found;
     for (u8 space = 0; space < state.spaces.size(); ++space) {
         const Space& one = state.spaces[space];
         for (Vpn at = 0; at < one.entries.size(); ++at) {

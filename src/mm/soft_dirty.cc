@@ -59,7 +59,7 @@ Outcome clear_refs(Machine& machine, u8 space) {
         vma.flags &= ~VmFlag::soft_dirty;
         vma_set_page_prot(machine, vma);
     }
-    const std::vector<Vma> vmas = state.spaces[space].vmas;
+    const Vmas vmas = state.spaces[space].vmas;
     for (const Vma& vma : vmas) {
         if (!vma.has(VmFlag::pfnmap) && !is_hugetlb(state, vma)) {  // E-SD7
             clear_range(machine, space, vma);

@@ -3,95 +3,71 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "base/check.h"
 
 namespace verso::mm {
 namespace {
 
-/// FNV-1a over 64-bit words, finished by a multiply-and-fold: fast, and good enough for tables.
+// No padding anywhere, so that bytes decide. That of the vectors is looked at where they compare.
+static_assert(std::has_unique_object_representations_v<Shape>);
+static_assert(sizeof(File) == 8 + sizeof(File::cache));
+static_assert(sizeof(Space) ==
+              4 + sizeof(Space::vmas) + sizeof(Space::pmds) + sizeof(Space::entries));
+static_assert(sizeof(Context) == 12 + 3 * sizeof(Messages));
+static_assert(sizeof(State) == sizeof(Shape) + sizeof(State::pages) + sizeof(State::slots) +
+                                   sizeof(State::files) + sizeof(State::spaces) +
+                                   sizeof(State::contexts) + 8 + sizeof(State::threads));
+static_assert(sizeof(State) <= 1024, "a small scope is about 1 KiB");
+
+/// What large scopes need: parts of a state that lie apart, one after the other.
 class Hash {
 public:
-    void add(u64 value) { state_ = std::rotl(state_ ^ value, 29) * 0x9e3779b97f4a7c15; }
-    u64 value() const { return state_ ^ (state_ >> 31); }
+    template <class T, std::size_t N>
+    void add(const InlineVector<T, N>& part) {
+        static_assert(std::has_unique_object_representations_v<T>);
+        state_ = XXH3_64bits_withSeed(part.data(), part.size() * sizeof(T), state_);
+        add(part.size());
+    }
+    void add(u64 value) { state_ = XXH3_64bits_withSeed(&value, sizeof(value), state_); }
+    u64 value() const { return state_; }
 
 private:
-    u64 state_ = 0xcbf29ce484222325;
+    u64 state_ = 0;
 };
 
-u64 packed(const Entry& entry) {
-    u64 bits = static_cast<u64>(entry.kind) | static_cast<u64>(entry.migration) << 4 |
-               static_cast<u64>(entry.markers) << 8 | static_cast<u64>(entry.target) << 16;
-    const bool flags[] = {entry.write,   entry.dirty,    entry.young, entry.soft_dirty,
-                          entry.uffd_wp, entry.protnone, entry.zero,  entry.exclusive};
-    for (unsigned i = 0; i < std::size(flags); ++i) {
-        bits |= static_cast<u64>(flags[i]) << (32 + i);
+u64 hash_of_parts(const State& state) {
+    Hash hash;
+    hash.add(state.pages);
+    hash.add(state.slots);
+    for (const File& file : state.files) {
+        hash.add(static_cast<u64>(file.kind) | static_cast<u64>(file.page_mkwrite) << 8 |
+                 static_cast<u64>(file.writable) << 16 | static_cast<u64>(file.size) << 32);
+        hash.add(file.cache);
     }
-    return bits;
-}
-
-void add(Hash& hash, const Page& page) {
-    u64 bits = static_cast<u64>(page.use) | static_cast<u64>(page.node) << 4 |
-               static_cast<u64>(page.pins) << 8 | static_cast<u64>(page.maps) << 16 |
-               static_cast<u64>(page.slot) << 32;
-    const bool flags[] = {page.head,   page.tail,     page.hugetlb, page.anon_exclusive,
-                          page.dirty,  page.lazyfree, page.ksm,     page.hwpoison,
-                          page.locked, page.writeback};
-    for (unsigned i = 0; i < std::size(flags); ++i) {
-        bits |= static_cast<u64>(flags[i]) << (48 + i);
+    for (const Space& space : state.spaces) {
+        hash.add(space.alive);
+        hash.add(space.vmas);
+        hash.add(space.pmds);
+        hash.add(space.entries);
     }
-    hash.add(bits);
-    hash.add(static_cast<u64>(page.file) | static_cast<u64>(page.index) << 8);
-    hash.add(page.contents);
-}
-
-void add(Hash& hash, const std::vector<Message>& messages) {
-    hash.add(messages.size());
-    for (const Message& one : messages) {
-        hash.add(static_cast<u64>(one.kind) | static_cast<u64>(one.flags) << 8 |
-                 static_cast<u64>(one.thread) << 16 | static_cast<u64>(one.context) << 24);
-        hash.add(one.address);
-        hash.add(one.end);
-        hash.add(one.length);
+    for (const Context& context : state.contexts) {
+        hash.add(static_cast<u64>(context.open) | static_cast<u64>(context.api_done) << 1 |
+                 static_cast<u64>(context.user_mode_only) << 2 |
+                 static_cast<u64>(context.released) << 3 | static_cast<u64>(context.space) << 8 |
+                 static_cast<u64>(context.mmap_changing) << 16 |
+                 static_cast<u64>(context.features) << 32);
+        hash.add(context.faults);
+        hash.add(context.pending);
+        hash.add(context.events);
     }
-}
-
-void add(Hash& hash, const Context& context) {
-    hash.add(static_cast<u64>(context.open) | static_cast<u64>(context.api_done) << 1 |
-             static_cast<u64>(context.user_mode_only) << 2 |
-             static_cast<u64>(context.released) << 3 | static_cast<u64>(context.space) << 8 |
-             static_cast<u64>(context.mmap_changing) << 16 |
-             static_cast<u64>(context.features) << 32);
-    add(hash, context.faults);
-    add(hash, context.pending);
-    add(hash, context.events);
-}
-
-void add(Hash& hash, const Space& space) {
-    hash.add(space.alive);
-    hash.add(space.vmas.size());
-    for (const Vma& vma : space.vmas) {
-        hash.add(static_cast<u64>(vma.start) | static_cast<u64>(vma.end) << 32);
-        hash.add(static_cast<u64>(vma.flags) | static_cast<u64>(vma.offset) << 32);
-        hash.add(static_cast<u64>(vma.file) | static_cast<u64>(vma.context) << 8 |
-                 static_cast<u64>(vma.prot_write) << 16 | static_cast<u64>(vma.prot_access) << 17);
-    }
-    for (const Pmd& pmd : space.pmds) {
-        hash.add(static_cast<u64>(pmd.kind) << 48 ^ packed(pmd.leaf));
-    }
-    for (const Entry& entry : space.entries) {
-        hash.add(packed(entry));
-    }
-}
-
-void add(Hash& hash, const Thread& thread) {
-    hash.add(static_cast<u64>(thread.alive) | static_cast<u64>(thread.space) << 8 |
-             static_cast<u64>(thread.node) << 16 | static_cast<u64>(thread.waiting) << 24 |
-             static_cast<u64>(thread.context) << 32 | static_cast<u64>(thread.access.kind) << 40 |
-             static_cast<u64>(thread.access.kernel) << 48 |
-             static_cast<u64>(thread.access.forced) << 49);
-    hash.add(thread.access.address);
-    hash.add(thread.access.value);
+    hash.add(state.threads);
+    hash.add(static_cast<u64>(state.swap_on) | static_cast<u64>(state.thp_enabled) << 1);
+    return hash.value();
 }
 
 /// Gives pages new numbers in the order in which they are met.
@@ -103,10 +79,11 @@ public:
             to_[page] = next_++;
         }
     }
+    bool met(PageId page) const { return to_[page] != no_page; }
     PageId operator()(PageId page) const { return page == no_page ? no_page : to_[page]; }
 
 private:
-    std::vector<PageId> to_;
+    InlineVector<PageId, Pages::inside> to_;
     PageId next_ = 0;
 };
 
@@ -135,6 +112,45 @@ void meet(Renumber& pages, const State& state, PageId page) {
     }
 }
 
+/// Of what a folio holds, not of its number.
+u64 key_of(const State& state, PageId head) {
+    u64 key = 0;
+    PageId id = head;
+    do {
+        Page page = state.pages[id];
+        Slot slot;
+        if (page.slot != no_slot) {
+            slot = state.slots[page.slot];
+            slot.cached = no_page;
+            page.slot = 0;
+        }
+        key = XXH3_64bits_withSeed(&page, sizeof(page), key);
+        key = XXH3_64bits_withSeed(&slot, sizeof(slot), key);
+        ++id;
+    } while (id < state.pages.size() && state.pages[id].tail);
+    return key;
+}
+
+/// Pages that only the swap cache, a pin or a lock keeps: in the order of what they hold.
+void meet_orphans(const State& state, Renumber& pages, Renumber& slots) {
+    struct Orphan {
+        u64 key;
+        PageId head;
+    };
+    InlineVector<Orphan, 4> orphans;
+    for (PageId id = 0; id < state.pages.size(); ++id) {
+        const Page& page = state.pages[id];
+        if (page.use != PageUse::free && !page.tail && !pages.met(id)) {
+            orphans.push_back({key_of(state, id), id});
+        }
+    }
+    std::ranges::sort(orphans, {}, &Orphan::key);
+    for (const Orphan& one : orphans) {
+        meet(pages, state, one.head);
+        slots.meet(state.pages[one.head].slot);
+    }
+}
+
 void meet_all(const State& state, Renumber& pages, Renumber& slots) {
     const auto meet_entry = [&](const Entry& entry) {
         if (refers_to_page(entry)) {
@@ -157,18 +173,11 @@ void meet_all(const State& state, Renumber& pages, Renumber& slots) {
             slots.meet(cached.slot);
         }
     }
-    // What only the swap cache, a pin or a lock keeps; then the free ones, node by node.
-    for (PageId slot = 0; slot < state.slots.size(); ++slot) {
-        if (state.slots[slot].count > 0 || state.slots[slot].cached != no_page) {
-            slots.meet(slot);
-            meet(pages, state, state.slots[slot].cached);
-        }
-    }
+    meet_orphans(state, pages, slots);
     for (PageId page = 0; page < state.pages.size(); ++page) {
-        if (state.pages[page].use != PageUse::free) {
-            meet(pages, state, page);
-        }
+        slots.meet(state.pages[page].slot);  // in the swap cache, where no entry names the slot
     }
+    // The free ones, node by node; slots that failed while nobody had them come first.
     for (u8 node = 0; node < state.shape.nodes; ++node) {
         for (PageId page = 0; page < state.pages.size(); ++page) {
             if (state.pages[page].node == node) {
@@ -176,8 +185,12 @@ void meet_all(const State& state, Renumber& pages, Renumber& slots) {
             }
         }
     }
-    for (PageId slot = 0; slot < state.slots.size(); ++slot) {
-        slots.meet(slot);
+    for (const bool unreadable : {true, false}) {
+        for (u16 slot = 0; slot < state.slots.size(); ++slot) {
+            if ((state.slots[slot].unreadable != 0) == unreadable) {
+                slots.meet(slot);
+            }
+        }
     }
 }
 
@@ -203,12 +216,13 @@ Vma* State::find_vma(u8 space, Vpn at) {
 
 State boot(const Shape& shape) {
     VERSO_CHECK(std::has_single_bit(shape.huge_pages), "{} pages in a huge page", shape.huge_pages);
+    VERSO_CHECK(shape.space_pages < 1U << 20 && shape.nodes <= 16, "shape");
     VERSO_CHECK(shape.space_pages % shape.huge_pages == 0 && shape.nodes >= 1, "shape");
     State state;
     state.shape = shape;
     state.pages.resize(shape.pages);
     for (PageId page = 0; page < shape.pages; ++page) {
-        state.pages[page].node = static_cast<u8>(page * shape.nodes / shape.pages);
+        state.pages[page].node = (page * shape.nodes / shape.pages) & 15U;
     }
     state.slots.resize(shape.slots);
     Space space;
@@ -227,12 +241,12 @@ void canonicalise(State& state) {
     Renumber pages(state.pages.size());
     Renumber slots(state.slots.size());
     meet_all(state, pages, slots);
-    std::vector<Page> new_pages(state.pages.size());
+    Pages new_pages(state.pages.size());
     for (PageId page = 0; page < state.pages.size(); ++page) {
         new_pages[pages(page)] = state.pages[page];
         new_pages[pages(page)].slot = slots(state.pages[page].slot);
     }
-    std::vector<Slot> new_slots(state.slots.size());
+    Slots new_slots(state.slots.size());
     for (PageId slot = 0; slot < state.slots.size(); ++slot) {
         new_slots[slots(slot)] = state.slots[slot];
         new_slots[slots(slot)].cached = pages(state.slots[slot].cached);
@@ -256,35 +270,22 @@ void canonicalise(State& state) {
 }
 
 u64 hash_of(const State& state) {
-    Hash hash;
-    for (const Page& page : state.pages) {
-        add(hash, page);
+    return state.flat() ? XXH3_64bits(&state, sizeof(state)) : hash_of_parts(state);
+}
+
+bool State::flat() const {
+    return pages.flat() && slots.flat() && files.flat() && spaces.flat() && contexts.flat() &&
+           threads.flat();
+}
+
+bool operator==(const State& one, const State& two) {
+    if (one.flat() && two.flat()) {
+        return std::memcmp(&one, &two, sizeof(one)) == 0;
     }
-    for (const Slot& slot : state.slots) {
-        hash.add(static_cast<u64>(slot.count) | static_cast<u64>(slot.cached) << 16 |
-                 static_cast<u64>(slot.in_file_cache) << 32 |
-                 static_cast<u64>(slot.unreadable) << 33);
-        hash.add(slot.contents);
-    }
-    for (const File& file : state.files) {
-        hash.add(static_cast<u64>(file.kind) | static_cast<u64>(file.page_mkwrite) << 4 |
-                 static_cast<u64>(file.writable) << 5 | static_cast<u64>(file.size) << 8);
-        for (const Cached& cached : file.cache) {
-            hash.add(static_cast<u64>(cached.page) | static_cast<u64>(cached.slot) << 16 |
-                     static_cast<u64>(cached.disk) << 32);
-        }
-    }
-    for (const Space& space : state.spaces) {
-        add(hash, space);
-    }
-    for (const Context& context : state.contexts) {
-        add(hash, context);
-    }
-    for (const Thread& thread : state.threads) {
-        add(hash, thread);
-    }
-    hash.add(static_cast<u64>(state.swap_on) | static_cast<u64>(state.thp_enabled) << 1);
-    return hash.value();
+    return one.shape == two.shape && one.pages == two.pages && one.slots == two.slots &&
+           one.files == two.files && one.spaces == two.spaces && one.contexts == two.contexts &&
+           one.threads == two.threads && one.swap_on == two.swap_on &&
+           one.thp_enabled == two.thp_enabled;
 }
 
 }  // namespace verso::mm

@@ -1,5 +1,8 @@
 // State: the machine as a plain value. No pointers, no time: two states are the same iff they are
-// equal, and a copy is an assignment of a handful of short arrays (about 1 KiB for two pages).
+// equal. While nothing outgrows its InlineVector a State is one block of 1016 bytes, and is copied,
+// compared and hashed as that: so for everything that Shape{} allows, up to two files, three VMAs
+// and one message in a queue. A scope of thousands of pages means the same, more slowly. For this
+// no struct here has padding: what would be padding is named `gap` and stays zero.
 //
 //   Thread ──▶ Space ── Vma ──▶ File ──▶ page cache ─┐
 //                └───── Entry / Pmd ────────────────▶ Page ◀── swap cache ── Slot
@@ -10,8 +13,9 @@
 // that a store chose (SimKernel keeps bytes behind the numbers).
 #pragma once
 
-#include <vector>
+#include <array>
 
+#include "base/inline_vector.h"
 #include "mm/entry.h"
 
 namespace verso::mm {
@@ -37,8 +41,7 @@ struct Shape {
 enum class PageUse : u8 { free, anonymous, cache, device };
 
 struct Page {
-    PageUse use = PageUse::free;
-    u8 node = 0;
+    PageUse use : 2 = PageUse::free;
     bool head : 1 = false;  ///< first of a large folio
     bool tail : 1 = false;  ///< belongs to the large folio that begins before it
     bool hugetlb : 1 = false;
@@ -49,21 +52,22 @@ struct Page {
     bool hwpoison : 1 = false;
     bool locked : 1 = false;  ///< migration or writeback is between two steps
     bool writeback : 1 = false;
+    u8 node : 4 = 0;
     u8 pins = 0;         ///< long-term pins (FOLL_LONGTERM)
+    u8 file = nobody;    ///< cache: whose page it is …
     u16 maps = 0;        ///< entries that map it, migration entries included
     u16 slot = no_slot;  ///< in the swap cache under this slot
-    u8 file = nobody;    ///< cache: whose page it is …
-    u32 index = 0;       ///< … and which; anonymous: nothing
+    u32 index = 0;       ///< … and which of it; anonymous: nothing
     Contents contents = zeroes;
     friend bool operator==(const Page&, const Page&) = default;
 };
 
 /// A swap slot: how many swap entries name it, and what was written to it.
 struct Slot {
-    u16 count = 0;
-    PageId cached = no_page;     ///< page in the swap cache
-    bool in_file_cache = false;  ///< owned by a shmem file, not by entries
-    bool unreadable = false;
+    u16 count : 14 = 0;
+    u16 in_file_cache : 1 = false;  ///< owned by a shmem file, not by entries
+    u16 unreadable : 1 = false;
+    PageId cached = no_page;  ///< page in the swap cache
     Contents contents = zeroes;
     friend bool operator==(const Slot&, const Slot&) = default;
 };
@@ -83,8 +87,11 @@ struct File {
     FileKind kind = FileKind::shmem;
     bool page_mkwrite = false;  ///< wants to hear of first writes (VP3)
     bool writable = true;       ///< opened for writing: gives shared mappings VM_MAYWRITE
-    u32 size = 0;               ///< pages
-    std::vector<Cached> cache;  ///< as long as the file ever was
+    u8 gap = 0;
+    u32 size = 0;                     ///< pages
+    InlineVector<Cached, 4> cache{};  ///< as long as the file ever was
+
+    bool flat() const { return cache.flat(); }
     friend bool operator==(const File&, const File&) = default;
 };
 
@@ -115,11 +122,16 @@ struct Vma {
     friend bool operator==(const Vma&, const Vma&) = default;
 };
 
+using Vmas = InlineVector<Vma, 3>;
+
 struct Space {
     bool alive = false;
-    std::vector<Vma> vmas;       ///< ascending, disjoint
-    std::vector<Pmd> pmds;       ///< one for each huge_pages
-    std::vector<Entry> entries;  ///< meaningful where the pmd is a table
+    std::array<u8, 3> gap{};
+    Vmas vmas{};                       ///< ascending, disjoint
+    InlineVector<Pmd, 2> pmds{};       ///< one for each huge_pages
+    InlineVector<Entry, 4> entries{};  ///< meaningful where the pmd is a table
+
+    bool flat() const { return vmas.flat() && pmds.flat() && entries.flat(); }
     friend bool operator==(const Space&, const Space&) = default;
 };
 
@@ -133,11 +145,14 @@ struct Message {
     u8 flags = 0;         ///< pagefault
     u8 thread = nobody;   ///< who waits (for an event: until it is read)
     u8 context = nobody;  ///< fork: the child's context
-    u64 address = 0;      ///< pagefault; remove, unmap: start; remap: from
-    u64 end = 0;          ///< remove, unmap; remap: to
-    u64 length = 0;       ///< remap
+    // Bytes. An address space ends before 2³² (boot()).
+    u32 address = 0;  ///< pagefault; remove, unmap: start; remap: from
+    u32 end = 0;      ///< remove, unmap; remap: to
+    u32 length = 0;   ///< remap
     friend bool operator==(const Message&, const Message&) = default;
 };
+
+using Messages = InlineVector<Message, 1>;
 
 /// struct userfaultfd_ctx.
 struct Context {
@@ -146,11 +161,14 @@ struct Context {
     bool user_mode_only = false;
     bool released = false;
     u8 space = nobody;
-    u32 features = 0;              ///< bits of section 1.6
-    u8 mmap_changing = 0;          ///< announced layout changes whose event is unread
-    std::vector<Message> faults;   ///< unread
-    std::vector<Message> pending;  ///< read, their threads still wait
-    std::vector<Message> events;   ///< unread
+    u8 mmap_changing = 0;  ///< announced layout changes whose event is unread
+    std::array<u8, 2> gap{};
+    u32 features = 0;    ///< bits of section 1.6
+    Messages faults{};   ///< unread
+    Messages pending{};  ///< read, their threads still wait
+    Messages events{};   ///< unread
+
+    bool flat() const { return faults.flat() && pending.flat() && events.flat(); }
     friend bool operator==(const Context&, const Context&) = default;
 };
 
@@ -170,8 +188,9 @@ struct Access {
     AccessKind kind = AccessKind::load;
     bool kernel = false;  ///< made by the kernel on the thread's behalf
     bool forced = false;  ///< FOLL_FORCE: ptrace, /proc/self/mem
-    u64 address = 0;
+    u8 gap = 0;
     Contents value = zeroes;
+    u64 address = 0;
     friend bool operator==(const Access&, const Access&) = default;
 };
 
@@ -185,32 +204,39 @@ struct Thread {
     u8 node = 0;
     Waiting waiting = Waiting::no;  ///< fault, migration: `access` is repeated after a wake
     u8 context = nobody;            ///< fault, event: whose
-    Access access;
+    std::array<u8, 3> gap{};
+    Access access{};
     friend bool operator==(const Thread&, const Thread&) = default;
 };
 
+using Pages = InlineVector<Page, 12>;
+using Slots = InlineVector<Slot, 6>;
+
 struct State {
     Shape shape;
-    std::vector<Page> pages;
-    std::vector<Slot> slots;
-    std::vector<File> files;
-    std::vector<Space> spaces;
-    std::vector<Context> contexts;
-    std::vector<Thread> threads;
+    Pages pages;
+    Slots slots;
+    InlineVector<File, 2> files;
+    InlineVector<Space, 3> spaces;
+    InlineVector<Context, 3> contexts;
     bool swap_on = true;
     bool thp_enabled = false;
+    std::array<u8, 6> gap{};
+    InlineVector<Thread, 3> threads;
 
     Vma* find_vma(u8 space, Vpn at);
     const Vma* find_vma(u8 space, Vpn at) const;
     u32 pmd_index(Vpn at) const { return at / shape.huge_pages; }
     Vpn pmd_start(Vpn at) const { return at / shape.huge_pages * shape.huge_pages; }
-    friend bool operator==(const State&, const State&) = default;
+    /// All of it lies within sizeof(State): equal states are equal bytes.
+    bool flat() const;
+    friend bool operator==(const State& one, const State& two);
 };
 
 /// A machine of that shape, switched on: one thread in one empty address space.
 State boot(const Shape& shape);
-/// Renumbers pages, slots and contexts in the order in which they are reached, so that states that
-/// differ in nothing but numbers become equal.
+/// Renumbers pages and slots in the order in which they are reached, so that states that differ in
+/// nothing but numbers become equal. Everything that a program names keeps its number.
 void canonicalise(State& state);
 /// Of all of it; equal states hash alike.
 u64 hash_of(const State& state);

@@ -28,7 +28,7 @@ u16 free_slot(const State& state) {
 }
 
 bool stored_to(const State& state, PageId page) {
-    const std::vector<Mapping> mappings = rmap_walk(state, page);
+    const Mappings mappings = rmap_walk(state, page);
     return state.pages[page].dirty || std::ranges::any_of(mappings, [&](const Mapping& one) {
                return mapping_entry(state, one).dirty;
            });

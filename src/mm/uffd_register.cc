@@ -72,7 +72,7 @@ int register_error(const Machine& machine, const Vma& vma, u8 context, u32 flags
 }
 
 /// RG-4 to RG-6, UN-3 to UN-5: 0 or an errno.
-int range_error(const State& state, u8 space, Range range, const std::vector<Vma>& vmas) {
+int range_error(const State& state, u8 space, Range range, const Vmas& vmas) {
     if (space == nobody || !state.spaces[space].alive) {
         return ENOMEM;
     }
@@ -82,9 +82,9 @@ int range_error(const State& state, u8 space, Range range, const std::vector<Vma
     return is_hugetlb(state, vmas.front()) && !huge_aligned(state, range.start) ? EINVAL : 0;
 }
 
-std::vector<Vma> vmas_in(const State& state, u8 space, Range range) {
+Vmas vmas_in(const State& state, u8 space, Range range) {
     const bool gone = space == nobody || !state.spaces[space].alive;
-    return gone ? std::vector<Vma>{} : vmas_between(state, space, range.start, range.end);
+    return gone ? Vmas{} : vmas_between(state, space, range.start, range.end);
 }
 
 /// S3: a VMA that is no longer protected has no marker that says "not protected" either.
@@ -116,7 +116,7 @@ void set_vm_flags(const Machine& machine, Vma& vma, u32 flags, u8 context) {
 }
 
 /// RG-17: what can be done with such a range, one bit per command.
-u64 ioctls_of(const Machine& machine, const std::vector<Vma>& vmas, u32 flags) {
+u64 ioctls_of(const Machine& machine, const Vmas& vmas, u32 flags) {
     using Command = abi::UffdCommand;
     const auto bit = [](unsigned command) { return u64{1} << command; };
     const Rules& rules = machine.rules;
@@ -151,7 +151,7 @@ Outcome uffd_register(Machine& machine, const Call& call) {
         return Outcome::fail(EINVAL);
     }
     const Range range = pages_of(call);
-    const std::vector<Vma> vmas = vmas_in(state, space, range);
+    const Vmas vmas = vmas_in(state, space, range);
     if (const int error = range_error(state, space, range, vmas); error != 0) {
         return Outcome::fail(error);
     }
@@ -185,7 +185,7 @@ Outcome uffd_unregister(Machine& machine, const Call& call) {
         return Outcome::fail(EINVAL);
     }
     const Range range = pages_of(call);
-    const std::vector<Vma> vmas = vmas_in(state, space, range);
+    const Vmas vmas = vmas_in(state, space, range);
     if (const int error = range_error(state, space, range, vmas); error != 0) {
         return Outcome::fail(error);
     }

@@ -39,7 +39,7 @@ Outcome uffd_writeprotect(Machine& machine, const Call& call) {
     const u8 space = context.space;
     const Vpn start = static_cast<Vpn>(to_pages(call.address));
     const Vpn end = static_cast<Vpn>(to_pages(call.address + call.length));
-    const std::vector<Vma> vmas = vmas_between(state, space, start, end);
+    const Vmas vmas = vmas_between(state, space, start, end);
     // Until 6.4 the range had to lie in one VMA.
     const bool one = vmas.size() == 1 && vmas[0].start <= start && vmas[0].end >= end;
     if (vmas.empty() || (!machine.rules.has_wp_spans_vmas && !one)) {  // WP-8, WP-13

@@ -114,7 +114,7 @@ constexpr Ioctl ioctls[] = {
     {Op::uffd_move, uffd_move, &Rules::has_move},
 };
 
-Message take_first(std::vector<Message>& queue) {
+Message take_first(Messages& queue) {
     const Message first = queue.front();
     queue.erase(queue.begin());
     return first;
@@ -197,7 +197,8 @@ Fault handle_userfault(Machine& machine, u8 thread, const Vma& vma, const Access
     Message message;
     message.flags = flags;
     message.thread = thread;
-    message.address = exact ? access.address : round_down(access.address, unit);  // AP-13
+    message.address =  // AP-13
+        static_cast<u32>(exact ? access.address : round_down(access.address, unit));
     context.faults.push_back(message);
     Thread& self = state.threads[thread];
     self.waiting = Waiting::fault;
@@ -218,8 +219,8 @@ void wake_range(Machine& machine, u8 context, u64 start, u64 end) {
         sleeper.context = nobody;
         return true;
     };
-    std::erase_if(state.contexts[context].faults, wakes);
-    std::erase_if(state.contexts[context].pending, wakes);
+    erase_if(state.contexts[context].faults, wakes);
+    erase_if(state.contexts[context].pending, wakes);
 }
 
 /// flags bit 0: UFFD_USER_MODE_ONLY.

@@ -139,7 +139,7 @@ void vma_set_page_prot(const Machine& machine, Vma& vma) {
 }
 
 void split_vma(State& state, u8 space, Vpn at) {
-    std::vector<Vma>& vmas = state.spaces[space].vmas;
+    Vmas& vmas = state.spaces[space].vmas;
     const auto found =
         std::ranges::find_if(vmas, [&](const Vma& vma) { return vma.start < at && at < vma.end; });
     if (found == vmas.end()) {
@@ -166,7 +166,7 @@ void split_vma(Machine& machine, u8 space, Vpn at) {
 }
 
 void merge_vmas(Machine& machine, u8 space) {
-    std::vector<Vma>& vmas = machine.state.spaces[space].vmas;
+    Vmas& vmas = machine.state.spaces[space].vmas;
     for (std::size_t i = 0; i + 1 < vmas.size();) {
         if (!mergeable(vmas[i], vmas[i + 1])) {
             ++i;
@@ -179,8 +179,8 @@ void merge_vmas(Machine& machine, u8 space) {
     }
 }
 
-std::vector<Vma> vmas_between(const State& state, u8 space, Vpn start, Vpn end) {
-    std::vector<Vma> found;
+Vmas vmas_between(const State& state, u8 space, Vpn start, Vpn end) {
+    Vmas found;
     for (const Vma& vma : state.spaces[space].vmas) {
         if (vma.start < end && vma.end > start) {
             found.push_back(vma);
@@ -224,7 +224,7 @@ Outcome do_mmap(Machine& machine, const Call& call) {
         vma.offset = static_cast<u32>(to_pages(call.extra));
     }
     vma_set_page_prot(machine, vma);
-    std::vector<Vma>& vmas = state.spaces[space].vmas;
+    Vmas& vmas = state.spaces[space].vmas;
     vmas.insert(std::ranges::upper_bound(vmas, vma.start, {}, &Vma::start), vma);
     merge_vmas(machine, space);
     return Outcome::ok(static_cast<i64>(to_bytes(vma.start)));
@@ -249,22 +249,22 @@ Outcome do_munmap(Machine& machine, u8 thread, u64 address, u64 length) {
     }
     split_vma(machine, space, start);
     split_vma(machine, space, end);
-    std::vector<u8> losers;
+    InlineVector<u8, 8> losers;
     for (const Vma& vma : vmas_between(state, space, start, end)) {
         if (vma.context != nobody && std::ranges::find(losers, vma.context) == losers.end()) {
             losers.push_back(vma.context);
         }
         zap_range(machine, space, vma, vma.start, vma.end, ZapFlags::drop_markers);
     }
-    std::erase_if(state.spaces[space].vmas,
-                  [&](const Vma& vma) { return vma.start >= start && vma.end <= end; });
+    erase_if(state.spaces[space].vmas,
+             [&](const Vma& vma) { return vma.start >= start && vma.end <= end; });
     free_pgtables(state, space, start, end);
     for (const u8 context : losers) {
         Message event;
         event.kind = MessageKind::unmap;
         event.thread = thread;
-        event.address = to_bytes(start);
-        event.end = to_bytes(end);
+        event.address = static_cast<u32>(to_bytes(start));
+        event.end = static_cast<u32>(to_bytes(end));
         announce(machine, context, event);
     }
     return Outcome::ok();

@@ -105,7 +105,7 @@ bool zap_huge(Machine& machine, u8 space, const Vma& vma, Vpn start, bool whole,
 void unmap_mapping_range(Machine& machine, u8 file, u32 first, u32 last, u8 flags) {
     const State& state = machine.state;
     for (u8 space = 0; space < state.spaces.size(); ++space) {
-        const std::vector<Vma> vmas = state.spaces[space].vmas;
+        const Vmas vmas = state.spaces[space].vmas;
         for (const Vma& vma : vmas) {
             const u32 begin = std::max(first, vma.offset);
             const u32 end = std::min(last, vma.offset + (vma.end - vma.start));

@@ -1,4 +1,4 @@
-// The only file that includes xxHash; inlined, so nothing is linked.
+// xxHash is inlined, so nothing is linked.
 #include "cli/demo/hash.h"
 
 #define XXH_INLINE_ALL
