@@ -9,7 +9,7 @@ include(GoogleTest)
 # memory, measure, or build things.
 set(serial_folders cli hazards linux packaging)
 # Rooms whose tests link that room and nothing to the right of it: it stands alone.
-set(alone_folders base abi kernel mm)
+set(alone_folders base abi kernel mm check)
 # Folders that look at the project from outside (its text, its installed tree, its program).
 set(outside_folders house packaging)
 set(program_folders cli packaging)

@@ -1,0 +1,109 @@
+// Program: what is done to a piece of memory, as a value. It says which kind of memory, how much of
+// it and which userfaultfd features, and then one step after another: an access, a call, or a
+// nudge to the kernel. The same program runs on the model and on the running kernel (run.h), is
+// printed in documents, and can be written by hand, by a generator, or read from a file:
+//
+//   SS: store; REGISTER(WP); WRITEPROTECT; migrate; store -> msg
+//   A, async, 2 pages: REGISTER(WP); arm; store@1 -> silent [P] written
+//
+//   program := kind {"," option} ":" step {";" step}
+//   option  := N "pages" | "huge" (one huge page, of small ones) | async | unpopulated | move | poison
+//   step    := ["child"] ["other"] verb ["(" word {"|" word} ")"] ["@" place] ["->" expected …]
+//   place   := first ["-" last] | "all", a tick after it: the second area (mremap's, MOVE's source)
+//
+// "child" makes the step in the process that `fork` began, "other" through a second userfaultfd.
+// The userfaultfd is opened, with SIGBUS, by the first step that needs one: so that every message
+// is a signal in the thread that made the access, and one thread is enough (section 12 of the
+// specification). Where no place is given, accesses and fills are made at page 0, everything else
+// on the whole area. What may be expected of a step: the word of its outcome (done, silent, msg,
+// SIGSEGV, EINVAL, = 3, …), what its pages hold afterwards ([Pu K(WP)]), and whether its first page
+// is `written` or `clean` to PAGEMAP_SCAN.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/types.h"
+
+namespace verso::check {
+
+/// Section 1.5: anonymous; shmem, hugetlb and an ordinary file, each shared and private.
+enum class Kind : u8 { A, SS, SP, HS, HP, FS, FP };
+inline constexpr Kind every_kind[] = {Kind::A,  Kind::SS, Kind::SP, Kind::HS,
+                                      Kind::HP, Kind::FS, Kind::FP};
+
+enum class Verb : u8 {
+    load,
+    store,
+    read,   // by the kernel, on the thread's behalf
+    write,  // likewise
+    force,  // … past the mapping's permissions
+    pin,    // as for a device that writes
+    unpin,
+    lock,
+    file_write,  // through the file, not the mapping
+    map,         // the second area, as anonymous memory
+    unmap,
+    remap,     // to the same pages of the second area; mode: RemapFlag
+    protect,   // mode: MapFlag
+    advise,    // mode: kernel::Advice
+    truncate,  // the file, from that page on
+    punch,
+    register_,  // mode: RegisterMode
+    unregister,
+    wake,
+    write_protect,  // mode: 1 set, 0 clear
+    copy,           // mode: FillFlag
+    zeropage,
+    continue_,
+    poison,
+    move,  // from the same page of the second area; mode: MoveFlag
+    close,
+    fork,
+    exit,
+    clear_refs,
+    scan,     // mode: categories that a page must have
+    arm,      // … and protects those pages in the same step
+    provoke,  // mode: kernel::Trigger
+};
+
+struct Place {
+    u32 first = 0;
+    u32 count = 0;  // 0: to the end of the area
+    bool second = false;
+    friend bool operator==(const Place&, const Place&) = default;
+};
+
+struct Step {
+    Verb verb = Verb::load;
+    bool child = false;
+    bool other = false;
+    u64 mode = 0;
+    u64 value = 0;  // store, write, force, file_write, copy: 0 means the step's number
+    Place at{};
+    std::vector<std::string> expected{};
+    friend bool operator==(const Step&, const Step&) = default;
+};
+
+struct Program {
+    Kind kind = Kind::A;
+    u32 pages = 1;  // of 4 KiB; hugetlb: huge ones
+    bool huge = false;
+    u64 features =
+        0;  // without which the program makes no sense; SIGBUS and such come by themselves
+    std::vector<Step> steps{};
+    friend bool operator==(const Program&, const Program&) = default;
+};
+
+Result<Program> parse(std::string_view text);
+std::string to_text(const Program& program);
+std::string to_text(const Step& step);
+std::string_view name_of(Kind kind);
+/// Accesses, fills: one page unless the program says otherwise.
+bool takes_one_page(Verb verb);
+bool is_hugetlb(Kind kind);
+bool is_shared(Kind kind);
+
+}  // namespace verso::check

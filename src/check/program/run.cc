@@ -1,0 +1,370 @@
+// The runner: lays out two areas and a page to copy from, opens userfaultfds when they are first
+// needed, performs one step after another, and looks at the pages after each.
+//
+//   │ gap │ first area │ gap │ second area │ gap │ source │ gap │      gaps stay unmapped
+//
+// An area is a whole huge page and starts at one where the program asks for that, so that what
+// 4 KiB pages do and what huge pages do is told apart by the program alone.
+#include <array>
+#include <csignal>
+#include <cstring>
+#include <optional>
+
+#include "abi/abi.h"
+#include "base/check.h"
+#include "check/program/calls.h"
+#include "check/program/run.h"
+
+namespace verso::check {
+namespace {
+
+using kernel::Call;
+using kernel::Kernel;
+using kernel::MapFlag;
+using kernel::Outcome;
+using kernel::Payload;
+
+constexpr u64 feature_sigbus = u64{1} << 7;
+constexpr u64 feature_wp_shmem = u64{1} << 12;
+
+class Runner {
+public:
+    Runner(kernel::World& world, const Program& program) : world_(world), program_(program) {}
+
+    Trace run() {
+        lay_out();
+        for (std::size_t i = 0; i < program_.steps.size() && trace_.why_not.empty(); ++i) {
+            Seen seen;
+            number_ = i + 1;
+            seen.outcome = step(program_.steps[i]);
+            if (!trace_.why_not.empty()) {
+                break;
+            }
+            look(seen);
+            trace_.steps.push_back(std::move(seen));
+        }
+        if (trace_.why_not.empty()) {
+            read_all(0);
+            read_all(child_);
+        }
+        return std::move(trace_);
+    }
+
+private:
+    void give_up(std::string why) {
+        if (trace_.why_not.empty()) {
+            trace_.why_not = std::move(why);
+        }
+    }
+    Kernel& in(int process) { return world_.process(process); }
+    /// What programs take for granted; where it fails, there is no program.
+    u64 must(const Outcome& outcome, const char* what) {
+        if (!outcome.ok()) {
+            give_up(fmt::format("{}: {}", what, kernel::to_string(outcome)));
+        }
+        return static_cast<u64>(outcome.value);
+    }
+
+    void lay_out() {
+        const u64 huge = world_.huge_page_size();
+        unit_ = is_hugetlb(program_.kind) ? huge : page_size;
+        length_ = program_.huge ? huge : program_.pages * unit_;
+        pages_ = program_.huge ? 2 : program_.pages;
+        const u64 step = program_.huge || is_hugetlb(program_.kind) ? huge : page_size;
+        const u64 whole = 3 * length_ + 6 * step;
+        const u64 base = must(in(0).perform(Call::map(-1, 0, whole, MapFlag::read)), "map");
+        if (!trace_.why_not.empty()) {
+            return;
+        }
+        must(in(0).perform(Call::unmap(base, whole)), "unmap");
+        first_ = round_up(base, step) + step;
+        second_ = first_ + length_ + step;
+        source_ = second_ + length_ + step;
+        u64 flags =
+            read_write | MapFlag::fixed | (is_shared(program_.kind) ? MapFlag::shared : u64{0});
+        if (program_.kind != Kind::A) {
+            file_ = make_file();
+        }
+        must(in(0).perform(Call::map(file_, 0, length_, flags, first_)), "map the area");
+    }
+
+    int make_file() {
+        Outcome made;
+        if (program_.kind == Kind::FS || program_.kind == Kind::FP) {
+            // Not /tmp, which may be memory.
+            constexpr std::string_view folder = "/var/tmp";
+            Payload where;
+            where.in = std::as_bytes(std::span(folder));
+            made = in(0).perform(Call::file_create(), where);
+        } else {
+            made = in(0).perform(
+                Call::memfd_create(is_hugetlb(program_.kind) ? kernel::MemfdFlag::huge : u64{0}));
+        }
+        const int fd = static_cast<int>(must(made, "make the file"));
+        must(in(0).perform(Call::file_resize(fd, length_)), "size the file");
+        return fd;
+    }
+
+    /// The userfaultfd of a step, opened when first asked for. A child has the descriptors that its
+    /// parent had when it was forked.
+    int uffd(bool other) {
+        int& fd = uffds_[other ? 1U : 0U];
+        if (fd >= 0) {
+            return fd;
+        }
+        const int probe = static_cast<int>(must(in(0).perform(Call::uffd_create()), "userfaultfd"));
+        const u64 offered =
+            must(in(0).perform(Call::uffd_api(probe, abi::uffd_api_version, 0)), "UFFDIO_API");
+        (void)in(0).perform(Call::close(probe));
+        if ((program_.features & ~offered) != 0) {
+            give_up(fmt::format("this kernel's userfaultfd lacks features {:#x}",
+                                program_.features & ~offered));
+            return -1;
+        }
+        const u64 wanted = program_.features | feature_sigbus | (offered & feature_wp_shmem);
+        fd = static_cast<int>(must(in(0).perform(Call::uffd_create()), "userfaultfd"));
+        must(in(0).perform(Call::uffd_api(fd, abi::uffd_api_version, wanted)), "UFFDIO_API");
+        return fd;
+    }
+
+    u64 address(const Place& at) const { return (at.second ? second_ : first_) + at.first * unit_; }
+    u64 bytes(const Place& at) const {
+        return at.count == 0 ? length_ - at.first * unit_ : at.count * unit_;
+    }
+
+    std::string step(const Step& step);
+    Call call_of(const Step& step, Kernel& kernel);
+    Call uffd_call(const Step& step, Kernel& kernel, u64 at, u64 length);
+    std::string fill_or_call(const Step& step, Kernel& kernel, int process);
+    std::string fork();
+    std::string provoke(const Step& step, int process);
+    std::string scan(const Step& step, Kernel& kernel);
+    std::string word(const Step& step, const Outcome& outcome) const;
+    void look(Seen& seen);
+    std::vector<PageFacts> facts(int process, u64 from);
+    void read_all(int process);
+
+    kernel::World& world_;
+    const Program& program_;
+    Trace trace_;
+    u64 unit_ = page_size;
+    u64 length_ = 0;
+    u64 pages_ = 1;  // that are looked at
+    u64 first_ = 0;
+    u64 second_ = 0;
+    u64 source_ = 0;
+    bool source_mapped_ = false;
+    bool second_used_ = false;
+    int file_ = -1;
+    int pin_ = -1;
+    int child_ = -1;
+    std::array<int, 2> uffds_ = {-1, -1};
+    u64 number_ = 0;  // of the step: what it stores
+};
+
+std::string Runner::word(const Step& step, const Outcome& outcome) const {
+    using kernel::Verdict;
+    if (outcome.verdict == Verdict::partial) {
+        return fmt::format("partly {}", static_cast<u64>(outcome.value) / unit_);
+    }
+    if (outcome.verdict == Verdict::signal) {
+        return outcome.value == SIGBUS ? "SIGBUS" : "SIGSEGV";
+    }
+    if (!outcome.ok()) {
+        const char* const name = ::strerrorname_np(outcome.error);
+        return outcome.error != 0 && name != nullptr ? name : kernel::to_string(outcome);
+    }
+    if (step.verb == Verb::load || step.verb == Verb::read) {
+        return fmt::format("= {}", outcome.value);
+    }
+    return step.verb == Verb::register_ ? fmt::format("done {:#x}", outcome.value) : "done";
+}
+
+Call Runner::uffd_call(const Step& step, Kernel& kernel, u64 at, u64 length) {
+    constexpr std::pair<Verb, kernel::Op> raw[] = {
+        {Verb::register_, kernel::Op::uffd_register},
+        {Verb::unregister, kernel::Op::uffd_unregister},
+        {Verb::wake, kernel::Op::uffd_wake},
+        {Verb::write_protect, kernel::Op::uffd_write_protect},
+        {Verb::zeropage, kernel::Op::uffd_zeropage},
+        {Verb::continue_, kernel::Op::uffd_continue},
+        {Verb::poison, kernel::Op::uffd_poison},
+    };
+    const int fd = uffd(step.other);
+    for (const auto& [verb, op] : raw) {
+        if (verb == step.verb) {
+            return Call{op, fd, at, length, 0, step.mode};
+        }
+    }
+    if (step.verb == Verb::move) {
+        return Call::uffd_move(fd, at, length, second_ + step.at.first * unit_, step.mode);
+    }
+    if (step.verb == Verb::close) {
+        uffds_[step.other ? 1U : 0U] = -1;
+        return Call::close(fd);
+    }
+    VERSO_CHECK(step.verb == Verb::copy, "verb {} is no call", static_cast<unsigned>(step.verb));
+    if (!source_mapped_) {
+        const u64 flags = read_write | MapFlag::fixed;
+        must(kernel.perform(Call::map(-1, 0, length_, flags, source_)), "map the source");
+        source_mapped_ = true;
+    }
+    const u64 value = step.value != 0 ? step.value : number_;
+    for (u64 from = 0; from < length; from += unit_) {
+        must(kernel.perform(Call::store(source_ + from, value)), "fill the source");
+    }
+    return Call::uffd_copy(fd, at, length, source_, step.mode);
+}
+
+Call Runner::call_of(const Step& step, Kernel& kernel) {
+    Where where;
+    where.at = address(step.at);
+    where.length = bytes(step.at);
+    where.second = second_ + step.at.first * unit_;
+    where.whole = length_;
+    where.file = file_;
+    where.offset = step.at.first * unit_;
+    where.pin = pin_;
+    where.value = step.value != 0 ? step.value : number_;
+    if (const std::optional<Call> plain = plain_call(step, where)) {
+        return *plain;
+    }
+    return uffd_call(step, kernel, where.at, where.length);
+}
+
+std::string Runner::fill_or_call(const Step& step, Kernel& kernel, int process) {
+    if (step.verb == Verb::file_write) {
+        const u64 value = step.value != 0 ? step.value : number_;
+        Payload payload;
+        payload.in = std::as_bytes(std::span(&value, 1));
+        const u64 offset = step.at.first * unit_;
+        return word(step, kernel.perform(Call::file_write(file_, offset, sizeof value), payload));
+    }
+    const Call call = call_of(step, kernel);
+    if (!trace_.why_not.empty()) {
+        return {};
+    }
+    const Outcome outcome = kernel.perform(call);
+    if (step.verb == Verb::pin && outcome.ok()) {
+        pin_ = static_cast<int>(outcome.value);
+    }
+    const bool fills_second = step.verb == Verb::remap || step.verb == Verb::map;
+    second_used_ = second_used_ || (fills_second && process == 0 && outcome.ok());
+    return word(step, outcome);
+}
+
+std::string Runner::fork() {
+    const Result<int> forked = world_.fork(0);
+    if (!forked) {
+        give_up(forked.error().message);
+        return {};
+    }
+    child_ = *forked;
+    return "done";
+}
+
+std::string Runner::provoke(const Step& step, int process) {
+    const auto trigger = static_cast<kernel::Trigger>(step.mode);
+    const kernel::Provoked provoked =
+        world_.provoke(process, trigger, address(step.at), bytes(step.at));
+    if (!provoked.acted) {
+        give_up(fmt::format("{}: {}", to_text(step), provoked.why_not));
+    }
+    return "done";
+}
+
+/// "= 2" pages were selected, "= all".
+std::string Runner::scan(const Step& step, Kernel& kernel) {
+    std::array<kernel::ScanRegion, 64> regions{};
+    kernel::ScanQuestion question;
+    question.regions = regions;
+    question.category_mask = step.mode;
+    question.return_mask = abi::PageIs::written;
+    if (step.verb == Verb::arm) {
+        question.flags = abi::PagemapScanFlag::wp_matching | abi::PagemapScanFlag::check_wp_async;
+        question.category_mask |= abi::PageIs::written;
+    }
+    Payload payload;
+    payload.scan = &question;
+    const u64 length = bytes(step.at);
+    const Outcome outcome = kernel.perform(Call::scan(address(step.at), length), payload);
+    if (!outcome.ok()) {
+        return word(step, outcome);
+    }
+    u64 selected = 0;
+    for (i64 i = 0; i < outcome.value; ++i) {
+        const kernel::ScanRegion& one = regions[static_cast<std::size_t>(i)];
+        selected += one.end - one.start;
+    }
+    return selected == length && program_.huge ? "= all" : fmt::format("= {}", selected / unit_);
+}
+
+std::string Runner::step(const Step& step) {
+    if (step.child && child_ < 0) {
+        give_up("a step of a child that was not forked");
+        return {};
+    }
+    const int process = step.child ? child_ : 0;
+    if (step.verb == Verb::fork) {
+        return fork();
+    }
+    if (step.verb == Verb::exit) {
+        world_.exit(process);
+        child_ = -1;
+        return "done";
+    }
+    if (step.verb == Verb::provoke) {
+        return provoke(step, process);
+    }
+    if (step.verb == Verb::scan || step.verb == Verb::arm) {
+        return scan(step, in(process));
+    }
+    return fill_or_call(step, in(process), process);
+}
+
+std::vector<PageFacts> Runner::facts(int process, u64 from) {
+    std::vector<PageFacts> found(pages_);
+    for (u64 i = 0; i < pages_; ++i) {
+        PageFacts& page = found[i];
+        const u64 at = from + i * unit_;
+        Payload words;
+        words.out = std::as_writable_bytes(std::span(&page.word, 1));
+        must(in(process).perform(Call::pagemap_read(at, page_size), words), "pagemap");
+        std::array<kernel::ScanRegion, 1> region{};
+        kernel::ScanQuestion question;
+        question.regions = region;
+        question.return_mask = (abi::PageIs::guard << 1) - 1;
+        Payload scan;
+        scan.scan = &question;
+        Outcome outcome = in(process).perform(Call::scan(at, page_size), scan);
+        if (outcome.error == EINVAL) {  // before 6.15 there is no category GUARD
+            question.return_mask = abi::PageIs::guard - 1;
+            outcome = in(process).perform(Call::scan(at, page_size), scan);
+        }
+        page.categories = outcome.ok() && outcome.value == 1 ? region[0].categories : 0;
+    }
+    return found;
+}
+
+void Runner::look(Seen& seen) {
+    seen.first = facts(0, first_);
+    if (second_used_) {
+        seen.second = facts(0, second_);
+    }
+    if (child_ >= 0) {
+        seen.child = facts(child_, first_);
+    }
+}
+
+void Runner::read_all(int process) {
+    for (u64 i = 0; process >= 0 && i < pages_; ++i) {
+        const Outcome outcome = in(process).perform(Call::load(first_ + i * unit_));
+        trace_.contents.push_back(word(Step{}, outcome));
+    }
+}
+
+}  // namespace
+
+Trace run(kernel::World& world, const Program& program) { return Runner(world, program).run(); }
+
+}  // namespace verso::check
