@@ -14,8 +14,8 @@ struct PageFacts {
     u64 word = 0;
     u64 categories = 0;
 
-    /// In the specification's alphabet: N, P, Pu, S (also a page that migrates), Su, K(WP), K(POISONED),
-    /// K(GUARD); with `f` behind it: of a file or shared.
+    /// In the specification's alphabet: N, P, Pu, S (also a page that migrates), Su, K(WP),
+    /// K(POISONED), K(GUARD); with `f` behind it: of a file or shared.
     std::string text() const;
     bool written() const;
     bool soft_dirty() const;
