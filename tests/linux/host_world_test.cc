@@ -7,8 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "linux/linux_test.h"
-#include "linux/world/host_world.h"
+#include "linux/world_test.h"
 
 namespace verso::host {
 namespace {
@@ -17,18 +16,6 @@ using kernel::EventKind;
 
 /// Before any test has threads.
 const bool keeper_started = Keeper::get().has_value();
-
-std::unique_ptr<HostWorld> new_world(u64 patience_ms = 10'000) {
-    Result<std::unique_ptr<HostWorld>> made = HostWorld::create({.patience_ms = patience_ms});
-    EXPECT_TRUE(made.has_value()) << made.error().message;
-    return std::move(*made);
-}
-
-u64 map_pages(kernel::Kernel& process, u64 pages, u64 flags = read_write) {
-    const Outcome mapped = process.perform(Call::map(-1, 0, to_bytes(pages), flags));
-    EXPECT_TRUE(mapped.ok()) << to_string(mapped);
-    return static_cast<u64>(mapped.value);
-}
 
 class HostWorldTest : public testing::Test {
 protected:

@@ -1,12 +1,10 @@
 // The owner's side: lines to processes, and what has become of those that do not answer.
 #include "linux/world/host_world.h"
 
-#include <array>
 #include <charconv>
 #include <csignal>
 #include <cstring>
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -18,6 +16,8 @@
 #include "linux/calls.h"
 #include "linux/linux_kernel.h"
 #include "linux/world/sleep.h"
+#include "linux/world/text_file.h"
+#include "linux/world/triggers.h"
 
 namespace verso::host {
 using kernel::Verdict;
@@ -64,13 +64,24 @@ Line::Reply Line::ask(const Call& call, const Payload& payload) {
     return send(socket_.get(), message_) ? end_into(payload) : Reply{};
 }
 
-Line::Reply Line::ask_with(Ask ask, const Fd& passed) {
+Line::Reply Line::ask_with(const Question& question, int passed) {
     const std::lock_guard lock(guard_);
     message_.clear();
+    message_.put_one(question);
+    return send(socket_.get(), message_, passed) ? end_into({}) : Reply{};
+}
+
+Line::Reply Line::ask_for(Ask ask, const Fd& passed) {
     Question question;
     question.ask = ask;
-    message_.put_one(question);
-    return send(socket_.get(), message_, passed.get()) ? end_into({}) : Reply{};
+    return ask_with(question, passed.get());
+}
+
+Line::Reply Line::ask_to_spin(u64 ms) {
+    Question question;
+    question.ask = Ask::spin;
+    question.call.aux = ms;
+    return ask_with(question, -1);
 }
 
 void Line::begin(const Call& call) {
@@ -139,6 +150,7 @@ public:
 
     const pid_t pid;
     Line line;
+    int spinner = -1;  // a thread of the world that uses the processor, once one was needed
 
 private:
     static constexpr int death_ms = 10'000;  // freeing 24 GiB takes a second
@@ -150,16 +162,10 @@ private:
 };
 
 std::string HostProcess::how_it_ended() const {
-    const std::string path = fmt::format("/proc/{}/stat", pid);
-    // Why safe: opens a file for reading.
-    const Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-    std::array<char, 1024> text;
-    // Why safe: fills a local array, by its size.
-    const ssize_t count = file.valid() ? ::read(file.get(), text.data(), text.size()) : 0;
-    std::string_view stat(text.data(), count > 0 ? static_cast<std::size_t>(count) : 0);
+    const std::string stat = read_text(fmt::format("/proc/{}/stat", pid));
     const std::size_t last = stat.rfind(' ');
     int status = 0;
-    if (last == std::string_view::npos ||
+    if (last == std::string::npos ||
         std::from_chars(stat.data() + last + 1, stat.data() + stat.size(), status).ec !=
             std::errc{}) {
         return "is gone";
@@ -208,6 +214,7 @@ HostWorld::~HostWorld() {
     executors_.clear();
     processes_.clear();
     keeper_->end(group_);
+    machine_.reset();  // pages out of swap, huge pages back in the pool: nobody has any now
 }
 
 Result<int> HostWorld::add(pid_t pid, Fd socket) {
@@ -230,7 +237,7 @@ Result<int> HostWorld::fork(int id) {
         return pass(pair);
     }
     HostProcess& parent = *processes_.at(static_cast<unsigned>(id));
-    const Outcome forked = parent.settle(parent.line.ask_with(Ask::fork, pair->theirs), "fork");
+    const Outcome forked = parent.settle(parent.line.ask_for(Ask::fork, pair->theirs), "fork");
     if (!forked.ok()) {
         return fail(ErrorKind::system, forked.error, "process {} of a world, which {}, cannot fork",
                     id, parent.fate());
@@ -248,7 +255,7 @@ Result<int> HostWorld::thread(int process) {
     HostProcess& owner = *processes_.at(static_cast<unsigned>(process));
     std::unique_ptr<Line> line =
         std::make_unique<Line>(std::move(pair->ours), options_.patience_ms);
-    Outcome outcome = owner.settle(owner.line.ask_with(Ask::thread, pair->theirs), "a new thread");
+    Outcome outcome = owner.settle(owner.line.ask_for(Ask::thread, pair->theirs), "a new thread");
     pair->theirs.reset();
     if (outcome.ok()) {
         outcome = owner.settle(line->end(), "a new thread");  // its first words: who it is
@@ -304,21 +311,58 @@ std::optional<Outcome> HostWorld::finished(int thread) {
     return process.settle(executor.line->end(), executor.call);
 }
 
-kernel::Provoked HostWorld::provoke(int, kernel::Trigger, u64, u64) {
-    return {false, "this kernel's triggers are not there yet"};
+Result<Machine*> HostWorld::need_machine() {
+    if (machine_ == nullptr) {
+        Result<std::shared_ptr<Machine>> got = Machine::get();
+        if (!got) {
+            return pass(got);
+        }
+        machine_ = std::move(*got);
+    }
+    return machine_.get();
 }
 
-u64 HostWorld::huge_page_size() {
-    // Why safe: opens a file for reading.
-    const Fd file{::open("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", O_RDONLY)};
-    std::array<char, 32> text{};
-    // Why safe: fills a local array, by its size.
-    const ssize_t count = file.valid() ? ::read(file.get(), text.data(), text.size()) : 0;
-    u64 size = u64{2} << 20;  // of x86-64 and arm64 with 4 KiB pages, if the kernel has none
-    if (count > 0) {
-        std::from_chars(text.data(), text.data() + count, size);
+/// On a thread made for this, which nobody else's calls go to.
+Result<void> HostWorld::spin(int id, u64 ms) {
+    HostProcess& process = *processes_.at(static_cast<unsigned>(id));
+    if (process.spinner < 0) {
+        Result<int> made = thread(id);
+        if (!made) {
+            return pass(made);
+        }
+        process.spinner = *made;
     }
-    return size;
+    Executor& executor = *executors_[static_cast<unsigned>(process.spinner)];
+    const Outcome spun = process.settle(executor.line->ask_to_spin(ms), "to spin");
+    if (!spun.ok()) {
+        return fail(ErrorKind::peer, spun.error, "process {} of the world {}", id, process.fate());
+    }
+    return {};
+}
+
+kernel::Provoked HostWorld::provoke(int id, kernel::Trigger trigger, u64 address, u64 length) {
+    Result<Machine*> machine = need_machine();
+    if (!machine) {
+        return {false, machine.error().message};
+    }
+    HostProcess& process = *processes_.at(static_cast<unsigned>(id));
+    const Target target{process, process.pid, address, length,
+                        [this, id](u64 ms) { return spin(id, ms); }};
+    kernel::Provoked provoked = provoke_on(target, **machine, trigger);
+    if (!process.alive()) {
+        provoked = {false, fmt::format("process {} of the world {}", id, process.fate())};
+    }
+    return provoked;
+}
+
+u64 HostWorld::huge_page_size() { return huge_page_bytes(); }
+
+Result<void> HostWorld::need_huge_pages(u64 count) {
+    Result<Machine*> machine = need_machine();
+    if (!machine) {
+        return pass(machine);
+    }
+    return (*machine)->huge_pages(count);
 }
 
 bool HostWorld::alive(int id) { return processes_.at(static_cast<unsigned>(id))->alive(); }

@@ -22,6 +22,7 @@
 #include "base/result.h"
 #include "kernel/world.h"
 #include "linux/world/keeper.h"
+#include "linux/world/machine.h"
 #include "linux/world/wire.h"
 
 namespace verso::host {
@@ -35,13 +36,15 @@ public:
     };
     Line(Fd socket, u64 patience_ms);
     Reply ask(const kernel::Call& call, const kernel::Payload& payload);
-    Reply ask_with(Ask ask, const Fd& passed);
+    Reply ask_for(Ask ask, const Fd& passed);
+    Reply ask_to_spin(u64 ms);
     /// The two halves of a question. `answered` does not wait if the answer is not there.
     void begin(const kernel::Call& call);
     Reply end();
     bool answered() const;
 
 private:
+    Reply ask_with(const Question& question, int passed);
     Reply end_into(const kernel::Payload& payload);  // under guard_
 
     const Fd socket_;
@@ -71,6 +74,8 @@ public:
     kernel::Provoked provoke(int id, kernel::Trigger trigger, u64 address, u64 length) override;
     u64 huge_page_size() override;
 
+    /// So many huge pages in the machine's pool, while this world lives.
+    Result<void> need_huge_pages(u64 count);
     bool alive(int id);
     /// "runs", "was ended", "was killed by signal 11 (Segmentation fault)", …
     std::string fate(int id);
@@ -80,10 +85,13 @@ private:
     struct Executor;
     explicit HostWorld(const Options& options);
     Result<int> add(pid_t pid, Fd socket);
+    Result<Machine*> need_machine();
+    Result<void> spin(int id, u64 ms);
 
     const Options options_;
     Keeper* keeper_ = nullptr;
     pid_t group_ = 0;
+    std::shared_ptr<Machine> machine_;  // from the first trigger on
     std::vector<std::unique_ptr<HostProcess>> processes_;
     std::vector<std::unique_ptr<Executor>> executors_;
 };

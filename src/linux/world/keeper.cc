@@ -3,7 +3,6 @@
 
 #include <csignal>
 
-#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/swap.h>
@@ -13,6 +12,7 @@
 
 #include "linux/calls.h"
 #include "linux/world/resident.h"
+#include "linux/world/text_file.h"
 
 namespace verso::host {
 namespace {
@@ -51,7 +51,7 @@ public:
             end_group(world);
         }
         while (!promises_.empty()) {
-            static_cast<void>(promises_.back().perform());  // nobody is left to be told
+            static_cast<void>(promises_.back().undo.perform());  // nobody is left to be told
             promises_.pop_back();
         }
         ::_exit(0);
@@ -73,10 +73,14 @@ private:
                 undo.kind = message.take_one<Undo::Kind>();
                 undo.path = take_text(message);
                 undo.text = take_text(message);
-                promises_.push_back(undo);
+                promises_.push_back({++last_promise_, std::move(undo), std::move(passed)});
+                return last_promise_;
+            }
+            case Order::take_back: {
+                const i64 number = message.take_one<i64>();
+                std::erase_if(promises_, [&](const Promised& p) { return p.number == number; });
                 return 0;
             }
-            case Order::take_back: promises_.pop_back(); return 0;
         }
         return -EINVAL;
     }
@@ -84,6 +88,7 @@ private:
         const pid_t child = ::fork();
         if (child == 0) {
             ::close(socket_);
+            promises_.clear();  // the keeper's to hold and to do
             ::setpgid(0, 0);
             reside(std::move(passed));
         }
@@ -97,7 +102,13 @@ private:
 
     const int socket_;
     std::vector<pid_t> worlds_;
-    std::vector<Undo> promises_;
+    struct Promised {
+        i64 number = 0;
+        Undo undo;
+        Fd held;
+    };
+    std::vector<Promised> promises_;
+    i64 last_promise_ = 0;
 };
 
 /// The life of the keeper's process, in the child of fork(2).
@@ -117,16 +128,10 @@ private:
 
 bool Undo::perform() const {
     switch (kind) {
-        case Kind::write: {
-            // Why safe: a setting that this program changed before, put back to what it was.
-            const Fd file{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
-            // Why safe: as above.
-            return file.valid() && ::write(file.get(), text.data(), text.size()) ==
-                                       static_cast<ssize_t>(text.size());
-        }
+        case Kind::write: return write_text(path, text).has_value();
         case Kind::swap_off: return ::swapoff(path.c_str()) == 0;
-        case Kind::swap_on: return ::swapon(path.c_str(), 0) == 0;
         case Kind::remove: return ::unlink(path.c_str()) == 0;
+        case Kind::hold: return true;
     }
     return false;
 }
@@ -201,22 +206,23 @@ void Keeper::end(pid_t world) {
     }
 }
 
-Result<void> Keeper::promise(const Undo& undo) {
+Result<u64> Keeper::promise(const Undo& undo, int held) {
     Message order;
     order.put_one(Order::promise);
     order.put_one(undo.kind);
     put_text(order, undo.path);
     put_text(order, undo.text);
-    const Result<i64> done = ask(order, -1);
-    if (!done) {
-        return tl::unexpected(done.error());
+    const Result<i64> number = ask(order, held);
+    if (!number) {
+        return tl::unexpected(number.error());
     }
-    return {};
+    return static_cast<u64>(*number);
 }
 
-void Keeper::take_back() {
+void Keeper::take_back(u64 number) {
     Message order;
     order.put_one(Order::take_back);
+    order.put_one(number);
     static_cast<void>(ask(order, -1));  // a keeper that is gone undoes nothing any more
 }
 

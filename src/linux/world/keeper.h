@@ -23,7 +23,7 @@ namespace verso::host {
 
 /// How something on the machine is put back, by the keeper if its owner cannot any more.
 struct Undo {
-    enum class Kind : u32 { write, swap_off, swap_on, remove };
+    enum class Kind : u32 { write, swap_off, remove, hold };  // hold: a descriptor, until then
     Kind kind = Kind::write;
     std::string path;
     std::string text;  // write: what goes into the file
@@ -40,10 +40,10 @@ public:
     Result<pid_t> begin(const Fd& socket);
     /// Ends it with all its relatives, and returns once they are gone.
     void end(pid_t world);
-    /// From here on, the keeper does this if we end without having taken it back. Last in, first
-    /// out.
-    Result<void> promise(const Undo& undo);
-    void take_back();
+    /// From here on, the keeper does this if we end without having taken it back; the last of all
+    /// promises first. The number is for take_back.
+    Result<u64> promise(const Undo& undo, int held = -1);
+    void take_back(u64 number);
 
 private:
     explicit Keeper(Fd socket, pid_t pid) : socket_(std::move(socket)), pid_(pid) {}

@@ -82,6 +82,7 @@ public:
                 case Ask::perform: perform(question); break;
                 case Ask::thread: thread(std::move(passed)); break;
                 case Ask::fork: fork(std::move(passed)); break;
+                case Ask::spin: spin(question.call.aux); break;
             }
         }
         ::_exit(0);  // the owner is gone: nobody wants this process any more
@@ -114,6 +115,11 @@ private:
             return;
         }
         resident().keep(std::move(started));
+        say(Outcome::done());
+    }
+    void spin(u64 ms) {
+        const u64 end_ns = linux_kernel().now_ns() + ms * 1'000'000;
+        while (linux_kernel().now_ns() < end_ns) {}
         say(Outcome::done());
     }
     void fork(Fd passed) {

@@ -3,28 +3,17 @@
 // names it, to whoever may trace the process.
 #include "linux/world/sleep.h"
 
-#include <array>
-#include <charconv>
 #include <string>
 #include <string_view>
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <fmt/format.h>
 
-#include "base/fd.h"
+#include "linux/world/text_file.h"
 
 namespace verso::host {
 namespace {
 std::string text_of(pid_t process, pid_t thread, std::string_view file) {
-    const std::string path = fmt::format("/proc/{}/task/{}/{}", process, thread, file);
-    // Why safe: opens a file for reading.
-    const Fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-    std::array<char, 4096> text;
-    // Why safe: fills a local array, by its size.
-    const ssize_t count = fd.valid() ? ::read(fd.get(), text.data(), text.size()) : 0;
-    return {text.data(), count > 0 ? static_cast<std::size_t>(count) : 0};
+    return read_text(fmt::format("/proc/{}/task/{}/{}", process, thread, file));
 }
 }  // namespace
 
@@ -46,14 +35,7 @@ Doing doing_of(pid_t process, pid_t thread) {
 }
 
 u64 sleeps_of(pid_t process, pid_t thread) {
-    const std::string status = text_of(process, thread, "status");
-    constexpr std::string_view key = "\nvoluntary_ctxt_switches:\t";
-    const std::size_t at = status.find(key);
-    u64 count = 0;
-    if (at != std::string::npos) {
-        std::from_chars(status.data() + at + key.size(), status.data() + status.size(), count);
-    }
-    return count;
+    return number_after(text_of(process, thread, "status"), "voluntary_ctxt_switches");
 }
 
 }  // namespace verso::host

@@ -77,6 +77,7 @@ enum class Ask : u32 {
     perform,  // the call
     thread,   // a thread that serves the socket that came along
     fork,     // … a process
+    spin,     // use the processor for call.aux milliseconds
 };
 struct Question {
     Ask ask = Ask::perform;

@@ -1,0 +1,158 @@
+// Settings and the lock. Swap files are in swap_file.cc.
+#include "linux/world/machine.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "linux/world/text_file.h"
+
+namespace verso::host {
+namespace {
+constexpr const char* lock_path = "/tmp/verso-machine.lock";
+constexpr const char* huge_pages_path = "/proc/sys/vm/nr_hugepages";
+
+/// "always [madvise] never" → "madvise"; "1\n" → "1".
+std::string chosen(const std::string& text) {
+    const std::size_t open = text.find('[');
+    const std::size_t close = text.find(']');
+    if (open != std::string::npos && close != std::string::npos) {
+        return text.substr(open + 1, close - open - 1);
+    }
+    return text.substr(0, text.find('\n'));
+}
+
+Fd lock_file() {
+    // Why safe: a file that holds nothing. Where it is somebody else's, creating is refused but
+    // opening is not.
+    Fd file{::open(lock_path, O_RDONLY | O_CLOEXEC)};
+    if (!file.valid()) {
+        // Why safe: as above.
+        file = Fd{::open(lock_path, O_RDONLY | O_CREAT | O_CLOEXEC, 0644)};
+    }
+    return file;
+}
+}  // namespace
+
+Result<Promise> Promise::make(Keeper& keeper, const Undo& undo, int held) {
+    Result<u64> number = keeper.promise(undo, held);
+    if (!number) {
+        return pass(number);
+    }
+    Promise promise;
+    promise.keeper_ = &keeper;
+    promise.number_ = *number;
+    return promise;
+}
+
+void Promise::take_back() {
+    if (keeper_ != nullptr) {
+        std::exchange(keeper_, nullptr)->take_back(number_);
+    }
+}
+
+Result<std::unique_ptr<Setting>> Setting::change(Keeper& keeper, const std::string& path,
+                                                 const std::string& text) {
+    const std::string before = chosen(read_text(path));
+    if (before.empty()) {
+        return fail(ErrorKind::unsupported, ENOENT, "this kernel has no {}", path);
+    }
+    std::unique_ptr<Setting> setting(new Setting({Undo::Kind::write, path, before}));
+    Result<Promise> promise = Promise::make(keeper, setting->undo_);
+    if (!promise) {
+        return pass(promise);
+    }
+    setting->promise_ = std::move(*promise);
+    Result<void> written = write_text(path, text);
+    if (!written) {
+        return pass(written);
+    }
+    return setting;
+}
+
+Setting::~Setting() {
+    if (!undo_.perform()) {
+        fmt::print(stderr, "{} could not be put back to {}: {}\n", undo_.path, undo_.text,
+                   std::strerror(errno));
+    }
+}
+
+Result<std::shared_ptr<Machine>> Machine::get() {
+    static std::mutex guard;
+    static std::weak_ptr<Machine> current;
+    const std::lock_guard one_at_a_time(guard);
+    if (std::shared_ptr<Machine> known = current.lock()) {
+        return known;
+    }
+    Result<Keeper*> keeper = Keeper::get();
+    if (!keeper) {
+        return pass(keeper);
+    }
+    Fd lock = lock_file();
+    if (!lock.valid()) {
+        return fail(ErrorKind::system, errno, "{} cannot be opened; mend its permissions",
+                    lock_path);
+    }
+    constexpr int tries_max = 60'000'000 / 5000;
+    for (int tries = 0; ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0; ++tries) {
+        if (tries == tries_max) {
+            return fail(ErrorKind::resource, errno,
+                        "another process has {} locked for more than a minute; wait for it",
+                        lock_path);
+        }
+        ::usleep(5000);
+    }
+    const int held = lock.get();
+    std::shared_ptr<Machine> machine(new Machine(*keeper, std::move(lock)));
+    Result<Promise> promise = Promise::make(**keeper, {Undo::Kind::hold, lock_path, {}}, held);
+    if (!promise) {
+        return pass(promise);
+    }
+    machine->held_ = std::move(*promise);
+    current = machine;
+    return machine;
+}
+
+Machine::~Machine() {
+    huge_pages_.reset();
+    swap_.reset();
+}
+
+Result<SwapFile*> Machine::swap() {
+    if (swap_ == nullptr) {
+        Result<std::unique_ptr<SwapFile>> made = SwapFile::make(*keeper_);
+        if (!made) {
+            return pass(made);
+        }
+        swap_ = std::move(*made);
+    }
+    return swap_.get();
+}
+
+Result<void> Machine::huge_pages(u64 count) {
+    const std::lock_guard lock(guard_);
+    const std::string wanted = fmt::format("{}", count);
+    if (read_number(huge_pages_path) < count && huge_pages_ != nullptr) {
+        Result<void> grown = write_text(huge_pages_path, wanted);  // what was before all is known
+        if (!grown) {
+            return grown;
+        }
+    } else if (read_number(huge_pages_path) < count) {
+        Result<std::unique_ptr<Setting>> grown = Setting::change(*keeper_, huge_pages_path, wanted);
+        if (!grown) {
+            return pass(grown);
+        }
+        huge_pages_ = std::move(*grown);
+    }
+    const u64 had = read_number(huge_pages_path);
+    if (had < count) {
+        return fail(ErrorKind::resource, ENOMEM, "only {} of {} huge pages could be had", had,
+                    count);
+    }
+    return {};
+}
+
+}  // namespace verso::host

@@ -1,0 +1,132 @@
+// A swap file: made, switched on, and gone afterwards.
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include <fcntl.h>
+#include <sys/swap.h>
+#include <unistd.h>
+
+#include "linux/world/machine.h"
+#include "linux/world/text_file.h"
+
+namespace verso::host {
+namespace {
+constexpr u64 swap_bytes = u64{64} << 20;
+constexpr std::string_view name_begin = "/verso-swap-";
+
+/// The first page of a swap area, as swapon(2) reads it.
+std::array<char, page_size> swap_header() {
+    struct Info {
+        u32 version = 1;
+        u32 last_page = static_cast<u32>(to_pages(swap_bytes)) - 1;
+        u32 bad_pages = 0;
+    };
+    constexpr std::string_view magic = "SWAPSPACE2";
+    constexpr std::size_t boot_bits = 1024;
+    const Info info;
+    std::array<char, page_size> header{};
+    std::memcpy(header.data() + boot_bits, &info, sizeof info);
+    std::memcpy(header.data() + header.size() - magic.size(), magic.data(), magic.size());
+    return header;
+}
+
+/// Allocated whole: swapon(2) takes no file with holes.
+int write_area(const std::string& path) {
+    // Why safe: a new file of ours, of a name that is nobody else's.
+    const Fd file{::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
+    const std::array<char, page_size> header = swap_header();
+    // Why safe: as above.
+    if (!file.valid() || ::fallocate(file.get(), 0, 0, swap_bytes) != 0) {
+        return errno;
+    }
+    // Why safe: as above; reads the local array.
+    return ::pwrite(file.get(), header.data(), header.size(), 0) == page_size ? 0 : errno;
+}
+
+/// Those of a process that was killed together with its keeper. Whoever holds the machine's lock
+/// knows that nobody uses them.
+void remove_left_behind() {
+    const std::string swaps = read_text("/proc/swaps");
+    for (std::size_t at = 0; at < swaps.size();) {
+        const std::size_t end = std::min(swaps.find('\n', at), swaps.size());
+        const std::string path = swaps.substr(at, swaps.find_first_of(" \t\n", at) - at);
+        if (path.find(name_begin) != std::string::npos && ::swapoff(path.c_str()) == 0) {
+            ::unlink(path.c_str());
+        }
+        at = end + 1;
+    }
+}
+}  // namespace
+
+Result<std::unique_ptr<SwapFile>> SwapFile::make_in(Keeper& keeper, const std::string& folder) {
+    std::array<char, 4096> whole{};
+    if (::realpath(folder.c_str(), whole.data()) == nullptr) {
+        return fail(ErrorKind::system, errno, "{} is no folder", folder);
+    }
+    std::unique_ptr<SwapFile> swap(
+        new SwapFile(fmt::format("{}{}{}", whole.data(), name_begin, ::getpid())));
+    Result<Promise> removed = Promise::make(keeper, {Undo::Kind::remove, swap->path_, {}});
+    if (!removed) {
+        return pass(removed);
+    }
+    swap->removed_ = std::move(*removed);
+    const int error = write_area(swap->path_);
+    if (error != 0) {
+        return fail(ErrorKind::system, error, "{}: {}", swap->path_, std::strerror(error));
+    }
+    Result<Promise> off = Promise::make(keeper, {Undo::Kind::swap_off, swap->path_, {}});
+    if (!off) {
+        return pass(off);
+    }
+    swap->off_ = std::move(*off);
+    Result<void> on = swap->on();
+    if (!on) {
+        return pass(on);
+    }
+    return swap;
+}
+
+/// Some file systems cannot hold a swap file (tmpfs, overlayfs): the first folder that can.
+Result<std::unique_ptr<SwapFile>> SwapFile::make(Keeper& keeper) {
+    remove_left_behind();
+    const char* const wished = std::getenv("TMPDIR");
+    std::string tried;
+    for (const std::string& folder :
+         {std::string(wished != nullptr ? wished : "/var/tmp"), std::string("/var/tmp"),
+          std::string("/tmp"), std::string(".")}) {
+        Result<std::unique_ptr<SwapFile>> made = make_in(keeper, folder);
+        if (made) {
+            return made;
+        }
+        tried += (tried.empty() ? "" : "; ") + made.error().message;
+    }
+    return fail(ErrorKind::unsupported, 0, "no swap file could be made ({})", tried);
+}
+
+SwapFile::~SwapFile() {
+    if (is_on_ && ::swapoff(path_.c_str()) != 0) {
+        fmt::print(stderr, "{} could not be switched off: {}\n", path_, std::strerror(errno));
+    }
+    ::unlink(path_.c_str());
+}
+
+Result<void> SwapFile::off() {
+    if (::swapoff(path_.c_str()) != 0) {
+        return fail(ErrorKind::system, errno, "swapoff {}: {}", path_, std::strerror(errno));
+    }
+    is_on_ = false;
+    return {};
+}
+
+Result<void> SwapFile::on() {
+    constexpr int first_in_line = SWAP_FLAG_PREFER | 32'767;
+    if (::swapon(path_.c_str(), first_in_line) != 0) {
+        return fail(ErrorKind::system, errno, "swapon {}: {}", path_, std::strerror(errno));
+    }
+    is_on_ = true;
+    return {};
+}
+
+}  // namespace verso::host

@@ -1,0 +1,67 @@
+// What the kernel does on its own account, provoked on purpose: specification, section 11. Each
+// function says `acted` only of what it saw: entries of the page map, flags of page frames,
+// counters.
+//
+// The settings that a trigger needs are put back before it returns (machine.h). The swap file stays
+// on until the world ends, because pages are in it.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "kernel/world.h"
+#include "linux/world/machine.h"
+
+namespace verso::host {
+
+/// Where a trigger is aimed at.
+struct Target {
+    kernel::Kernel& kernel;  // of the process
+    pid_t pid = 0;
+    u64 address = 0;
+    u64 length = 0;
+    /// Lets a thread of the process, other than its main one, use the processor for so long.
+    std::function<Result<void>(u64 ms)> spin;
+};
+
+kernel::Provoked provoke_on(const Target& target, Machine& machine, kernel::Trigger trigger);
+
+// reclaim_trigger.cc
+kernel::Provoked reclaim(const Target& target, Machine& machine);
+kernel::Provoked swap_off(const Target& target, Machine& machine);
+kernel::Provoked write_back(const Target& target);
+// move_trigger.cc
+kernel::Provoked migrate(const Target& target, Machine& machine);
+kernel::Provoked numa_hint(const Target& target, Machine& machine);
+// merge_trigger.cc
+kernel::Provoked ksm_merge(const Target& target, Machine& machine);
+kernel::Provoked ksm_unmerge(const Target& target);
+kernel::Provoked thp_collapse(const Target& target);
+kernel::Provoked thp_split(const Target& target);
+
+// pages.cc: what is seen
+inline kernel::Provoked acted() { return {true, {}}; }
+inline kernel::Provoked not_so(std::string why) { return {false, std::move(why)}; }
+/// The page map's entries of the target's range.
+std::vector<u64> entries_of(const Target& target);
+bool is_present(u64 entry);
+/// In a swap device; not a marker, nor on its way to another frame.
+bool is_in_swap(u64 entry);
+u64 frame_of(u64 entry);
+/// Bits of /proc/kpageflags.
+struct FrameFlag {
+    static constexpr u64 dirty = u64{1} << 4;
+    static constexpr u64 ksm = u64{1} << 21;
+};
+/// How many of these entries' frames have the flag.
+u64 count_frames(const std::vector<u64>& entries, u64 flag);
+u64 count_present(const std::vector<u64>& entries);
+/// Bytes that one huge entry maps.
+u64 huge_page_bytes();
+/// How many bytes of the range are mapped by huge entries (PAGEMAP_SCAN, 6.7).
+u64 huge_bytes(const Target& target);
+
+}  // namespace verso::host
