@@ -169,12 +169,12 @@ bool copy_leaf(Machine& machine, const Copy& copy, Vpn first) {
 }
 
 /// Is there anything that a fault in the child would not find by itself? Linux asks whether the VMA
-/// ever had a private page or a guard (anon_vma).
+/// ever had a private page or a guard (anon_vma); ZEROPAGE's zeroes count as one.
 bool has_own_entries(const State& state, const Copy& copy) {
     for (Vpn at = copy.child.start; at < copy.child.end; ++at) {
         const Entry entry = entry_at(state, copy.from, at);
         const bool page = entry.maps_page() || entry.kind == EntryKind::migration;
-        if ((page && state.pages[entry.target].use != PageUse::cache) ||
+        if ((page && state.pages[entry.target].use != PageUse::cache) || entry.zero ||
             entry.kind == EntryKind::swap || entry.is_marker(Marker::guard | Marker::poisoned)) {
             return true;
         }
