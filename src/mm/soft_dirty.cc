@@ -8,19 +8,16 @@
 namespace verso::mm {
 namespace {
 
-/// pte_is_pinned(): somebody may store to it without a fault, so it cannot be called clean.
-bool maybe_pinned(const State& state, const Entry& entry, u32 pages) {
-    for (u32 i = 0; entry.maps_page() && i < pages; ++i) {
-        if (state.pages[entry.target + i].pins != 0) {
-            return true;
-        }
-    }
-    return false;
+/// pte_is_pinned(): somebody may store to a writable private page without a fault, so it cannot be
+/// called clean. Nobody asks this of shared memory, nor of a huge page (clear_soft_dirty_pmd()).
+bool maybe_pinned(const State& state, const Vma& vma, const Entry& entry) {
+    const bool cow = !vma.shared() && vma.has(VmFlag::may_write);
+    return cow && entry.write && entry.maps_page() && state.pages[entry.target].pins != 0;
 }
 
 /// E-SD3, E-SD4; the userfaultfd bit is somebody else's.
-Entry clear_soft_dirty(const State& state, Entry entry, u32 pages) {
-    if (entry.present() && !maybe_pinned(state, entry, pages)) {
+Entry clear_soft_dirty(Entry entry, bool pinned) {
+    if (entry.present() && !pinned) {
         entry = pte_wrprotect(entry);
         entry.soft_dirty = false;
     } else if (entry.kind == EntryKind::swap || entry.kind == EntryKind::migration) {
@@ -37,11 +34,12 @@ void clear_range(Machine& machine, u8 space, const Vma& vma) {
         const Vpn next = std::min(vma.end, first + size);
         const Pmd& pmd = pmd_of(state, space, first);
         if (pmd.kind == PmdKind::leaf) {
-            set_leaf(machine, space, first, clear_soft_dirty(state, pmd.leaf, size));
+            set_leaf(machine, space, first, clear_soft_dirty(pmd.leaf, false));
         } else if (pmd.kind == PmdKind::table) {
             for (Vpn page = at; page < next; ++page) {
                 const Entry entry = entry_at(state, space, page);
-                set_pte(machine, space, page, clear_soft_dirty(state, entry, 1));
+                const bool pinned = maybe_pinned(state, vma, entry);
+                set_pte(machine, space, page, clear_soft_dirty(entry, pinned));
             }
         }
         at = next;
