@@ -45,15 +45,25 @@ Entry restore_read_only(const Machine& machine, Entry restored, bool armed) {
     return restored;
 }
 
+bool somebody_waits(const State& state, PageId head) {
+    for (const Mapping& one : folio_mappings(state, head)) {
+        if (mapping_entry(state, one).kind == EntryKind::migration) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /// The folio that begins its way back: the one at the address, or else one that is locked and that
-/// no entry names any more (all of them were zapped meanwhile).
+/// no entry waits for any more (all that did were zapped meanwhile; a device migration replaces
+/// only one of several at first).
 PageId migrating_folio(const State& state, u8 space, Vpn at) {
     const Entry entry = entry_at(state, space, at);
     if (entry.kind == EntryKind::migration) {
         return head_of(state, entry.target);
     }
     for (PageId id = 0; id < state.pages.size(); ++id) {
-        if (state.pages[id].locked && folio_mappings(state, id).empty()) {
+        if (state.pages[id].locked && !somebody_waits(state, id)) {
             return id;
         }
     }
