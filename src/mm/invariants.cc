@@ -4,6 +4,7 @@
 //
 // The first that is broken is named, with where; so what matters most comes first.
 #include <algorithm>
+#include <array>
 
 #include <fmt/core.h>
 
@@ -27,20 +28,32 @@ std::string where(const Place& place) {
                        place.space);
 }
 
-std::vector<Place> all_entries(const State& state) {
-    std::vector<Place> places;
+/// Calls `check` for every entry that is not empty, until one has something to say.
+template <typename Check>
+std::string for_each_entry(const State& state, Check check) {
     for (u8 space = 0; space < state.spaces.size(); ++space) {
         const Space& one = state.spaces[space];
+        const Vma* vma = one.vmas.data();
+        const Vma* const last = vma + one.vmas.size();
+        const u32 size = state.shape.huge_pages;
         for (Vpn at = 0; at < one.entries.size(); ++at) {
-            const Pmd& pmd = one.pmds[state.pmd_index(at)];
-            if (pmd.kind == PmdKind::leaf && at == state.pmd_start(at)) {
-                places.push_back({space, at, true, pmd.leaf, state.find_vma(space, at)});
+            while (vma != last && vma->end <= at) {
+                ++vma;
+            }
+            const Vma* const here = vma != last && vma->contains(at) ? vma : nullptr;
+            const Pmd& pmd = one.pmds[at / size];
+            std::string broken;
+            if (pmd.kind == PmdKind::leaf && at % size == 0) {
+                broken = check(Place{space, at, true, pmd.leaf, here});
             } else if (pmd.kind == PmdKind::table && !one.entries[at].none()) {
-                places.push_back({space, at, false, one.entries[at], state.find_vma(space, at)});
+                broken = check(Place{space, at, false, one.entries[at], here});
+            }
+            if (!broken.empty()) {
+                return broken;
             }
         }
     }
-    return places;
+    return {};
 }
 
 bool has_page(const Entry& entry) {
@@ -149,34 +162,55 @@ std::string check_space(const State& state, u8 id) {
     return {};
 }
 
-/// What refers to each page and slot, counted afresh.
-struct Counts {
-    std::vector<u32> maps;
-    std::vector<u32> cached;  // by files
-    std::vector<u32> swapped;
-    std::vector<u32> file_slots;
-};
-
-/// Empty, or why the counts cannot even be taken.
-std::string count(const State& state, const std::vector<Place>& places, Counts& counts) {
-    counts.maps.resize(state.pages.size());
-    counts.cached.resize(state.pages.size());
-    counts.swapped.resize(state.slots.size());
-    counts.file_slots.resize(state.slots.size());
-    for (const Place& place : places) {
-        const u16 target = place.entry.target;
-        if (has_page(place.entry)) {
-            if (target >= state.pages.size() || state.pages[target].use == PageUse::free) {
-                return fmt::format("pages: {} has page {}, which is free", where(place), target);
-            }
-            ++counts.maps[target];
-        } else if (place.entry.kind == EntryKind::swap) {
-            ++counts.swapped[target];
+/// A number for each page or slot: on the stack for a small machine, so that a check allocates
+/// nothing.
+class Tally {
+public:
+    explicit Tally(std::size_t count) {
+        if (count > small_.size()) {
+            large_.resize(count);
         }
     }
+    u32& operator[](std::size_t i) { return large_.empty() ? small_[i] : large_[i]; }
+    u32 operator[](std::size_t i) const { return large_.empty() ? small_[i] : large_[i]; }
+
+private:
+    std::array<u32, 32> small_{};
+    std::vector<u32> large_;
+};
+
+/// What refers to each page and slot, counted afresh.
+struct Counts {
+    explicit Counts(const State& state)
+        : maps(state.pages.size()),
+          cached(state.pages.size()),
+          swapped(state.slots.size()),
+          file_slots(state.slots.size()) {}
+    Tally maps;
+    Tally cached;  // by files
+    Tally swapped;
+    Tally file_slots;
+};
+
+/// Empty, or why the count cannot even be taken.
+std::string count_entry(const State& state, const Place& place, Counts& counts) {
+    const u16 target = place.entry.target;
+    if (has_page(place.entry)) {
+        if (target >= state.pages.size() || state.pages[target].use == PageUse::free) {
+            return fmt::format("pages: {} has page {}, which is free", where(place), target);
+        }
+        ++counts.maps[target];
+    } else if (place.entry.kind == EntryKind::swap) {
+        ++counts.swapped[target];
+    }
+    return {};
+}
+
+std::string count_files(const State& state, Counts& counts) {
     for (std::size_t id = 0; id < state.files.size(); ++id) {
-        for (std::size_t index = 0; index < state.files[id].cache.size(); ++index) {
-            const Cached& cached = state.files[id].cache[index];
+        const File& file = state.files[id];
+        for (std::size_t index = 0; index < file.cache.size(); ++index) {
+            const Cached& cached = file.cache[index];
             if (cached.page != no_page) {
                 const Page& page = state.pages[cached.page];
                 if (page.use != PageUse::cache || page.file != id || page.index != index) {
@@ -187,6 +221,10 @@ std::string count(const State& state, const std::vector<Place>& places, Counts& 
             }
             if (cached.slot != no_slot) {
                 ++counts.file_slots[cached.slot];
+            }
+            if (index >= file.size && (cached.page != no_page || cached.slot != no_slot)) {
+                return fmt::format("pages: file {} holds page {}, which lies beyond its end", id,
+                                   index);
             }
         }
     }
@@ -207,9 +245,33 @@ bool owned(const State& state, const Counts& counts, PageId page) {
     return false;
 }
 
+/// A large folio is as large as they all are, and of one piece.
+std::string check_folio(const State& state, PageId id) {
+    const Page& page = state.pages[id];
+    const bool begins = page.head && (id + 1U >= state.pages.size() || !state.pages[id + 1].tail);
+    if ((page.tail && id == 0) || (page.head && page.tail) || begins) {
+        return fmt::format("folios: page {} is part of no large folio", id);
+    }
+    if (page.tail) {
+        const Page& before = state.pages[id - 1];
+        if (before.use != page.use || before.hugetlb != page.hugetlb ||
+            !(before.head || before.tail) || before.file != page.file ||
+            (page.file != nobody && before.index + 1 != page.index)) {
+            return fmt::format("folios: page {} does not continue the folio that it is part of",
+                               id);
+        }
+    }
+    return {};
+}
+
 std::string check_pages(const State& state, const Counts& counts) {
     for (PageId id = 0; id < state.pages.size(); ++id) {
         const Page& page = state.pages[id];
+        if (page.head || page.tail) {
+            if (std::string broken = check_folio(state, id); !broken.empty()) {
+                return broken;
+            }
+        }
         if (page.maps != counts.maps[id]) {
             return fmt::format("pages: page {} is said to be mapped {} times, but is {} times", id,
                                page.maps, counts.maps[id]);
@@ -280,31 +342,56 @@ std::string check_threads(const State& state) {
     return {};
 }
 
-}  // namespace
-
-std::string broken_invariant(const State& state, const Rules&) {
-    const std::vector<Place> places = all_entries(state);
-    Counts counts;
-    if (std::string broken = count(state, places, counts); !broken.empty()) {
-        return broken;
-    }
-    for (const Place& place : places) {
-        if (std::string broken = check_entry(state, place); !broken.empty()) {
-            return broken;
+/// A descriptor that nobody has is a child's, and waits in exactly one FORK message.
+std::string check_contexts(const State& state) {
+    for (u8 id = 0; id < state.contexts.size(); ++id) {
+        const Context& context = state.contexts[id];
+        if (context.mmap_changing != context.events.size()) {
+            return fmt::format("contexts: {} counts {} unread changes, and has {}", id,
+                               context.mmap_changing, context.events.size());
         }
-    }
-    for (u8 space = 0; space < state.spaces.size(); ++space) {
-        if (std::string broken = check_space(state, space); !broken.empty()) {
-            return broken;
+        if (context.open || context.space == nobody) {
+            continue;
         }
-    }
-    for (const std::string& broken :
-         {check_pages(state, counts), check_slots(state, counts), check_threads(state)}) {
-        if (!broken.empty()) {
-            return broken;
+        unsigned named = 0;
+        for (const Context& other : state.contexts) {
+            for (const Message& event : other.events) {
+                named += event.kind == MessageKind::fork && event.context == id ? 1 : 0;
+            }
+        }
+        if (named != 1) {
+            return fmt::format("contexts: {} is nobody's, and named by {} messages", id, named);
         }
     }
     return {};
+}
+
+}  // namespace
+
+std::string broken_invariant(const State& state, const Rules&) {
+    Counts counts(state);
+    std::string broken = for_each_entry(
+        state, [&](const Place& place) { return count_entry(state, place, counts); });
+    if (broken.empty()) {
+        broken = count_files(state, counts);
+    }
+    if (broken.empty()) {
+        broken =
+            for_each_entry(state, [&](const Place& place) { return check_entry(state, place); });
+    }
+    for (u8 space = 0; space < state.spaces.size() && broken.empty(); ++space) {
+        broken = check_space(state, space);
+    }
+    if (broken.empty()) {
+        broken = check_pages(state, counts);
+    }
+    if (broken.empty()) {
+        broken = check_slots(state, counts);
+    }
+    if (broken.empty()) {
+        broken = check_threads(state);
+    }
+    return broken.empty() ? check_contexts(state) : broken;
 }
 
 }  // namespace verso::mm

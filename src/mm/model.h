@@ -31,6 +31,12 @@
 //   pagemap.cc        pagemap words                              fs/proc/task_mmu.c
 //   pagemap_scan.cc   PAGEMAP_SCAN                               fs/proc/task_mmu.c
 //   invariants.cc     I1–I8, counts                              oracles over one state
+//   history.cc        I9, I10, E-SD8, contents                   oracles over what was before
+//   history_expect.cc what a call is to bring about              …
+//   progress.cc       nobody blocked for ever                    …
+//   view.cc           what a program would find at an address    for oracles
+//   watched.cc        every step with all oracles
+//   random_program.cc machines and calls drawn from a Choice     for tests and fuzzers
 //
 // Everything takes a Machine: the state that it changes, the rules of this kernel, and where
 // choices come from. Nothing else is remembered anywhere. May include: base, abi, kernel.
