@@ -19,7 +19,7 @@
 namespace verso::mm {
 namespace {
 
-bool of_thread(const std::vector<Message>& queue, u8 thread) {
+bool of_thread(const auto& queue, u8 thread) {
     return std::ranges::any_of(queue,
                                [&](const Message& message) { return message.thread == thread; });
 }

@@ -1,15 +1,8 @@
 // That every oracle over histories can speak: with a rule off, the shortest program of its row
-// makes exactly that oracle speak, at that step; with the rule on it is silent. Then random
-// programs of the newest preset, which keep them all silent.
-#include <cstdlib>
-
-#include <fmt/core.h>
-
-#include "mm/armed.h"
+// makes exactly that oracle speak; with the rule on it is silent.
 #include "mm/history.h"
+#include "mm/armed.h"
 #include "mm/pagemap_scan.h"
-#include "mm/random_program.h"
-#include "mm/watched.h"
 
 namespace verso::mm {
 namespace {
@@ -298,58 +291,6 @@ TEST(HistoryOracles, AreAValueThatIsCopiedComparedAndHashed) {
     on.protect();
     EXPECT_EQ(before, on.history());
     EXPECT_EQ(before.hash(), on.history().hash());
-}
-
-// ── random programs ────────────────────────────────────────────────────────────────────────────
-
-u64 number(const char* name, u64 fallback) {
-    const char* const text = std::getenv(name);
-    return text == nullptr ? fallback : std::strtoull(text, nullptr, 10);
-}
-
-/// The oracle that spoke, and the program up to there.
-std::string run(u64 seed, const Rules& rules, unsigned steps) {
-    RandomChoice choice(seed);
-    Watched watched(random_machine(choice), rules);
-    std::string program;
-    std::string broken;
-    for (unsigned i = 0; i < steps && broken.empty(); ++i) {
-        const Call call = random_call(watched.state(), choice);
-        broken = watched.step(call, choice);
-        program += fmt::format("  {} value {} source {:#x} extra {:#x} → {}\n", to_string(call),
-                               call.value, call.source, call.extra, to_string(watched.outcome()));
-    }
-    broken = broken.empty() ? watched.finish(choice) : broken;
-    return broken.empty() ? broken : program + broken;
-}
-
-TEST(RandomPrograms, KeepEveryOracleSilentOn618) {
-    const Rules rules = *preset("6.18");
-    const u64 first = number("VERSO_SEED", 1);
-    const u64 count = number("VERSO_RUNS", std::getenv("VERSO_SEED") == nullptr ? 3000 : 1);
-    for (u64 seed = first; seed < first + count; ++seed) {
-        const std::string broken = run(seed, rules, 150);
-        ASSERT_EQ(broken, "") << "replay: VERSO_SEED=" << seed
-                              << " test_mm --gtest_filter='RandomPrograms.*618'";
-    }
-}
-
-/// … and would not, if a rule were off: for each that an oracle is about, some program shows it.
-TEST(RandomPrograms, FindEveryHistoricMistake) {
-    for (const Row& row : rows) {
-        Rules rules = *preset("6.18");
-        if (std::string_view(row.name) == "FX_14") {
-            continue;  // 5.7 had none of what else random programs do
-        }
-        for (bool Rules::*const rule : row.off) {
-            rules.*rule = false;
-        }
-        std::string broken;
-        for (u64 seed = 1; seed < 4000 && broken.empty(); ++seed) {
-            broken = run(seed, rules, 150);
-        }
-        EXPECT_NE(broken, "") << row.name;
-    }
 }
 
 }  // namespace

@@ -1,0 +1,34 @@
+// The model of memory management under random calls: a fuzzer's bytes choose the machine, the calls
+// with their arguments, and every way in which the kernel could go. After each step all oracles
+// look (mm/watched.h); at the end what is under way is ended, and nobody may be left waiting. The
+// rules are those of the newest release that has a preset.
+//
+// An input that breaks something prints its program when VERSO_PROGRAM is set:
+//   VERSO_PROGRAM=1 build/fuzz/fuzz_model FILE
+#include <cstdlib>
+
+#include <fmt/core.h>
+
+#include "mm/random_program.h"
+#include "mm/watched.h"
+
+namespace mm = verso::mm;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    static const mm::Rules rules = *mm::preset("6.18");
+    static const bool tells = std::getenv("VERSO_PROGRAM") != nullptr;
+    mm::ByteChoice choice({data, size});
+    mm::Watched watched(mm::random_machine(choice), rules);
+    while (choice.any()) {
+        const mm::Call call = mm::random_call(watched.state(), choice);
+        const std::string broken = watched.step(call, choice);
+        if (tells) {
+            fmt::print("{} value {} source {:#x} extra {:#x} → {}\n", to_string(call), call.value,
+                       call.source, call.extra, to_string(watched.outcome()));
+        }
+        VERSO_CHECK(broken.empty(), "{}", broken);
+    }
+    const std::string broken = watched.finish(choice);
+    VERSO_CHECK(broken.empty(), "at the end: {}", broken);
+    return 0;
+}
