@@ -147,6 +147,9 @@ public:
     T* erase(const T* first, const T* last) {
         const std::size_t at = index_of(first);
         const auto count = static_cast<std::size_t>(last - first);
+        if (count == 0) {
+            return data() + at;
+        }
         VERSO_CHECK(at <= size_ && count <= size_ - at, "{} of {} elements at {}", count, size_,
                     at);
         std::destroy_n(data() + at, count);

@@ -13,6 +13,9 @@
 // kept apart from each other here; Linux packs them (asm/pgtable.h, linux/swapops.h).
 #pragma once
 
+#include <cstring>
+#include <type_traits>
+
 #include "base/types.h"
 
 namespace verso::mm {
@@ -54,9 +57,12 @@ struct Entry {
     bool is_marker(u8 which) const { return kind == EntryKind::marker && (markers & which) != 0; }
     /// Maps a page of its own (not the zero page).
     bool maps_page() const { return present() && !zero; }
-    friend bool operator==(const Entry&, const Entry&) = default;
+    /// As bytes: field by field is a dozen comparisons on the way of every step.
+    friend bool operator==(const Entry& one, const Entry& two) {
+        return std::memcmp(&one, &two, sizeof(one)) == 0;
+    }
 };
-static_assert(sizeof(Entry) == 6);
+static_assert(sizeof(Entry) == 6 && std::has_unique_object_representations_v<Entry>);
 
 /// `leaf`: the entry itself maps, or waits for, the whole range: a THP, the huge zero page, a THP
 /// under migration; in a hugetlb VMA the only kind there is, its entry of any kind.

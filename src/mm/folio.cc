@@ -12,8 +12,11 @@ u32 folio_pages(const State& state, PageId head) {
 }
 
 Mappings folio_mappings(const State& state, PageId head) {
-    Mappings found;
     const u32 pages = folio_pages(state, head);
+    if (pages == 1) {
+        return rmap_walk(state, head);
+    }
+    Mappings found;
     for (u32 i = 0; i < pages; ++i) {
         for (const Mapping& one : rmap_walk(state, static_cast<PageId>(head + i))) {
             if (!one.pmd || i == 0) {

@@ -147,17 +147,24 @@ Mappings rmap_walk(const State& state, PageId page) {
                entry.kind == EntryKind::hwpoison;
     };
     const PageId head = head_of(state, page);
+    // A small page knows how many there are; of a large folio the head counts the leaves of all.
+    const bool small = !state.pages[head].head;
+    const u32 size = state.shape.huge_pages;
     Mappings found;
-    for (u8 space = 0; space < state.spaces.size(); ++space) {
+    const auto all_found = [&] { return small && found.size() == state.pages[page].maps; };
+    for (u8 space = 0; space < state.spaces.size() && !all_found(); ++space) {
         const Space& one = state.spaces[space];
-        for (Vpn at = 0; at < one.entries.size(); ++at) {
-            const Pmd& pmd = one.pmds[state.pmd_index(at)];
-            if (pmd.kind == PmdKind::leaf) {
-                if (at == state.pmd_start(at) && refers(pmd.leaf) && pmd.leaf.target == head) {
-                    found.push_back({space, at, true});
+        for (std::size_t i = 0; i < one.pmds.size(); ++i) {
+            const Pmd& pmd = one.pmds[i];
+            const Vpn first = static_cast<Vpn>(i) * size;
+            if (pmd.kind == PmdKind::leaf && refers(pmd.leaf) && pmd.leaf.target == head) {
+                found.push_back({space, first, true});
+            }
+            for (Vpn at = first; pmd.kind == PmdKind::table && at < first + size; ++at) {
+                const Entry& entry = one.entries[at];
+                if (entry.target == page && refers(entry)) {
+                    found.push_back({space, at, false});
                 }
-            } else if (refers(one.entries[at]) && one.entries[at].target == page) {
-                found.push_back({space, at, false});
             }
         }
     }
