@@ -85,8 +85,9 @@ CLI::Validator writable_path() {
                 const std::filesystem::path folder =
                     file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
                 const bool exists = std::filesystem::exists(file, error);
+                const bool has_folder = std::filesystem::is_directory(folder, error);
                 // Why safe: only asks; the strings outlive the call.
-                if (::access(exists ? file.c_str() : folder.c_str(), W_OK) != 0) {
+                if (!has_folder || ::access(exists ? file.c_str() : folder.c_str(), W_OK) != 0) {
                     return fmt::format("'{}' cannot be written: its folder is missing or read-only",
                                        path);
                 }
@@ -122,12 +123,14 @@ void add_demo(CLI::App& app, Chosen& chosen) {
     CLI::App& verb =
         *app.add_subcommand("demo", "Snapshots, forks and rewinds a live SQLite database");
     const auto options = std::make_shared<DemoOptions>();
-    verb.add_option("--db", options->db, "the database to use; without it, one is built")
-        ->check(readable_file())
-        ->type_name("FILE");
+    CLI::Option* const db =
+        verb.add_option("--db", options->db, "the database to use; without it, one is built")
+            ->check(readable_file())
+            ->type_name("FILE");
     verb.add_option("--size-mib", options->size_mib, "size of the database that is built")
         ->check(between(1, 1 << 20))
         ->type_name("N")
+        ->excludes(db)
         ->capture_default_str();
     verb.add_option("--snapshots", options->snapshots, "how many snapshots to take")
         ->check(between(1, Limits::snapshots_max))
@@ -245,6 +248,10 @@ int run(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
+        const bool version = dynamic_cast<const CLI::CallForVersion*>(&error) != nullptr;
+        if (version && argc > 2) {
+            return refuse("--version stands alone", "ask `verso --version`");
+        }
         return error.get_exit_code() == 0 ? app.exit(error) : refuse_parse(app, error);
     }
     return chosen();

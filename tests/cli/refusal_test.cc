@@ -51,6 +51,7 @@ constexpr Bad bad_inputs[] = {
     {"unknown_flag", "--nonsense", "there is no '--nonsense'"},
     {"newline_in_verb", "\"$(printf 'two\\nlines')\"", "two lines"},
     {"version_with_argument", "version extra", "extra"},
+    {"version_flag_with_argument", "--version extra", "--version stands alone"},
     {"demo_unknown_flag", "demo --nonsense", "verso demo --help"},
     {"demo_argument", "demo extra", "extra"},
     {"demo_database_missing", "demo --db nowhere.db", "there is no file 'nowhere.db'"},
@@ -74,6 +75,9 @@ constexpr Bad bad_inputs[] = {
     {"demo_interval_long", "demo --interval-ms 9999999", "--interval-ms"},
     {"demo_children_zero", "demo --children 0", "--children"},
     {"demo_children_many", "demo --children 10000", "--children"},
+    {"demo_json_folder_is_a_file", "demo --json /dev/null/figures.json", "/dev/null/figures.json"},
+    {"demo_size_beside_a_database", "demo --db /etc/passwd --size-mib 1",
+     "--db excludes --size-mib"},
     {"demo_quiet_with_value", "demo --quiet=perhaps", "--quiet"},
     {"bench_without_what", "bench", "engine"},
     {"bench_unknown", "bench store", "there is no 'store'"},
@@ -88,6 +92,25 @@ constexpr Bad bad_inputs[] = {
 
 INSTANTIATE_TEST_SUITE_P(BadInput, Verso, testing::ValuesIn(bad_inputs),
                          [](const auto& bad) { return std::string(bad.param.name); });
+
+/// Figures over the user's database would be the end of it, by whatever name it is called.
+TEST(Demo, FiguresAreNotWrittenOverTheDatabase) {
+    const test::TemporaryFolder folder;
+    const test::Ran ran = test::run(fmt::format(
+        "cd '{}' && cp /etc/passwd db && ln -s db link && ln db twin && for json in db ./db link "
+        "twin; "
+        "do '{}/verso' demo --db db --json $json 2>&1; echo code $?; done; cmp db /etc/passwd",
+        folder.path(), VERSO_BINARY_DIR));
+    EXPECT_EQ(ran.code, 0) << ran.output;
+    EXPECT_EQ(std::ranges::count(ran.output, '\n'), 8) << ran.output;
+    std::size_t refused = 0;
+    for (std::size_t at = 0;
+         (at = ran.output.find("is the database itself", at)) != ran.output.npos; ++at) {
+        ++refused;
+    }
+    EXPECT_EQ(refused, 4U) << ran.output;
+    EXPECT_EQ(ran.output.find("code 0"), ran.output.npos) << ran.output;
+}
 
 /// The hidden verbs get descriptors from their parent; a person who calls them gets no crash.
 TEST(HiddenVerbs, DoNotCrashWhenAPersonRunsThem) {

@@ -36,9 +36,13 @@ int stop(int code, const std::string& why) {
     return code;
 }
 
-Result<void> refuse_unwritable(const std::string& path) {
+Result<void> refuse_unwritable(const std::string& path, const std::string& db) {
     const std::filesystem::path file(path);
     std::error_code error;
+    if (!db.empty() && std::filesystem::equivalent(file, db, error)) {
+        return fail(ErrorKind::invalid_argument, 0,
+                    "--json {} is the database itself; name another file for the figures", path);
+    }
     const bool exists = std::filesystem::exists(file, error);
     const auto folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
     // Why safe: only asks; the strings outlive the call.
@@ -79,7 +83,7 @@ Result<u64> refuse_or_size(const DemoOptions& options, const Work& work) {
         return pass(fine);
     }
     if (!options.json.empty()) {
-        if (auto fine = refuse_unwritable(options.json); !fine) {
+        if (auto fine = refuse_unwritable(options.json, options.db); !fine) {
             return pass(fine);
         }
     }
