@@ -49,6 +49,7 @@ Result<Ancestry> Ancestry::open(kernel::Kernel& kernel, const wire::Message& off
 
 std::vector<Level> Ancestry::levels(int pin) const {
     std::vector<Level> levels;
+    levels.reserve(levels_.size());
     for (const Open& each : levels_) {
         levels.push_back(each.level);
     }

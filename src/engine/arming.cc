@@ -170,12 +170,12 @@ Result<void> Region::become_a_source() {
         return {};
     }
     if (backend() == Backend::mprotect_segv) {
-        const Result<void> filled = fill_all_by_copy();
+        Result<void> filled = fill_all_by_copy();
         if (!filled) {
             return filled;
         }
     } else {
-        const Result<void> ended = end_moves();
+        Result<void> ended = end_moves();
         if (!ended) {
             return ended;
         }

@@ -86,7 +86,7 @@ void Region::unpin(Layer& layer) {
         const Stripes::All held(stripes_);
         garbage = frozen_.unpin(layer);
     }
-    frozen_.collect(std::move(garbage));
+    frozen_.collect(garbage);
 }
 
 Result<std::shared_ptr<Region>> Region::make_child(Runtime& runtime, const ChildPlan& plan) {

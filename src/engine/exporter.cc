@@ -308,7 +308,7 @@ Result<void> export_child(const std::shared_ptr<Region>& region, Layer& layer, i
     if (!filler) {
         return pass(filler);
     }
-    const Result<void> settled = (*filler)->settle_levels();
+    Result<void> settled = (*filler)->settle_levels();
     if (!settled) {
         return settled;
     }
@@ -323,11 +323,11 @@ Result<void> export_child(const std::shared_ptr<Region>& region, Layer& layer, i
     auto service = std::make_unique<ChildService>(kernel, std::move(*filler), std::move(kept),
                                                   std::move(stop));
     ChildService& serving = *service;  // lives until decide(): its thread waits for that
-    const Result<void> started = region->runtime().start("verso-serve", std::move(service));
+    Result<void> started = region->runtime().start("verso-serve", std::move(service));
     if (!started) {
         return started;
     }
-    const Result<void> agreed = shake_hands(kernel, serving, offer, fds, timeout_ms);
+    Result<void> agreed = shake_hands(kernel, serving, offer, fds, timeout_ms);
     serving.decide(agreed.has_value());
     return agreed;
 }

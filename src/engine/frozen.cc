@@ -257,7 +257,7 @@ void Frozen::prune(std::size_t index, Garbage& garbage) {
     }
 }
 
-void Frozen::collect(Garbage garbage) {
+void Frozen::collect(const Garbage& garbage) {
     for (const Garbage::Run& run : garbage.runs) {
         // A refused punch keeps memory a little longer; nobody reads it, nothing is wrong.
         (void)kernel_->perform(Call::file_punch(fd(), area_offset(run.slot) + to_bytes(run.first),

@@ -70,7 +70,7 @@ public:
     /// Drops one pin.
     Garbage unpin(Layer& layer);
     /// Only one collection at a time: a slot must be empty before it can be taken again.
-    void collect(Garbage garbage);
+    void collect(const Garbage& garbage);
 
     /// The layer that a writer must store old bytes in before it overwrites `page`; nullptr if
     /// none needs them.

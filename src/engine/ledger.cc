@@ -19,11 +19,11 @@ u64 Ledger::bitmap_bytes() const {
     return round_up(BitmapView::words_for(pages_) * sizeof(Word), page_size);
 }
 
-u64 Ledger::area_offset(u32 slot) const { return header_bytes + slot * 2 * bitmap_bytes(); }
+u64 Ledger::area_offset(u32 slot) const { return header_bytes + u64{2} * slot * bitmap_bytes(); }
 
 u64 Ledger::file_bytes(u64 pages) {
     const u64 bitmap = round_up(BitmapView::words_for(pages) * sizeof(Word), page_size);
-    return header_bytes + LedgerHeader::slots_max * 2 * bitmap;
+    return header_bytes + u64{2} * LedgerHeader::slots_max * bitmap;
 }
 
 BitmapView Ledger::view(u32 slot, u32 which) const {

@@ -40,7 +40,7 @@ void LocalFiller::settle(FillTarget& target) {
 }
 
 Result<void> LocalFiller::settle_levels() {
-    const Result<void> settled = parent_->settle_layer(layer_, false);
+    Result<void> settled = parent_->settle_layer(layer_, false);
     if (!settled || parent_->filler() == nullptr) {
         return settled;
     }

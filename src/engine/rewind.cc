@@ -252,7 +252,7 @@ Result<RewindReport> Region::rewind(const Snapshot& snapshot) {
 Result<void> Region::open_for_discard(u64 first, u64 count) {
     {
         const Stripes::One held(stripes_, first);
-        if (const Result<void> lent = still_lent(); !lent) {
+        if (Result<void> lent = still_lent(); !lent) {
             return lent;
         }
         prepare_for_write_held(first, count);
@@ -260,7 +260,7 @@ Result<void> Region::open_for_discard(u64 first, u64 count) {
         if (alias_.valid()) {
             return {};
         }
-        if (const Result<void> released = release_held(first, count); !released) {
+        if (Result<void> released = release_held(first, count); !released) {
             return released;
         }
     }
@@ -275,7 +275,7 @@ Result<void> Region::punch(PageRange range) {
     if (origin_ == Origin::attached || filled_->size() > 0) {
         held.emplace(stripes_);
     }
-    if (const Result<void> lent = still_lent(); !lent) {
+    if (Result<void> lent = still_lent(); !lent) {
         return lent;
     }
     const Outcome outcome = kernel_.perform(
@@ -300,10 +300,10 @@ Result<void> Region::discard(PageRange range) {
     }
     Locked one_pass(*arm_mutex_);
     // A child releases its pages and then writes them: no move may come between.
-    if (const Result<void> ended = end_moves(); !ended) {
+    if (Result<void> ended = end_moves(); !ended) {
         return ended;
     }
-    const Result<void> opened = by_chunk(range, [&](u64 first, u64 count) {
+    Result<void> opened = by_chunk(range, [&](u64 first, u64 count) {
         return repeated([&] { return open_for_discard(first, count); });
     });
     if (!opened) {

@@ -184,14 +184,20 @@ TEST_F(Move, WhatAChildDiscardsIsZeroWhereverItIs) {
     EXPECT_EQ(tally(sibling_->bytes(), seed, 0).right, pages - 5);
 }
 
+/// Copies of a file's pages that the process has of its own. (Its heap, or what a sanitizer keeps
+/// beside it, is not asked.)
 u64 anonymous_bytes(pid_t pid) {
-    std::ifstream rollup("/proc/" + std::to_string(pid) + "/smaps_rollup");
-    for (std::string line; std::getline(rollup, line);) {
-        if (line.starts_with("Anonymous:")) {
-            return std::stoull(line.substr(line.find_first_of("0123456789"))) << 10;
+    std::ifstream smaps("/proc/" + std::to_string(pid) + "/smaps");
+    u64 bytes = 0;
+    bool of_a_memfd = false;
+    for (std::string line; std::getline(smaps, line);) {
+        if (line.starts_with("Anonymous:") && of_a_memfd) {
+            bytes += std::stoull(line.substr(line.find_first_of("0123456789"))) << 10;
+        } else if (line.find('-') < line.find(' ')) {  // a mapping's first line: its range
+            of_a_memfd = line.find("/memfd:") != std::string::npos;
         }
     }
-    return 0;
+    return bytes;
 }
 
 /// A source that can be killed at its engine's n-th call, and a child of its snapshot elsewhere;

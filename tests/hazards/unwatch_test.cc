@@ -57,6 +57,7 @@ TEST(MprotectBackend, AnAccessThatCannotSucceedStillEndsTheProgramAfterItsRegion
     GTEST_FLAG_SET(death_test_style, "threadsafe");
     EXPECT_EXIT(
         {
+            (void)std::signal(SIGSEGV, SIG_DFL);  // a sanitizer's own handler would abort instead
             Brought memory(::memfd_create("app", MFD_CLOEXEC), 4);
             AdoptOptions options;
             options.memfd = memory.fd.get();
