@@ -7,6 +7,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "linux/linux_test.h"
@@ -111,6 +112,43 @@ TEST(Probe, WorksForNobodyInParticular) {
                   }
                   const Abilities known = probe();
                   return known.userfaultfd || !known.why_no_userfaultfd.empty() ? 0 : 1;
+              }),
+              0);
+}
+
+/// /dev/userfaultfd, open to everybody while this lives.
+class OpenDevice {
+public:
+    OpenDevice() : had_(::stat(path, &was_) == 0) {
+        open_ = had_ && ::chmod(path, was_.st_mode | 0666) == 0;
+    }
+    ~OpenDevice() {
+        if (open_) {
+            ::chmod(path, was_.st_mode);
+        }
+    }
+    OpenDevice(const OpenDevice&) = delete;
+    OpenDevice& operator=(const OpenDevice&) = delete;
+    bool open() const { return open_; }
+
+private:
+    static constexpr const char* path = "/dev/userfaultfd";
+    struct ::stat was_ {};
+    bool had_;
+    bool open_ = false;
+};
+
+TEST(Probe, WhoeverMayOpenTheDeviceIsServedFully) {
+    const OpenDevice device;
+    if (!device.open()) {
+        GTEST_SKIP() << "there is no /dev/userfaultfd here that this user may open to others";
+    }
+    EXPECT_EQ(in_child([] {
+                  if (!become_nobody()) {
+                      return 2;
+                  }
+                  const Abilities known = probe();
+                  return known.userfaultfd && known.through_device && !known.user_mode_only ? 0 : 1;
               }),
               0);
 }
