@@ -77,10 +77,10 @@ Line::Reply Line::ask_for(Ask ask, const Fd& passed) {
     return ask_with(question, passed.get());
 }
 
-Line::Reply Line::ask_to_spin(u64 ms) {
+Line::Reply Line::ask_for(Ask ask, const Call& call) {
     Question question;
-    question.ask = Ask::spin;
-    question.call.aux = ms;
+    question.ask = ask;
+    question.call = call;
     return ask_with(question, -1);
 }
 
@@ -333,7 +333,8 @@ Result<void> HostWorld::spin(int id, u64 ms) {
         process.spinner = *made;
     }
     Executor& executor = *executors_[static_cast<unsigned>(process.spinner)];
-    const Outcome spun = process.settle(executor.line->ask_to_spin(ms), "to spin");
+    const Outcome spun =
+        process.settle(executor.line->ask_for(Ask::spin, Call{.aux = ms}), "a request to spin");
     if (!spun.ok()) {
         return fail(ErrorKind::peer, spun.error, "process {} of the world {}", id, process.fate());
     }
@@ -346,8 +347,16 @@ kernel::Provoked HostWorld::provoke(int id, kernel::Trigger trigger, u64 address
         return {false, machine.error().message};
     }
     HostProcess& process = *processes_.at(static_cast<unsigned>(id));
-    const Target target{process, process.pid, address, length,
-                        [this, id](u64 ms) { return spin(id, ms); }};
+    const Target target{process,
+                        process.pid,
+                        address,
+                        length,
+                        [this, id](u64 ms) { return spin(id, ms); },
+                        [&] {
+                            const Call range{.address = address, .length = length};
+                            return process.settle(process.line.ask_for(Ask::move, range),
+                                                  "a request to move pages");
+                        }};
     kernel::Provoked provoked = provoke_on(target, **machine, trigger);
     if (!process.alive()) {
         provoked = {false, fmt::format("process {} of the world {}", id, process.fate())};

@@ -37,7 +37,7 @@ public:
     Line(Fd socket, u64 patience_ms);
     Reply ask(const kernel::Call& call, const kernel::Payload& payload);
     Reply ask_for(Ask ask, const Fd& passed);
-    Reply ask_to_spin(u64 ms);
+    Reply ask_for(Ask ask, const kernel::Call& call);
     /// The two halves of a question. `answered` does not wait if the answer is not there.
     void begin(const kernel::Call& call);
     Reply end();

@@ -57,16 +57,34 @@ u64 moved(const std::vector<u64>& before, const std::vector<u64>& after) {
 }
 }  // namespace
 
+/// T-8, in the one form that moves pages also where there is a single node (resident.cc): sure, at
+/// once, and by the same migrate_pages as compaction: anonymous memory, shmem, files, huge pages
+/// and those of the pool, if that has one to spare.
+Provoked migrate(const Target& target) {
+    const std::vector<u64> before = entries_of(target);
+    const u64 there = count_present(before);
+    if (there == 0) {
+        return not_so("no page of the range is in memory");
+    }
+    const kernel::Outcome asked = target.move();
+    if (asked.verdict == kernel::Verdict::unsupported || asked.verdict == kernel::Verdict::denied) {
+        return migrate_by_compaction(target);
+    }
+    const u64 gone = moved(before, entries_of(target));
+    if (gone == there) {
+        return acted();
+    }
+    return not_so(fmt::format("{} of {} pages stayed in their frames: pinned, or no frame was free",
+                              there - gone, there));
+}
+
 /// T-6. Compaction moves pages from the beginning of a zone to the holes between those at its end,
 /// until the two meet. So a page moves if fewer pages lie before it than holes behind it; the
-/// ballast makes holes, more with every try.
-Provoked migrate(const Target& target, Machine&) {
+/// ballast makes holes, more with every try. Of four pages, 1 moved in 10 tries of 64 MiB.
+Provoked migrate_by_compaction(const Target& target) {
     constexpr u64 first_bytes = u64{64} << 20;
     constexpr int tries_max = 5;
     const std::vector<u64> before = entries_of(target);
-    if (count_present(before) == 0) {
-        return not_so("no page of the range is in memory");
-    }
     for (int tries = 0; tries < tries_max; ++tries) {
         const Ballast ballast(first_bytes << tries);
         const Result<void> compacted = write_text("/proc/sys/vm/compact_memory", "1");

@@ -10,7 +10,7 @@ Provoked provoke_on(const Target& target, Machine& machine, Trigger trigger) {
     switch (trigger) {
         case Trigger::reclaim: return reclaim(target, machine);
         case Trigger::swap_off: return swap_off(target, machine);
-        case Trigger::migrate: return migrate(target, machine);
+        case Trigger::migrate: return migrate(target);
         case Trigger::numa_hint: return numa_hint(target, machine);
         case Trigger::ksm_merge: return ksm_merge(target, machine);
         case Trigger::ksm_unmerge: return ksm_unmerge(target);

@@ -25,6 +25,8 @@ struct Target {
     u64 length = 0;
     /// Lets a thread of the process, other than its main one, use the processor for so long.
     std::function<Result<void>(u64 ms)> spin;
+    /// Has the process ask the kernel to move the range's pages.
+    std::function<kernel::Outcome()> move;
 };
 
 kernel::Provoked provoke_on(const Target& target, Machine& machine, kernel::Trigger trigger);
@@ -34,7 +36,9 @@ kernel::Provoked reclaim(const Target& target, Machine& machine);
 kernel::Provoked swap_off(const Target& target, Machine& machine);
 kernel::Provoked write_back(const Target& target);
 // move_trigger.cc
-kernel::Provoked migrate(const Target& target, Machine& machine);
+kernel::Provoked migrate(const Target& target);
+/// The way without mbind(2): what compaction happens to move.
+kernel::Provoked migrate_by_compaction(const Target& target);
 kernel::Provoked numa_hint(const Target& target, Machine& machine);
 // merge_trigger.cc
 kernel::Provoked ksm_merge(const Target& target, Machine& machine);

@@ -78,6 +78,7 @@ enum class Ask : u32 {
     thread,   // a thread that serves the socket that came along
     fork,     // … a process
     spin,     // use the processor for call.aux milliseconds
+    move,     // let the kernel migrate the pages of call.address, call.length
 };
 struct Question {
     Ask ask = Ask::perform;
