@@ -53,6 +53,17 @@ bool changes_registration(Op op) {
            op == Op::uffd_close || op == Op::uffd_read;
 }
 
+/// Where the thread waits, its context still serves.
+bool registered(const State& state, const Thread& thread) {
+    for (const Vma& vma : state.spaces[thread.space].vmas) {
+        if (thread.access.address >= to_bytes(vma.start) &&
+            thread.access.address < to_bytes(vma.end)) {
+            return vma.context == thread.context;
+        }
+    }
+    return false;
+}
+
 }  // namespace
 
 /// Calls that arm some of their pages, which only the pages themselves can tell: those that a scan
@@ -151,7 +162,7 @@ void History::note_waiters(const Step& step) {
         const Thread& thread = step.state.threads[id];
         if (thread.waiting != Waiting::fault) {
             waiters_moved_ &= ~(u32{1} << id);
-        } else if (moves && thread.space == step.space) {
+        } else if (moves && !registered(step.state, thread)) {
             meet(Exception::moved_waiter, (waiters_moved_ >> id & 1) == 0);
             waiters_moved_ |= u32{1} << id;
         }

@@ -290,8 +290,10 @@ std::string check_pages(const State& state, const Counts& counts) {
         if (page.slot != no_slot && state.slots[page.slot].cached != id) {
             return fmt::format("pages: page {} says it is in the swap cache, and is not", id);
         }
-        if (page.use == PageUse::cache && page.file != nobody && counts.cached[id] != 1) {
-            return fmt::format("pages: page {} is in {} files", id, counts.cached[id]);
+        const bool lost = page.file == nobody && (page.maps == 0 || page.hwpoison);
+        if (page.use == PageUse::cache && !lost && counts.cached[id] != 1) {
+            return fmt::format("pages: page {} is in {} files, mapped {} times", id,
+                               counts.cached[id], page.maps);
         }
         if (page.use == PageUse::anonymous && page.anon_exclusive && counts.maps[id] > 1) {
             return fmt::format("I3: page {} is exclusive, and mapped {} times", id,

@@ -21,6 +21,7 @@ public:
     std::string finish(Choice& choice);
     const State& state() const { return state_; }
     State& state() { return state_; }
+    const History& history() const { return history_; }
     const Outcome& outcome() const { return outcome_; }
 
 private:
