@@ -237,5 +237,27 @@ TEST_F(HostWorldThreads, AChildMadeWhileAThreadSleepsHasNoSuchThreadAndGoesOn) {
         << "the child holds no end of the parent's sockets";
 }
 
+TEST_F(HostWorldThreads, AForkThatMustBeReadFirstWaitsForItsReader) {
+    fd = static_cast<int>(first.perform(Call::uffd_open(abi::Feature::event_fork)).value);
+    if (fd < 0) {
+        GTEST_SKIP() << "EVENT_FORK is for privileged users";
+    }
+    const u64 at = map_pages(first, 1);
+    ASSERT_TRUE(first.perform(Call::uffd_register(fd, at, page_size, RegisterMode::missing)).ok());
+    const Result<int> thread = world->thread(0);
+    ASSERT_TRUE(thread.has_value());
+    ASSERT_TRUE(world->start_fork(*thread).has_value());
+    EXPECT_FALSE(world->finished(*thread).has_value());
+    std::array<Event, 1> events;
+    ASSERT_EQ(first.perform(Call::uffd_read(fd), {.events = events}).value, 1);
+    EXPECT_EQ(events[0].kind, EventKind::other);
+    const std::optional<Outcome> forked = world->finished(*thread);
+    ASSERT_TRUE(forked.has_value());
+    ASSERT_TRUE(forked->ok()) << to_string(*forked);
+    kernel::Kernel& child = world->process(static_cast<int>(forked->value));
+    EXPECT_TRUE(child.perform(Call::event_create()).ok());
+    EXPECT_NE(world->pid_of(static_cast<int>(forked->value)), world->pid_of(0));
+}
+
 }  // namespace
 }  // namespace verso::host

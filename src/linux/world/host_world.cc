@@ -5,8 +5,6 @@
 #include <csignal>
 #include <cstring>
 
-#include <poll.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,77 +23,7 @@ using kernel::Verdict;
 namespace {
 const Outcome is_gone{Verdict::closed, ECONNRESET, 0, 0};
 const Outcome hangs{Verdict::timed_out, ETIMEDOUT, 0, 0};
-
-struct Pair {
-    Fd ours;
-    Fd theirs;
-};
-Result<Pair> new_pair() {
-    int pair[2] = {-1, -1};
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
-        return fail(ErrorKind::resource, errno, "no socket for a process of a world");
-    }
-    return Pair{Fd(pair[0]), Fd(pair[1])};
-}
-
-bool ready(int fd, int timeout_ms) {
-    pollfd waited{fd, POLLIN, 0};
-    // Why safe: one entry, as the call is told.
-    return ::poll(&waited, 1, timeout_ms) == 1;
-}
 }  // namespace
-
-Line::Line(Fd socket, u64 patience_ms) : socket_(std::move(socket)) {
-    const timeval patience{static_cast<time_t>(patience_ms / 1000),
-                           static_cast<suseconds_t>(patience_ms % 1000 * 1000)};
-    const int set =
-        ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    VERSO_CHECK(set == 0, "setsockopt: errno {}", errno);
-}
-
-Line::Reply Line::end_into(const Payload& payload) {
-    const Received how = receive(socket_.get(), message_, nullptr);
-    return {how, how == Received::whole ? take_answer(message_, payload) : Outcome{}};
-}
-
-Line::Reply Line::ask(const Call& call, const Payload& payload) {
-    const std::lock_guard lock(guard_);
-    put_question(message_, call, payload);
-    return send(socket_.get(), message_) ? end_into(payload) : Reply{};
-}
-
-Line::Reply Line::ask_with(const Question& question, int passed) {
-    const std::lock_guard lock(guard_);
-    message_.clear();
-    message_.put_one(question);
-    return send(socket_.get(), message_, passed) ? end_into({}) : Reply{};
-}
-
-Line::Reply Line::ask_for(Ask ask, const Fd& passed) {
-    Question question;
-    question.ask = ask;
-    return ask_with(question, passed.get());
-}
-
-Line::Reply Line::ask_for(Ask ask, const Call& call) {
-    Question question;
-    question.ask = ask;
-    question.call = call;
-    return ask_with(question, -1);
-}
-
-void Line::begin(const Call& call) {
-    const std::lock_guard lock(guard_);
-    put_question(message_, call, {});
-    static_cast<void>(send(socket_.get(), message_));  // who is gone does not answer either
-}
-
-Line::Reply Line::end() {
-    const std::lock_guard lock(guard_);
-    return end_into({});
-}
-
-bool Line::answered() const { return ready(socket_.get(), 0); }
 
 /// One process of a world, as a Kernel. Threads and locks are the owner's; so is what the machine
 /// can do, which is the same for both.
@@ -183,6 +111,7 @@ struct HostWorld::Executor {
     std::unique_ptr<Line> line;
     bool under_way = false;
     std::string call;
+    Fd child;  // of a fork that is under way: our end of the new process' socket
 };
 
 Result<std::unique_ptr<HostWorld>> HostWorld::create(const Options& options) {
@@ -270,6 +199,20 @@ Result<int> HostWorld::thread(int process) {
     return static_cast<int>(executors_.size()) - 1;
 }
 
+Result<void> HostWorld::start_fork(int thread) {
+    Executor& executor = *executors_.at(static_cast<unsigned>(thread));
+    VERSO_CHECK(!executor.under_way, "thread {} is still in {}", thread, executor.call);
+    Result<Pair> pair = new_pair();
+    if (!pair) {
+        return pass(pair);
+    }
+    executor.call = "fork";
+    executor.under_way = true;
+    executor.child = std::move(pair->ours);
+    executor.line->begin_fork(pair->theirs);
+    return {};
+}
+
 void HostWorld::start(int thread, const Call& call) {
     Executor& executor = *executors_.at(static_cast<unsigned>(thread));
     VERSO_CHECK(!executor.under_way, "thread {} is still in {}", thread, executor.call);
@@ -308,7 +251,17 @@ std::optional<Outcome> HostWorld::finished(int thread) {
         ::usleep(50);
     }
     executor.under_way = false;
-    return process.settle(executor.line->end(), executor.call);
+    const Outcome outcome = process.settle(executor.line->end(), executor.call);
+    return executor.child.valid() ? adopt(executor, outcome) : outcome;
+}
+
+Outcome HostWorld::adopt(Executor& executor, const Outcome& forked) {
+    Fd socket = std::move(executor.child);
+    if (!forked.ok()) {
+        return forked;
+    }
+    const Result<int> added = add(static_cast<pid_t>(forked.value), std::move(socket));
+    return added ? Outcome::done(*added) : failure(added.error().os_error);
 }
 
 Result<Machine*> HostWorld::need_machine() {
