@@ -204,13 +204,27 @@ TEST_F(TriggerTest, CompactionSaysTheTruthAboutWhatItMoved) {
     EXPECT_EQ(migrated.acted, migrated.why_not.empty());
 }
 
-TEST_F(TriggerTest, NumaHintsAreCountedByTheKernel) {
+TEST_F(TriggerTest, AfterANumaHintTheNextAccessOfEachPageIsAFault) {
     VERSO_NEEDS_SETTING("/proc/sys/kernel/numa_balancing");
-    const u64 at = map_pages(first(), 4);
-    store_all(at, 4, 5);
-    const Provoked hinted = provoke(Trigger::numa_hint, at, 4);
-    EXPECT_TRUE(hinted.acted) << hinted.why_not;
-    EXPECT_EQ(first().perform(Call::load(at)).value, 5);
+    constexpr u64 pages = 64;
+    const u64 at = map_pages(first(), pages);
+    store_all(at, pages, 5);
+    const Provoked hinted = provoke(Trigger::numa_hint, at, pages);
+    ASSERT_TRUE(hinted.acted) << hinted.why_not;
+    const auto faults = [] { return number_after(read_text("/proc/vmstat"), "numa_hint_faults"); };
+    const u64 before_loads = faults();
+    for (u64 page = 0; page < pages; ++page) {
+        EXPECT_EQ(first().perform(Call::load(at + to_bytes(page))).value, 5);
+    }
+    EXPECT_GE(faults(), before_loads + pages);
+}
+
+TEST_F(TriggerTest, ANumaHintForPagesThatTwoProcessesShareSaysThatThereIsNone) {
+    VERSO_NEEDS_SETTING("/proc/sys/kernel/numa_balancing");
+    const u64 at = map_pages(first(), 1);
+    store_all(at, 1, 5);
+    ASSERT_TRUE(world->fork(0).has_value());
+    EXPECT_FALSE(provoke(Trigger::numa_hint, at, 1).acted);
 }
 
 TEST_F(TriggerTest, EqualPagesAreMergedAndComeApartAgain) {

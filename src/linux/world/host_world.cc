@@ -78,7 +78,7 @@ public:
 
     const pid_t pid;
     Line line;
-    int spinner = -1;  // a thread of the world that uses the processor, once one was needed
+    bool has_further_thread = false;
 
 private:
     static constexpr int death_ms = 10'000;  // freeing 24 GiB takes a second
@@ -194,6 +194,7 @@ Result<int> HostWorld::thread(int process) {
                     "process {} of a world, which {}, has no further thread", process,
                     owner.fate());
     }
+    owner.has_further_thread = true;
     executors_.push_back(
         std::make_unique<Executor>(process, static_cast<pid_t>(outcome.value), std::move(line)));
     return static_cast<int>(executors_.size()) - 1;
@@ -275,19 +276,18 @@ Result<Machine*> HostWorld::need_machine() {
     return machine_.get();
 }
 
-/// On a thread made for this, which nobody else's calls go to.
+/// The main thread, because the balancer looks at what the thread accessed that it interrupts. A
+/// further thread is there and idle: see numa_hint.
 Result<void> HostWorld::spin(int id, u64 ms) {
     HostProcess& process = *processes_.at(static_cast<unsigned>(id));
-    if (process.spinner < 0) {
+    if (!process.has_further_thread) {
         Result<int> made = thread(id);
         if (!made) {
             return pass(made);
         }
-        process.spinner = *made;
     }
-    Executor& executor = *executors_[static_cast<unsigned>(process.spinner)];
-    const Outcome spun =
-        process.settle(executor.line->ask_for(Ask::spin, Call{.aux = ms}), "a request to spin");
+    const Line::Reply reply = process.line.ask_for(Ask::spin, Call{.aux = ms});
+    const Outcome spun = process.settle(reply, "a request to spin");
     if (!spun.ok()) {
         return fail(ErrorKind::peer, spun.error, "process {} of the world {}", id, process.fate());
     }

@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "abi/pagemap.h"
 #include "linux/address.h"
 #include "linux/world/text_file.h"
 #include "linux/world/triggers.h"
@@ -10,6 +11,8 @@ namespace verso::host {
 using kernel::Provoked;
 
 namespace {
+constexpr std::string_view walks_name = "mm->numa_scan_seq";
+
 /// Memory of which every fourth page is there: room between pages, where compaction puts others.
 class Ballast {
 public:
@@ -101,32 +104,47 @@ Provoked migrate_by_compaction(const Target& target) {
                     tries_max));
 }
 
-/// T-12. The balancer looks at a process that used the processor for a second, and makes hints of
-/// what a single-threaded process has on its own node only if it has a second thread.
+/// T-12. task_numa_work (6.18) walks the memory of a process that has used the processor for a
+/// second. It passes over what a single-threaded process has on its own node, hence the further
+/// thread; over private pages that a relative maps too; and, except in the first walk of all, over
+/// mappings that nobody accessed lately, until as many walks have passed as there are threads.
 Provoked numa_hint(const Target& target, Machine& machine) {
-    constexpr u64 portion_ms = 100;
-    constexpr int portions_max = 60;
-    const u64 wanted = count_present(entries_of(target));
+    constexpr u64 portion_ms = 50;
+    constexpr int portions_max = 160;
+    const std::vector<u64> entries = entries_of(target);
+    const u64 wanted = count_present(entries);
     if (wanted == 0) {
         return not_so("no page of the range is in memory");
+    }
+    for (const u64 entry : entries) {
+        if (is_present(entry) && (entry & abi::PagemapBit::file) == 0 && !is_mapped_once(entry)) {
+            return not_so("the balancer passes over private pages that two processes map");
+        }
     }
     Result<std::unique_ptr<Setting>> on =
         Setting::change(machine.keeper(), "/proc/sys/kernel/numa_balancing", "1");
     if (!on) {
         return not_so(on.error().message);
     }
-    const std::string scans = fmt::format("/proc/{}/sched", target.pid);
-    const u64 before = number_after(read_text("/proc/vmstat"), "numa_pte_updates");
+    const std::string process = fmt::format("/proc/{}/", target.pid);
+    const auto walks = [&] { return number_after(read_text(process + "sched"), walks_name); };
+    const auto hints = [] { return number_after(read_text("/proc/vmstat"), "numa_pte_updates"); };
+    const u64 hints_before = hints();
+    const u64 walks_before = walks();
     for (int portions = 0; portions < portions_max; ++portions) {
         const Result<void> spun = target.spin(portion_ms);
         if (!spun) {
             return not_so(spun.error().message);
         }
-        if (number_after(read_text("/proc/vmstat"), "numa_pte_updates") >= before + wanted) {
+        const u64 threads = number_after(read_text(process + "status"), "Threads");
+        const u64 enough = walks_before == 0 ? 1 : walks_before + threads + 2;
+        if (walks() >= enough && hints() >= hints_before + wanted) {
             return acted();
         }
     }
-    return not_so("the balancer made no hints within six seconds of the process' time");
+    return not_so(
+        "the balancer did not walk all of the process' memory in eight seconds of its "
+        "time; each walk of one process comes later than the one before");
 }
 
 }  // namespace verso::host

@@ -22,6 +22,8 @@ std::vector<u64> entries_of(const Target& target) {
 
 bool is_present(u64 entry) { return (entry & abi::PagemapBit::present) != 0; }
 
+bool is_mapped_once(u64 entry) { return (entry & abi::PagemapBit::exclusive) != 0; }
+
 bool is_in_swap(u64 entry) {
     constexpr u64 type_mask = 31;
     constexpr u64 devices_max = 22;  // the types above are migration, poison and markers (6.18)

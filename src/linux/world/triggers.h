@@ -23,7 +23,7 @@ struct Target {
     pid_t pid = 0;
     u64 address = 0;
     u64 length = 0;
-    /// Lets a thread of the process, other than its main one, use the processor for so long.
+    /// Has the process use the processor for so long, as one of several threads.
     std::function<Result<void>(u64 ms)> spin;
     /// Has the process ask the kernel to move the range's pages.
     std::function<kernel::Outcome()> move;
@@ -60,6 +60,8 @@ struct FrameFlag {
     static constexpr u64 dirty = u64{1} << 4;
     static constexpr u64 ksm = u64{1} << 21;
 };
+/// Whether reclaim, the NUMA balancer and others take it for one process' own.
+bool is_mapped_once(u64 entry);
 /// How many of these entries' frames have the flag.
 u64 count_frames(const std::vector<u64>& entries, u64 flag);
 u64 count_present(const std::vector<u64>& entries);
