@@ -16,10 +16,10 @@ using kernel::Provoked;
 class TriggerTest : public testing::Test {
 protected:
     void SetUp() override {
+        before = machine_state();
         if (::geteuid() != 0) {
             GTEST_SKIP() << "triggers are for root: they change the machine's settings";
         }
-        before = machine_state();
         world = new_world();
     }
     void TearDown() override {
