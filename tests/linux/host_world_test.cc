@@ -238,10 +238,11 @@ TEST_F(HostWorldThreads, AChildMadeWhileAThreadSleepsHasNoSuchThreadAndGoesOn) {
 }
 
 TEST_F(HostWorldThreads, AForkThatMustBeReadFirstWaitsForItsReader) {
-    fd = static_cast<int>(first.perform(Call::uffd_open(abi::Feature::event_fork)).value);
-    if (fd < 0) {
-        GTEST_SKIP() << "EVENT_FORK is for privileged users";
+    const Outcome opened = first.perform(Call::uffd_open(abi::Feature::event_fork));
+    if (!opened.ok()) {
+        GTEST_SKIP() << "EVENT_FORK is for privileged users: " << to_string(opened);
     }
+    fd = static_cast<int>(opened.value);
     const u64 at = map_pages(first, 1);
     ASSERT_TRUE(first.perform(Call::uffd_register(fd, at, page_size, RegisterMode::missing)).ok());
     const Result<int> thread = world->thread(0);

@@ -16,15 +16,25 @@ using kernel::Provoked;
 class TriggerTest : public testing::Test {
 protected:
     void SetUp() override {
-        before = machine_state();
         if (::geteuid() != 0) {
             GTEST_SKIP() << "triggers are for root: they change the machine's settings";
         }
+        take_machine();
+        before = machine_state();
         world = new_world();
     }
     void TearDown() override {
         world.reset();
-        EXPECT_EQ(machine_state(), before);
+        if (machine != nullptr) {
+            machine->put_back();
+            EXPECT_EQ(machine_state(), before);
+        }
+    }
+    /// States are compared under the lock only: another process may be changing the machine.
+    void take_machine() {
+        Result<std::shared_ptr<Machine>> got = Machine::get();
+        ASSERT_TRUE(got.has_value()) << got.error().message;
+        machine = std::move(*got);
     }
     kernel::Kernel& first() { return world->process(0); }
     Provoked provoke(Trigger trigger, u64 address, u64 pages) {
@@ -42,6 +52,7 @@ protected:
         return round_up(at, size);
     }
     std::string before;
+    std::shared_ptr<Machine> machine;
     std::unique_ptr<HostWorld> world;
 };
 
@@ -336,9 +347,11 @@ TEST_F(TriggerTest, TwoWorldsUseOneSwapFileWhichGoesWithTheLast) {
         ASSERT_TRUE(one->provoke(0, Trigger::reclaim, at, page_size).acted);
     }
     EXPECT_NE(machine_state(), before);
+    machine.reset();
     world.reset();
     EXPECT_NE(machine_state(), before) << "the other's pages are in it";
     other.reset();
+    take_machine();
     EXPECT_EQ(machine_state(), before);
 }
 
@@ -359,7 +372,7 @@ int change_and_wait(int said) {
 
 TEST_F(TriggerTest, AnOwnerThatIsKilledLeavesNothingBehind) {
     VERSO_NEEDS_SETTING("/proc/sys/vm/nr_hugepages");
-    world.reset();  // its lock would keep the child waiting
+    machine.reset();  // the lock would keep the child waiting
     std::array<int, 2> said{};
     ASSERT_EQ(::pipe2(said.data(), O_CLOEXEC), 0);
     const pid_t owner = ::fork();
@@ -375,8 +388,7 @@ TEST_F(TriggerTest, AnOwnerThatIsKilledLeavesNothingBehind) {
     ::waitpid(owner, nullptr, 0);
     ::close(said[0]);
     // The lock is free once the dead owner's keeper has put everything back.
-    const Result<std::shared_ptr<Machine>> machine = Machine::get();
-    ASSERT_TRUE(machine.has_value()) << machine.error().message;
+    take_machine();
     EXPECT_EQ(machine_state(), before);
 }
 

@@ -116,7 +116,10 @@ Result<std::shared_ptr<Machine>> Machine::get() {
     return machine;
 }
 
-Machine::~Machine() {
+Machine::~Machine() { put_back(); }
+
+void Machine::put_back() {
+    const std::lock_guard lock(guard_);
     huge_pages_.reset();
     swap_.reset();
 }

@@ -86,6 +86,8 @@ public:
     std::mutex& guard() { return guard_; }
     Keeper& keeper() { return *keeper_; }
     Result<SwapFile*> swap();  // under guard()
+    /// Undoes everything but the lock. No world may need it any more.
+    void put_back();
     /// So many huge pages in the pool at least, until the machine is let go of.
     Result<void> huge_pages(u64 count);
 
