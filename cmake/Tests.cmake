@@ -69,6 +69,8 @@ function(verso_test_folder folder)
     target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
     if(folder IN_LIST alone_folders)
         target_link_libraries(${target} PRIVATE verso_${folder})
+    elseif(folder STREQUAL sim)  # the engine on the model: no Linux room is linked
+        target_link_libraries(${target} PRIVATE verso_mm verso_engine)
     elseif(NOT folder IN_LIST outside_folders)
         target_link_libraries(${target} PRIVATE verso_cli verso_test_support)
     endif()

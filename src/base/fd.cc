@@ -1,6 +1,7 @@
 // Fd's close: see the header for which errors matter and why.
 #include "base/fd.h"
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 
@@ -10,11 +11,40 @@
 
 namespace verso {
 namespace {
-std::atomic<Fd::Closer> closer{&::close};
+
+constinit std::array<std::atomic<DescriptorTable*>, DescriptorTable::tables_max> tables;
+
+DescriptorTable& table_of(int number) {
+    const int slot = (number - DescriptorTable::first) / DescriptorTable::size;
+    DescriptorTable* const table = slot < DescriptorTable::tables_max
+                                       ? tables[static_cast<std::size_t>(slot)].load()
+                                       : nullptr;
+    VERSO_CHECK(table != nullptr, "descriptor {} outlives the table that it came from", number);
+    return *table;
+}
+
+int close_number(int number) {
+    // Why safe: whoever calls this is the only owner of the number, so nobody else can be using it.
+    return number < DescriptorTable::first ? ::close(number)
+                                           : table_of(number).close_number(number);
+}
+
 }  // namespace
 
-void Fd::set_closer_for_testing(Closer replacement) {
-    closer = replacement != nullptr ? replacement : &::close;
+/// The lowest free range, so that worlds that come one after another get the same numbers.
+DescriptorTable::DescriptorTable() : base_(first) {
+    for (std::atomic<DescriptorTable*>& slot : tables) {
+        DescriptorTable* free = nullptr;
+        if (slot.compare_exchange_strong(free, this)) {
+            return;
+        }
+        base_ += size;
+    }
+    VERSO_CHECK(false, "more than {} descriptor tables at a time", tables_max);
+}
+
+DescriptorTable::~DescriptorTable() {
+    tables[static_cast<std::size_t>((base_ - first) / size)].store(nullptr);
 }
 
 void Fd::reset() {
@@ -22,8 +52,7 @@ void Fd::reset() {
         return;
     }
     const int number = std::exchange(number_, -1);
-    // Why safe: this object is the only owner of the number, so nobody else can be using it.
-    if (closer.load()(number) != 0) {
+    if (close_number(number) != 0) {
         VERSO_CHECK(errno != EBADF, "descriptor {} was closed by someone else", number);
     }
 }

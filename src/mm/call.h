@@ -90,6 +90,7 @@ enum class Advice : u8 {
 
 struct MapFlags {
     static constexpr u32 read = 1, write = 2, shared = 4, fixed = 8, locked = 16, droppable = 32;
+    static constexpr u32 dont_fork = 64;  ///< and madvise(MADV_DONTFORK)
 };
 struct RemapFlags {
     static constexpr u32 may_move = 1, fixed = 2, dontunmap = 4;

@@ -329,6 +329,9 @@ Outcome do_fork(Machine& machine, const Call& call) {
     child.entries.resize(state.spaces[from].entries.size());
     const Vmas parents = state.spaces[from].vmas;
     for (const Vma& parent : parents) {
+        if (parent.has(VmFlag::dont_copy)) {  // dup_mmap()
+            continue;
+        }
         const Copy copy{from, to, dup_vma(machine, parent, forks)};
         state.spaces[to].vmas.push_back(copy.child);
         if (vma_needs_copy(machine, copy, parent) && !copy_page_range(machine, copy)) {

@@ -70,7 +70,7 @@ std::optional<Outcome> follow_page(Machine& machine, const VmFault& vmf, const E
     const u32 inside = huge ? vmf.at - state.pmd_start(vmf.at) : 0;
     Page& page = state.pages[entry.target + inside];
     if (access.kind == AccessKind::store || access.kind == AccessKind::gup_write) {
-        page.contents = access.value;
+        page.contents = machine.written(page.contents, access.value);
         page.dirty = page.dirty || !entry.write;  // forced: set_page_dirty_lock()
     } else if (access.kind == AccessKind::gup_pin || access.kind == AccessKind::gup_unshare) {
         ++page.pins;
@@ -161,7 +161,7 @@ Outcome do_unpin(Machine& machine, const Call& call) {
     const PageId id = candidates[machine.choice.choose(static_cast<u32>(candidates.size()))];
     Page& page = state.pages[id];
     if ((call.flags & 1) != 0) {  // unpin_user_pages_dirty_lock()
-        page.contents = call.value;
+        page.contents = machine.written(page.contents, call.value);
         page.dirty = true;
     }
     --page.pins;

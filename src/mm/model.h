@@ -30,6 +30,7 @@
 //   soft_dirty.cc     clear_refs                                 fs/proc/task_mmu.c
 //   pagemap.cc        pagemap words                              fs/proc/task_mmu.c
 //   pagemap_scan.cc   PAGEMAP_SCAN                               fs/proc/task_mmu.c
+//   sim/              the seam over all this: bytes, processes, fibers   (sim/sim_world.h)
 //   invariants.cc     I1–I8, counts                              oracles over one state
 //   history.cc        I9, I10, E-SD8, contents                   oracles over what was before
 //   history_expect.cc what a call is to bring about              …
@@ -52,6 +53,17 @@
 
 namespace verso::mm {
 
+/// Who keeps bytes behind the numbers, if anybody does (sim/): numbers are copied wherever Linux
+/// copies a page, so nothing but a write has to ask.
+class Bytes {
+public:
+    virtual ~Bytes() = default;
+    /// What a page of contents `before` holds once `write` is made.
+    virtual Contents written(Contents before, Contents write) = 0;
+    /// What the n-th page holds that a COPY of `source` brings.
+    virtual Contents filled(Contents source, u32 n) = 0;
+};
+
 struct Machine {
     State& state;
     const Rules& rules;
@@ -66,6 +78,14 @@ struct Machine {
     std::vector<Region> scanned{};
     std::vector<u64> pagemap{};
     std::vector<Message> delivered{};  ///< by uffd_read
+    Bytes* bytes = nullptr;            ///< none: a write's number is what the page then holds
+
+    Contents written(Contents before, Contents write) const {
+        return bytes == nullptr ? write : bytes->written(before, write);
+    }
+    Contents filled(Contents source, u32 n) const {
+        return bytes == nullptr ? source : bytes->filled(source, n);
+    }
 };
 
 /// One step. A call that fails its checks changes nothing; Verdict::disabled changes nothing

@@ -102,6 +102,7 @@ struct VmFlag {
     static constexpr u32 uffd = uffd_missing | uffd_wp | uffd_minor;
     static constexpr u32 locked = 1 << 9, pfnmap = 1 << 10, mergeable = 1 << 11;
     static constexpr u32 droppable = 1 << 12, hugepage = 1 << 13, nohugepage = 1 << 14;
+    static constexpr u32 dont_copy = 1 << 15;  ///< not for children of fork
 };
 
 struct Vma {

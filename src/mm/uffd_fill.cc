@@ -19,6 +19,7 @@ struct Fill {
     u8 node;
     bool wp;
     Contents value;
+    Vpn start;
     Vma vma;
 };
 
@@ -64,9 +65,11 @@ void install_page(Machine& machine, const Fill& fill, Vpn at, PageId page, bool 
     install(machine, fill, at, entry);
 }
 
-void set_contents(State& state, PageId first, u32 count, Contents value) {
+/// Of the pages that `fill` brings to `at`.
+void set_contents(Machine& machine, const Fill& fill, Vpn at, PageId first, u32 count) {
     for (u32 i = 0; i < count; ++i) {
-        state.pages[first + i].contents = value;
+        machine.state.pages[first + i].contents =
+            fill.op == Op::uffd_copy ? machine.filled(fill.value, at - fill.start + i) : zeroes;
     }
 }
 
@@ -102,7 +105,7 @@ int fill_copy(Machine& machine, const Fill& fill, Vpn at, u32 size) {
     if (page == no_page) {
         return ENOMEM;
     }
-    set_contents(state, page, size, fill.value);
+    set_contents(machine, fill, at, page, size);
     install_page(machine, fill, at, page, false);
     return 0;
 }
@@ -243,7 +246,8 @@ Outcome mfill_atomic(Machine& machine, const Call& call, Contents value) {
     if (waits_for_page(state, *vma, call)) {
         return {Verdict::disabled, 0, 0, 0};
     }
-    const Fill fill{call.op, context.space, state.threads[call.thread].node, wp, value, *vma};
+    const Fill fill{call.op, context.space, state.threads[call.thread].node, wp, value,
+                    start,   *vma};
     const u32 unit = is_hugetlb(state, *vma) ? state.shape.huge_pages : 1;
     u64 done = 0;
     int error = 0;

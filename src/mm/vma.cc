@@ -60,7 +60,7 @@ u32 vm_flags(const Machine& machine, const Call& call, u8 file) {
     const std::pair<u32, u32> same[] = {
         {MapFlags::read, VmFlag::read},           {MapFlags::write, VmFlag::write},
         {MapFlags::shared, VmFlag::shared},       {MapFlags::locked, VmFlag::locked},
-        {MapFlags::droppable, VmFlag::droppable},
+        {MapFlags::droppable, VmFlag::droppable}, {MapFlags::dont_fork, VmFlag::dont_copy},
     };
     u32 flags = 0;
     for (const auto& [asked, given] : same) {

@@ -21,21 +21,16 @@ bool is_open(int number) {
     return ::fcntl(number, F_GETFD) >= 0;
 }
 
-/// Replaces close(2) by one that notes its argument and answers as told.
-class InjectedClose : public testing::Test {
+/// A table whose close notes its argument and answers as told.
+class InjectedClose : public testing::Test, protected DescriptorTable {
 protected:
-    void SetUp() override {
-        closed.clear();
-        answer_errno = 0;
-        Fd::set_closer_for_testing(+[](int number) {
-            closed.push_back(number);
-            errno = answer_errno;
-            return answer_errno == 0 ? 0 : -1;
-        });
+    int close_number(int number) override {
+        closed.push_back(number - base());
+        errno = answer_errno;
+        return answer_errno == 0 ? 0 : -1;
     }
-    void TearDown() override { Fd::set_closer_for_testing(nullptr); }
-    static inline std::vector<int> closed;
-    static inline int answer_errno = 0;
+    std::vector<int> closed;
+    int answer_errno = 0;
 };
 
 TEST(Fd, ClosesItsDescriptorAtTheEndOfItsLife) {
@@ -60,10 +55,10 @@ TEST(Fd, ReleaseHandsTheDescriptorOverUnclosed) {
 
 TEST_F(InjectedClose, ClosesExactlyOnceHoweverOftenItMoves) {
     {
-        Fd first(1000);
-        Fd second(std::move(first));
+        Fd one(base() + 1000);
+        Fd two(std::move(one));
         Fd third;
-        third = std::move(second);
+        third = std::move(two);
         third.reset();
         third.reset();
     }
@@ -71,17 +66,17 @@ TEST_F(InjectedClose, ClosesExactlyOnceHoweverOftenItMoves) {
 }
 
 TEST_F(InjectedClose, MoveAssignmentClosesWhatWasHeldBefore) {
-    Fd held(1000);
-    held = Fd(1001);
+    Fd held(base() + 1000);
+    held = Fd(base() + 1001);
     EXPECT_EQ(closed, std::vector<int>{1000});
-    EXPECT_EQ(held.get(), 1001);
+    EXPECT_EQ(held.get(), base() + 1001);
 }
 
 TEST_F(InjectedClose, MovingOntoItselfKeepsIt) {
-    Fd held(1000);
+    Fd held(base() + 1000);
     Fd& alias = held;
     held = std::move(alias);
-    EXPECT_EQ(held.get(), 1000);
+    EXPECT_EQ(held.get(), base() + 1000);
     EXPECT_TRUE(closed.empty());
 }
 
@@ -92,13 +87,13 @@ TEST_F(InjectedClose, AnEmptyOneClosesNothing) {
 
 TEST_F(InjectedClose, InterruptionMeansClosedAndIsNotTriedAgain) {
     answer_errno = EINTR;
-    { const Fd fd(1000); }
+    { const Fd fd(base() + 1000); }
     EXPECT_EQ(closed, std::vector<int>{1000});
 }
 
 TEST_F(InjectedClose, LateWriteBackErrorsAreNotOurs) {
     answer_errno = EIO;
-    { const Fd fd(1000); }
+    { const Fd fd(base() + 1000); }
     EXPECT_EQ(closed, std::vector<int>{1000});
 }
 
@@ -108,9 +103,38 @@ TEST_F(InjectedCloseDeathTest, ADescriptorClosedByOthersIsABugAndAborts) {
     EXPECT_DEATH(
         {
             answer_errno = EBADF;
-            const Fd fd(1000);
+            const Fd fd(base() + 1000);
         },
-        "descriptor 1000 was closed by someone else");
+        "was closed by someone else");
+}
+
+TEST(DescriptorTable, TablesThatComeOneAfterAnotherHaveTheSameNumbers) {
+    class Empty final : public DescriptorTable {
+        int close_number(int) override { return 0; }
+    };
+    const int one = Empty().base();
+    EXPECT_EQ(Empty().base(), one);
+}
+
+TEST(DescriptorTable, TablesThatLiveTogetherShareNoNumber) {
+    class Noting final : public DescriptorTable {
+    public:
+        int close_number(int number) override {
+            closed = number;
+            return 0;
+        }
+        int closed = -1;
+    };
+    Noting one;
+    Noting two;
+    { const Fd fd(two.base() + 7); }
+    EXPECT_EQ(one.closed, -1);
+    EXPECT_EQ(two.closed, two.base() + 7);
+}
+
+TEST(DescriptorTableDeathTest, ADescriptorThatOutlivesItsTableIsABugAndAborts) {
+    EXPECT_DEATH({ const Fd fd(DescriptorTable::first + DescriptorTable::size - 1); },
+                 "outlives the table");
 }
 
 }  // namespace

@@ -1,0 +1,238 @@
+// Mappings: what linux/memory_calls.cc does, and what /proc/self/smaps says.
+#include <algorithm>
+#include <cerrno>
+
+#include "mm/sim/sim_world.h"
+
+namespace verso::mm::sim {
+namespace {
+
+u32 map_flags(u64 asked) {
+    using kernel::MapFlag;
+    static_assert(MapFlag::read == MapFlags::read && MapFlag::write == MapFlags::write &&
+                  MapFlag::shared == MapFlags::shared && MapFlag::fixed == MapFlags::fixed);
+    constexpr u64 same = MapFlag::read | MapFlag::write | MapFlag::shared | MapFlag::fixed;
+    return static_cast<u32>(asked & same) |
+           ((asked & MapFlag::no_fork) != 0 ? MapFlags::dont_fork : 0);
+}
+
+u32 advice_of(u64 advice) {
+    switch (static_cast<kernel::Advice>(advice)) {
+        case kernel::Advice::drop: return static_cast<u32>(Advice::dontneed);
+        case kernel::Advice::remove: return static_cast<u32>(Advice::remove);
+        case kernel::Advice::no_huge_page: return static_cast<u32>(Advice::nohugepage);
+        case kernel::Advice::make_writable: return static_cast<u32>(Advice::populate_write);
+        case kernel::Advice::free: return static_cast<u32>(Advice::free);
+        case kernel::Advice::cold: return static_cast<u32>(Advice::cold);
+        case kernel::Advice::pageout: return static_cast<u32>(Advice::pageout);
+        case kernel::Advice::collapse: return static_cast<u32>(Advice::collapse);
+        case kernel::Advice::huge_page: return static_cast<u32>(Advice::hugepage);
+        case kernel::Advice::mergeable: return static_cast<u32>(Advice::mergeable);
+        case kernel::Advice::unmergeable: return static_cast<u32>(Advice::unmergeable);
+        case kernel::Advice::populate_read: return static_cast<u32>(Advice::populate_read);
+        case kernel::Advice::guard_install: return static_cast<u32>(Advice::guard_install);
+        case kernel::Advice::guard_remove: return static_cast<u32>(Advice::guard_remove);
+    }
+    VERSO_CHECK(false, "no such advice: {}", advice);
+    return 0;
+}
+
+/// How many entries map the page: its share in smaps' Pss.
+u64 sharers(const State& state, PageId page) {
+    return std::max<u64>(1, rmap_walk(state, page).size());
+}
+
+void add_page(const State& state, const Vma& vma, Vpn at, u8 space, kernel::Usage& usage) {
+    const Entry entry = entry_at(state, space, at);
+    if (entry.maps_page()) {
+        usage.rss += page_size;
+        usage.pss += page_size / sharers(state, entry.target);
+        usage.anonymous += state.pages[entry.target].use == PageUse::anonymous ? page_size : 0;
+    } else if (entry.kind == EntryKind::swap) {
+        usage.swap += page_size;
+    } else if (entry.none() && vma.file != nobody && vma.index(at) < state.files[vma.file].size &&
+               state.files[vma.file].cache[vma.index(at)].slot != no_slot) {
+        usage.swap += page_size;  // shmem's own (5.0: of private mappings, too)
+    }
+}
+
+}  // namespace
+
+bool SimKernel::is_free(u64 model, u64 length) {
+    const Vpn start = static_cast<Vpn>(to_pages(model));
+    const Vpn end = static_cast<Vpn>(to_pages(round_up(model + length, page_size)));
+    return vmas_between(state(), space(), start, end).empty();
+}
+
+/// The model's file behind a mapping, nobody for anonymous memory; `error` says why there is none.
+u8 SimKernel::backing_of(const kernel::Call& call, int& error) {
+    if (call.fd >= 0) {
+        const auto file = object<FileObject>(call.fd, ObjectKind::file);
+        error = file == nullptr ? EBADF : 0;
+        return file == nullptr ? nobody : file->file;
+    }
+    if ((call.aux & kernel::MapFlag::huge) == 0 || call.length == 0) {
+        return nobody;
+    }
+    const u64 unit = state().shape.huge_pages;  // hugetlb_file_setup() rounds up
+    const u64 pages = round_up(to_pages(call.length + page_size - 1), unit);
+    if (pages > state().shape.space_pages) {
+        error = ENOMEM;
+        return nobody;
+    }
+    const u8 file = memory().make_file(FileKind::hugetlb, static_cast<u32>(pages));
+    error = file == nobody ? ENFILE : 0;
+    return file;
+}
+
+kernel::Outcome SimKernel::map(const kernel::Call& call) {
+    using kernel::MapFlag;
+    int error = 0;
+    const u8 file = backing_of(call, error);
+    if (error != 0) {
+        return kernel::failure(error);
+    }
+    Call mmap{.op = Op::mmap, .fd = file, .flags = map_flags(call.aux)};
+    mmap.length = call.length;
+    mmap.extra = call.offset;
+    const bool fixed = (call.aux & MapFlag::fixed) != 0;
+    const bool demanded = call.address != 0 && !fixed;  // MAP_FIXED_NOREPLACE
+    if (fixed || demanded) {
+        mmap.address = model(call.address);
+        mmap.flags |= MapFlags::fixed;
+    }
+    const std::size_t files = state().files.size();
+    const bool taken =
+        demanded && mmap.address < memory().limit() && !is_free(mmap.address, call.length);
+    const Outcome outcome = taken ? Outcome::fail(EEXIST) : run(mmap);
+    if (call.fd < 0 && file != nobody) {
+        memory().orphan(file);  // it lives as long as its mapping
+    } else if (state().files.size() > files) {
+        memory().orphan(static_cast<u8>(files));  // shared anonymous memory
+    } else if (fixed) {
+        memory().end_orphans();
+    }
+    if (outcome.verdict != Verdict::done) {
+        return kernel::failure(outcome.error);
+    }
+    const u64 at = static_cast<u64>(outcome.value);
+    memory().show(space(), at, call.length);
+    return kernel::Outcome::done(static_cast<i64>(address_of(at)));
+}
+
+kernel::Outcome SimKernel::unmap(const kernel::Call& call) {
+    Call munmap{.op = Op::munmap};
+    munmap.address = model(call.address);
+    munmap.length = call.length;
+    const Outcome outcome = run(munmap);
+    memory().show(space(), munmap.address, call.length);
+    memory().end_orphans();
+    return answer(outcome);
+}
+
+kernel::Outcome SimKernel::protect(const kernel::Call& call) {
+    Call mprotect{.op = Op::mprotect, .flags = map_flags(call.aux)};
+    mprotect.address = model(call.address);
+    mprotect.length = call.length;
+    const Outcome outcome = run(mprotect);
+    memory().show(space(), mprotect.address, call.length);
+    return answer(outcome);
+}
+
+kernel::Outcome SimKernel::advise(const kernel::Call& call) {
+    Call madvise{.op = Op::madvise, .flags = advice_of(call.aux)};
+    madvise.address = model(call.address);
+    madvise.length = call.length;
+    return answer(run(madvise, madvise.address, call.length));
+}
+
+kernel::Outcome SimKernel::remap(const kernel::Call& call) {
+    Call mremap{.op = Op::mremap, .flags = static_cast<u32>(call.aux)};
+    mremap.address = model(call.address);
+    mremap.length = call.length;
+    mremap.extra = call.offset;
+    if ((call.aux & kernel::RemapFlag::fixed) != 0) {
+        mremap.source = model(call.target);
+    }
+    const Outcome outcome = run(mremap);
+    memory().show(space(), 0, memory().limit());
+    memory().end_orphans();
+    return outcome.verdict != Verdict::done ? kernel::failure(outcome.error)
+                                            : kernel::Outcome::done(static_cast<i64>(
+                                                  address_of(static_cast<u64>(outcome.value))));
+}
+
+/// msync(MS_ASYNC): a walk over the mappings.
+kernel::Outcome SimKernel::check_mapped(const kernel::Call& call) {
+    if (!is_page_aligned(call.address)) {
+        return kernel::failure(EINVAL);
+    }
+    const u64 start = model(call.address);
+    const u64 end = round_up(start + call.length, page_size);
+    if (end > memory().limit()) {
+        return kernel::failure(ENOMEM);
+    }
+    u64 reached = to_pages(start);
+    for (const Vma& vma : vmas_between(state(), space(), static_cast<Vpn>(to_pages(start)),
+                                       static_cast<Vpn>(to_pages(end)))) {
+        if (vma.start > reached) {
+            break;
+        }
+        reached = vma.end;
+    }
+    return reached < to_pages(end) ? kernel::failure(ENOMEM) : kernel::Outcome::done();
+}
+
+/// mlock(): the mapping's flag, then every page is brought in, as for writing where that makes
+/// private pages the process' own (populate_vma_page_range()).
+kernel::Outcome SimKernel::lock(const kernel::Call& call) {
+    const u64 start = round_down(model(call.address), page_size);
+    const u64 end = round_up(model(call.address) + call.length, page_size);
+    if (end > memory().limit() ||
+        check_mapped(kernel::Call::check_mapped(round_down(call.address, page_size), end - start))
+                .verdict != kernel::Verdict::done) {
+        return kernel::failure(ENOMEM);
+    }
+    const auto first = static_cast<Vpn>(to_pages(start));
+    const auto last = static_cast<Vpn>(to_pages(end));
+    split_vma(memory().machine(), space(), first);
+    split_vma(memory().machine(), space(), last);
+    const auto parts = vmas_between(state(), space(), first, last);
+    for (const Vma& part : parts) {
+        state().find_vma(space(), part.start)->flags |= VmFlag::locked;
+    }
+    merge_vmas(memory().machine(), space());
+    for (const Vma& part : parts) {
+        const bool write = part.has(VmFlag::write) && !part.shared();
+        Call populate{
+            .op = Op::madvise,
+            .flags = static_cast<u32>(write ? Advice::populate_write : Advice::populate_read)};
+        populate.address = to_bytes(part.start);
+        populate.length = to_bytes(part.end - part.start);
+        const Outcome outcome = run(populate, populate.address, populate.length);
+        if (outcome.verdict != Verdict::done) {
+            return kernel::failure(outcome.error == EFAULT ? ENOMEM : outcome.error);
+        }
+    }
+    return kernel::Outcome::done();
+}
+
+/// Whole mappings are counted, also those that the range only touches (linux/usage.cc).
+kernel::Outcome SimKernel::memory_usage(const kernel::Call& call, const kernel::Payload& payload) {
+    VERSO_CHECK(payload.usage != nullptr, "nowhere to put the usage");
+    *payload.usage = {};
+    const u64 start = model(call.address);
+    const u64 end = std::min(start + call.length, memory().limit());
+    if (start >= end) {
+        return kernel::Outcome::done();
+    }
+    for (const Vma& vma : vmas_between(state(), space(), static_cast<Vpn>(to_pages(start)),
+                                       static_cast<Vpn>(to_pages(end + page_size - 1)))) {
+        for (Vpn at = vma.start; at < vma.end; ++at) {
+            add_page(state(), vma, at, space(), *payload.usage);
+        }
+    }
+    return kernel::Outcome::done();
+}
+
+}  // namespace verso::mm::sim

@@ -1,0 +1,255 @@
+// SimWorld: processes, and what the kernel is provoked to.
+#include "mm/sim/sim_world.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "kernel/outcome.h"
+
+namespace verso::mm::sim {
+
+using kernel::Trigger;
+
+SimWorld::SimWorld(const Rules& rules, const Shape& shape, Choice& choice, Options options)
+    : options_(std::move(options)),
+      memory_(rules, shape, choice),
+      scheduler_(choice, options_.limits),
+      descriptors_([this] { return running_process(); }) {
+    scheduler_.on_finish = [this](Scheduler::TaskId task) { task_ends(task); };
+    const int first = start_process();
+    VERSO_CHECK(first == 0, "the first process is {}", first);
+}
+
+SimWorld::~SimWorld() {
+    for (const std::unique_ptr<Process>& one : processes_) {
+        if (one->alive) {
+            exit(one->id);
+        }
+    }
+}
+
+SimWorld::Process& SimWorld::at(int id) {
+    VERSO_CHECK(id >= 0 && id < static_cast<int>(processes_.size()), "no process {}", id);
+    return *processes_[static_cast<std::size_t>(id)];
+}
+
+const SimWorld::Process& SimWorld::at(int id) const {
+    VERSO_CHECK(id >= 0 && id < static_cast<int>(processes_.size()), "no process {}", id);
+    return *processes_[static_cast<std::size_t>(id)];
+}
+
+kernel::Kernel& SimWorld::process(int id) { return *at(id).kernel; }
+bool SimWorld::alive(int id) const { return at(id).alive; }
+u64 SimWorld::huge_page_size() { return to_bytes(state().shape.huge_pages); }
+
+u64 SimWorld::to_model(int process, u64 address) const {
+    return memory_.to_model(at(process).space, address);
+}
+
+u64 SimWorld::from_model(int process, u64 address) const {
+    return memory_.from_model(at(process).space, address);
+}
+
+u64 SimWorld::trace() const {
+    return std::rotl(memory_.trace(), 17) ^ scheduler_.decisions() * 0x9e3779b97f4a7c15 ^
+           scheduler_.now_ns();
+}
+
+SimWorld::Process& SimWorld::add_process(u8 space) {
+    auto process = std::make_unique<Process>();
+    process->id = static_cast<int>(processes_.size());
+    process->space = space;
+    process->kernel = std::make_unique<SimKernel>(*this, process->id);
+    processes_.push_back(std::move(process));
+    return *processes_.back();
+}
+
+int SimWorld::start_process() {
+    const u8 space = memory_.new_space();
+    memory_.open_window(space);
+    Process& process = add_process(space);
+    thread_of(process);
+    return process.id;
+}
+
+u8 SimWorld::thread_of(Process& process) {
+    const auto [place, fresh] = process.threads.try_emplace(scheduler_.current(), nobody);
+    if (fresh) {
+        place->second = memory_.new_thread(process.space);
+    }
+    return place->second;
+}
+
+void SimWorld::task_ends(Scheduler::TaskId task) {
+    for (const std::unique_ptr<Process>& process : processes_) {
+        const auto found = process->threads.find(task);
+        if (found != process->threads.end()) {
+            memory_.thread_ends(found->second);
+            process->threads.erase(found);
+        }
+    }
+}
+
+int SimWorld::running_process() const { return scheduler_.process_of(scheduler_.current()); }
+
+Result<int> SimWorld::fork(int id) {
+    Process& parent = at(id);
+    VERSO_CHECK(parent.alive, "process {} has ended", id);
+    scheduler_.yield();
+    Call call{.op = Op::fork, .thread = thread_of(parent)};
+    memory_.pull_all();
+    const Outcome outcome = memory_.step(call);
+    if (outcome.verdict != Verdict::done) {
+        return fail(ErrorKind::resource, outcome.error,
+                    "the simulated machine has no room for another process: make its Shape larger");
+    }
+    const auto thread = static_cast<u8>(outcome.value);
+    Process& child = add_process(state().threads[thread].space);
+    child.threads[scheduler_.current()] = thread;
+    memory_.inherit_window(child.space, at(id).space);
+    descriptors_.copy_all(id, child.id);
+    const auto& threads = memory_.state().threads;
+    const u8 self = call.thread;
+    if (threads[self].waiting == Waiting::event) {
+        scheduler_.block([&] { return threads[self].waiting != Waiting::event; },
+                         {"its fork to be read from userfaultfd", threads[self].context});
+    }
+    return child.id;
+}
+
+/// exit_mm() first, then exit_files().
+void SimWorld::exit(int id) {
+    Process& process = at(id);
+    VERSO_CHECK(process.alive, "process {} has ended already", id);
+    process.alive = false;
+    memory_.pull_all();
+    const Call call{.op = Op::exit, .thread = thread_of(process)};
+    const Outcome outcome = memory_.step(call);
+    VERSO_CHECK(outcome.verdict == Verdict::done, "exit: {}", to_string(outcome));
+    process.threads.clear();
+    memory_.close_window(process.space);
+    descriptors_.close_all(id);
+    memory_.end_orphans();
+    *process.ended = true;
+    scheduler_.kill_process(id);
+}
+
+Result<int> SimWorld::thread(int process) {
+    VERSO_CHECK(at(process).alive, "process {} has ended", process);
+    helpers_.push_back(std::make_unique<Helper>());
+    Helper& helper = *helpers_.back();
+    const auto number = static_cast<int>(helpers_.size()) - 1;
+    kernel::Kernel& kernel = this->process(process);
+    helper.task = scheduler_.spawn(process, fmt::format("thread {}", number), [&, this] {
+        for (;;) {
+            scheduler_.block([&] { return helper.call.has_value(); }, {"its next call"});
+            helper.outcome = kernel.perform(*helper.call);
+            helper.call.reset();
+        }
+    });
+    return number;
+}
+
+void SimWorld::start(int thread, const kernel::Call& call) {
+    Helper& helper = *helpers_.at(static_cast<std::size_t>(thread));
+    VERSO_CHECK(!helper.call, "thread {} is at {}", thread, to_string(*helper.call));
+    helper.call = call;
+}
+
+std::optional<kernel::Outcome> SimWorld::finished(int thread) {
+    Helper& helper = *helpers_.at(static_cast<std::size_t>(thread));
+    scheduler_.block([&] { return !helper.call || scheduler_.asleep(helper.task); },
+                     {"another thread's call", 0, helper.task});
+    return helper.call ? std::nullopt : std::optional(helper.outcome);
+}
+
+std::pair<int, int> SimWorld::socket_pair(int one, int other) {
+    auto first = std::make_shared<SocketObject>();
+    auto second = std::make_shared<SocketObject>();
+    first->peer = second;
+    second->peer = first;
+    const int a = descriptors_.add(one, std::move(first));
+    return {a, descriptors_.add(other, std::move(second))};
+}
+
+Outcome SimWorld::step(int process, Call call) {
+    call.thread = thread_of(at(process));
+    return memory_.step_anywhere(call);
+}
+
+bool SimWorld::act(Process& process, Op op, u64 address, u64 source) {
+    const u64 unit = huge_page_size();
+    Call call{.op = op, .thread = thread_of(process)};
+    call.address = address;
+    call.source = source;
+    return memory_.step_at(process.space, round_down(address, unit), unit, call).verdict ==
+           Verdict::done;
+}
+
+/// Each page with the first of the range that is equal to it.
+bool SimWorld::merge_all(Process& process, u64 address, u64 length) {
+    bool acted = false;
+    for (u64 second = page_size; second < length; second += page_size) {
+        for (u64 first = 0; first < second; first += page_size) {
+            if (act(process, Op::ksm_merge, address + first, address + second)) {
+                acted = true;
+                break;
+            }
+        }
+    }
+    return acted;
+}
+
+bool SimWorld::act_all(Process& process, Trigger trigger, u64 address, u64 length) {
+    const bool huge = trigger == Trigger::thp_collapse || trigger == Trigger::thp_split;
+    const u64 unit = huge ? huge_page_size() : page_size;
+    bool acted = false;
+    const u64 end = std::min(address + length, memory_.limit());
+    for (u64 at = huge ? round_down(address, unit) : address; at < end; at += unit) {
+        switch (trigger) {
+            case Trigger::reclaim: acted |= act(process, Op::reclaim, at); break;
+            case Trigger::migrate:
+                if (act(process, Op::migrate_begin, at)) {
+                    acted |= act(process, Op::migrate_end, at);
+                }
+                break;
+            case Trigger::numa_hint: acted |= act(process, Op::numa_scan, at); break;
+            case Trigger::ksm_unmerge: acted |= act(process, Op::ksm_unmerge, at); break;
+            case Trigger::thp_collapse: acted |= act(process, Op::thp_collapse, at); break;
+            case Trigger::thp_split: acted |= act(process, Op::thp_split, at); break;
+            case Trigger::write_back:
+                if (act(process, Op::writeback_begin, at)) {
+                    act(process, Op::writeback_end, at);
+                    acted = true;
+                }
+                break;
+            case Trigger::swap_off:
+            case Trigger::ksm_merge: break;  // not page by page
+        }
+    }
+    return acted;
+}
+
+kernel::Provoked SimWorld::provoke(int id, Trigger trigger, u64 address, u64 length) {
+    Process& process = at(id);
+    VERSO_CHECK(process.alive, "process {} has ended", id);
+    scheduler_.yield();
+    const u64 from = memory_.to_model(process.space, address);
+    bool acted = false;
+    if (trigger == Trigger::swap_off) {
+        const auto used = [&] {
+            return std::ranges::any_of(state().slots, [](const Slot& slot) {
+                return slot.count != 0 || slot.in_file_cache;
+            });
+        };
+        const bool before = used();
+        acted = act(process, Op::swapoff, from) && before;
+    } else if (trigger == Trigger::ksm_merge) {
+        acted = merge_all(process, from, length);
+    } else {
+        acted = act_all(process, trigger, from, length);
+    }
+    return {acted, acted ? "" : "nothing in the range is in a state for it"};
+}
+
+}  // namespace verso::mm::sim

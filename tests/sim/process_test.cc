@@ -1,0 +1,104 @@
+// Processes, their descriptors, and what they leave behind.
+#include "sim/sim_test.h"
+
+namespace verso::mm::sim {
+namespace {
+
+using Processes = Sim;
+
+TEST_F(Processes, AChildHasItsParentsDescriptors) {
+    const Fd file = memfd(1);
+    const int child = world.fork(0).value();
+    EXPECT_TRUE(kernel(child).perform(Call::file_size(file.get())).ok());
+    EXPECT_TRUE(kernel(child).perform(Call::close(file.get())).ok());
+    EXPECT_EQ(must(Call::file_size(file.get())), page_size);
+    EXPECT_EQ(kernel(child).perform(Call::file_size(file.get())).error, EBADF);
+}
+
+TEST_F(Processes, AMappingThatIsNotForChildrenIsNotInherited) {
+    const Fd file = memfd(1);
+    const u64 at = must(Call::map(file.get(), 0, page_size, shared | MapFlag::no_fork));
+    store(at, 1);
+    const int child = world.fork(0).value();
+    EXPECT_EQ(kernel(child).perform(Call::load(at)).verdict, kernel::Verdict::signal);
+}
+
+TEST_F(Processes, TheEndOfAProcessIsToldByItsDescriptor) {
+    const int child = world.start_process();
+    const auto [one, other] = world.socket_pair(0, child);
+    const auto self = static_cast<int>(kernel(child).perform(Call::process_self()).value);
+    const std::byte byte{};
+    ASSERT_TRUE(kernel(child)
+                    .perform(Call::socket_send(other), {.in = {&byte, 1}, .fds = {&self, 1}})
+                    .ok());
+    std::byte got{};
+    std::vector<Fd> received;
+    must(Call::socket_receive(one), {.out = {&got, 1}, .received = &received});
+    ASSERT_EQ(received.size(), 1U);
+    kernel::Wait wait{received[0].get()};
+    EXPECT_EQ(perform(Call::wait(0), {.waits = {&wait, 1}}).verdict, kernel::Verdict::timed_out);
+    world.exit(child);
+    must(Call::wait(0), {.waits = {&wait, 1}});
+    EXPECT_TRUE(wait.ready);
+    EXPECT_EQ(perform(Call::socket_receive(one), {.out = {&got, 1}, .received = &received}).verdict,
+              kernel::Verdict::closed);
+    must(Call::close(one));
+}
+
+TEST_F(Processes, NothingIsLeftOfAProcessThatHasEnded) {
+    const State before = world.state();
+    const int child = world.start_process();
+    kernel::Kernel& there = world.process(child);
+    const auto fd = static_cast<int>(there.perform(Call::memfd_create()).value);
+    ASSERT_TRUE(there.perform(Call::file_resize(fd, to_bytes(2))).ok());
+    const auto at = static_cast<u64>(there.perform(Call::map(fd, 0, to_bytes(2), shared)).value);
+    const auto uffd = static_cast<int>(there.perform(Call::uffd_open(0)).value);
+    ASSERT_TRUE(there.perform(Call::uffd_register(uffd, at, to_bytes(2), 1)).ok());
+    ASSERT_TRUE(there.perform(Call::uffd_zeropage(uffd, at, page_size)).ok());
+    EXPECT_EQ(world.open_descriptors(child), 2U);
+    world.exit(child);
+    EXPECT_EQ(world.open_descriptors(child), 0U);
+    EXPECT_EQ(world.state().pages, before.pages);
+    EXPECT_FALSE(world.state().contexts[0].open);
+    EXPECT_EQ(broken_invariant(world.state(), world.rules()), "");
+}
+
+TEST_F(Processes, AFileEndsWithItsLastNameOrMapping) {
+    u64 at = 0;
+    {
+        const Fd file = memfd(1);
+        at = must(Call::map(file.get(), 0, page_size, shared));
+        store(at, 1);
+    }
+    EXPECT_EQ(world.open_descriptors(0), 0U);
+    EXPECT_EQ(load(at), 1U);
+    must(Call::unmap(at, page_size));
+    for (const Page& page : world.state().pages) {
+        EXPECT_EQ(page.use, PageUse::free);
+    }
+}
+
+TEST_F(Processes, AUserfaultfdWorksInTheProcessThatOpenedIt) {
+    const int child = world.start_process();
+    const auto [one, other] = world.socket_pair(0, child);
+    kernel::Kernel& there = world.process(child);
+    const auto at = static_cast<u64>(there.perform(Call::map(-1, 0, page_size, plain)).value);
+    const auto uffd = static_cast<int>(there.perform(Call::uffd_open(0)).value);
+    ASSERT_TRUE(there.perform(Call::uffd_register(uffd, at, page_size, 1)).ok());
+    const std::byte byte{};
+    ASSERT_TRUE(
+        there.perform(Call::socket_send(other), {.in = {&byte, 1}, .fds = {&uffd, 1}}).ok());
+    std::byte got{};
+    std::vector<Fd> received;
+    must(Call::socket_receive(one), {.out = {&got, 1}, .received = &received});
+    std::array<u64, page_size / 8> bytes{77};
+    const auto from = reinterpret_cast<u64>(bytes.data());  // NOLINT
+    must(Call::uffd_copy(received[0].get(), at, page_size, from, 0));
+    EXPECT_EQ(load(at, child), 77U);
+    world.exit(child);
+    EXPECT_EQ(perform(Call::uffd_copy(received[0].get(), at, page_size, from, 0)).verdict,
+              kernel::Verdict::target_gone);
+}
+
+}  // namespace
+}  // namespace verso::mm::sim
