@@ -46,7 +46,8 @@ Result<MemoryReport> Region::memory() const {
         report.pss_bytes = usage.pss;
     }
     report.metadata_bytes = frozen_.ledger().used_bytes() + open_.bytes() + exposed_.bytes() +
-                            target_.served.bytes() + filled_.bytes() + marks_.bytes();
+                            rewound_.bytes() + target_.served.bytes() + filled_.bytes() +
+                            marks_.bytes();
     return report;
 }
 

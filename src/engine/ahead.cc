@@ -154,17 +154,21 @@ bool Region::step_ahead() {
 /// is not tried for shared memory). 0.7 µs a page that the writer need not pay. Without the stripe:
 /// a page may be protected again meanwhile, and then this is a write fault like any other.
 bool Region::sweep(u64 chunk) {
-    const bool more = sweep_word(chunk);
-    if (!more && local_) {
+    const Swept swept = sweep_word(chunk);
+    if (swept == Swept::all && local_) {
         const u64 first = chunk * Stripes::chunk_pages;
         const u64 count = std::min(Stripes::chunk_pages, pages_ - first);
         (void)kernel_.perform(kernel::Call::advise(base_ + to_bytes(first), to_bytes(count),
                                                    kernel::Advice::make_writable));
     }
-    return more;
+    return swept == Swept::more;
 }
 
-bool Region::sweep_word(u64 chunk) {
+///
+/// A chunk that writers have opened themselves meanwhile is let be: after a region was rewritten at
+/// full speed a hundred such chunks may be queued, and what they took, 30 ms a GiB, was taken from
+/// whoever came next.
+Region::Swept Region::sweep_word(u64 chunk) {
     for (unsigned tries = 0; wanted_chunk_.load() == chunk && tries < knocks_max; ++tries) {
         kernel_.relax();  // a mutex is not fair: let the fault go first
     }
@@ -175,6 +179,9 @@ bool Region::sweep_word(u64 chunk) {
         return !open_->test(page) && !exposed_->test(page) && frozen_.needed_by(page) != nullptr;
     };
     u64 page = open_->next_clear(first);
+    if (page >= end) {
+        return Swept::nothing;
+    }
     while (page < end && !uncaptured(page)) {
         page = open_->next_clear(page + 1);
     }
@@ -184,17 +191,17 @@ bool Region::sweep_word(u64 chunk) {
              run = closed_held(run.first + run.count, word_end, word_pages)) {
             prepare_for_write_held(run.first, run.count);
         }
-        return true;
+        return Swept::more;
     }
     if (!exposed_->any(first, end - first)) {  // releasing what is open already changes nothing
         (void)open_ahead_held({first, end - first});
-        return false;
+        return Swept::all;
     }
     for (Window run = closed_held(first, end, end - first); run.count > 0;
          run = closed_held(run.first + run.count, end, end - first)) {
         (void)open_ahead_held(run);
     }
-    return false;
+    return Swept::all;
 }
 
 }  // namespace verso::engine

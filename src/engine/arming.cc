@@ -53,6 +53,7 @@ Outcome Region::protect_run(u64 first, u64 count, ArmCost& cost) {
     const u64 begin = kernel_.now_ns();
     const Outcome outcome = guard_.protect(first, count);
     const u64 ns = kernel_.now_ns() - begin;
+    cost.protect_ns += ns;
     if (!outcome.ok()) {
         return outcome;
     }

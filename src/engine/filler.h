@@ -47,8 +47,11 @@ struct FillTarget {
     std::atomic<bool> protect{
         false};  // pages must arrive write-protected: the child has snapshots of its own
     std::atomic<u64> next_wanted{
-        0};         // whoever fills: where a child that reads in order faults next
-    Bitmap served;  // pages that were put there once; only a hint
+        0};                          // whoever fills: where a child that reads in order faults next
+    std::atomic<u64> ahead_next{0};  // likewise, of a frozen child: the first chunk not mapped,
+    std::atomic<u64> ahead_left{0};  // how many from there may be mapped before they are asked for
+    std::atomic<u64> ahead_depth{0};  // and how many there were the last time
+    Bitmap served;                    // pages that were put there once; only a hint
     /// Set for a child in another process: has it hide a page that is lost (see place::poison).
     std::function<void(u64 page)> tell_lost;
     Moves moves;
@@ -89,7 +92,9 @@ public:
     /// Resolves a fault of the child on `page`. Never fails: whoever cannot be helped is told by
     /// SIGBUS.
     virtual void fill(FillTarget& target, u64 page) = 0;
-    /// The same for a child of that child, whose base file is the same: only pages within
+    /// In spare time: pages that a child comes to next. False: nothing to do.
+    virtual bool fill_ahead(FillTarget&) { return false; }
+    /// The same as fill() for a child of that child, whose base file is the same: only pages within
     /// `window`, which the caller knows to be this ancestor's. Only if lends().
     virtual void fill_for(FillTarget& other, u64 page, PageRange window) = 0;
     /// Whether pages may be mapped through here into children of the child.

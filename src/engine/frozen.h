@@ -86,6 +86,10 @@ public:
             layers_.back()->written->set_range(first, count);
         }
     }
+    /// Pages are protected again with the bytes that they had when the newest layer was opened.
+    void forget_written(u64 first, u64 count) {
+        layers_.back()->written->clear_range(first, count);
+    }
     /// The pages of the word at `page` that were released to writers since `from` was opened.
     u64 written_since(const Layer& from, u64 page) const;
     /// The pages of the word at `page` that some layer at or after `from` holds.

@@ -17,6 +17,7 @@ public:
         served_ = &target;
         parent_->serve(target, layer_, page, {0, target.pages}, true);
     }
+    bool fill_ahead(FillTarget& target) override { return parent_->serve_ahead(target, layer_); }
     void fill_for(FillTarget& other, u64 page, PageRange window) override {
         parent_->serve(other, layer_, page, window, false);
     }

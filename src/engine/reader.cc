@@ -60,7 +60,7 @@ void Region::read_events() {
             }
             continue;
         }
-        if (step_ahead()) {
+        if (step_ahead() || (filler_ != nullptr && filler_->fill_ahead(target_))) {
             last_ns = kernel_.now_ns();
             continue;
         }

@@ -41,6 +41,7 @@ Region::Region(Runtime& runtime, Setup setup, Frozen frozen)
       stripes_(kernel_),
       open_(pages_),
       exposed_(pages_),
+      rewound_(pages_),
       marks_(pages_),
       heat_(Stripes::chunk_of(pages_ - 1) + 1),
       release_mutex_(kernel_.make_mutex()),

@@ -76,6 +76,9 @@ public:
     /// Puts the version of `page` that `layer` means (and cheap neighbours) into a child. Only a
     /// child of our `own` may be asked to move a chunk instead.
     void serve(FillTarget& target, Layer& layer, u64 page, PageRange window, bool own);
+    /// Maps the next chunk of a child that reads in order, if that costs no memory. False: nothing
+    /// to do.
+    bool serve_ahead(FillTarget& target, Layer& layer);
     void pin(Layer& layer);
     void unpin(Layer& layer);
     /// Returns when every serve() that began before has ended.
@@ -130,6 +133,7 @@ private:
         u64 cut_ns = 0;
         u64 calls = 0;
         u64 pages = 0;
+        u64 protect_ns = 0;  // within the calls
     };
     struct Window {
         u64 first = 0;
@@ -185,13 +189,15 @@ private:
     bool open_ahead_held(Window window);
     bool step_ahead();
     bool sweep(u64 chunk);
-    bool sweep_word(u64 chunk);
+    enum class Swept { more, all, nothing };
+    Swept sweep_word(u64 chunk);
 
     // fill.cc (stripe held)
     void serve_live_held(FillTarget& target, Layer& layer, u64 page, PageRange window);
     void serve_through(FillTarget& target, Layer& layer, u64 page, PageRange window);
     kernel::Outcome store_own(Layer& layer, u64 first, u64 count);
     bool read_own(u64 page, std::span<std::byte> out);
+    void expect_order(FillTarget& target, u64 page) const;
     void serve_frozen_held(FillTarget& target, Layer& layer, u64 page);
     void copy_captured_held(FillTarget& target, Layer& layer, u64 page, PageRange window);
     bool bring_to_layer_held(Layer& layer, u64 first, u64 count);
@@ -216,8 +222,18 @@ private:
         u64 count = 0;
         const Layer* holder = nullptr;
     };
+    u64 first_written(const Layer& layer, u64 from);
     std::vector<PastRun> past_runs_held(const Layer& layer, u64 first, u64 count) const;
-    Result<u64> rewind_chunk(const Layer& layer, u64 first, u64 count);
+    struct Rewinding {
+        const Layer* layer = nullptr;
+        bool settles = false;
+        bool looks = false;  // for open pages that are no longer written
+        ArmCost cost{};
+        u64 restored = 0;
+        std::vector<std::byte> old_bytes{};
+        std::vector<std::byte> live_bytes{};
+    };
+    Result<u64> rewind_chunk(Rewinding& work, u64 first, u64 count);
     Result<u64> open_past(const Layer& layer, u64 first, u64 count);
     void store_past(const Layer& layer, u64 first, u64 count);
     Result<void> open_for_discard(u64 first, u64 count);
@@ -225,6 +241,14 @@ private:
     Result<void> release_held(u64 first, u64 count);
     Result<void> own(u64 first, u64 count);
     void store(u64 page, std::span<const std::byte> bytes);
+
+    // settle.cc
+    Rewinding rewinding_held(const Layer& layer);
+    std::span<const std::byte> old_bytes(Rewinding& work, const Layer& holder, u64 first,
+                                         u64 count);
+    bool unchanged(Rewinding& work, const PastRun& run);
+    bool settle_held(Rewinding& work, const PastRun& run);
+    void restore_held(Rewinding& work, const PastRun& run);
 
     Result<void> still_tracked() const;
     Result<void> still_lent() const;
@@ -271,7 +295,9 @@ private:
     Stripes stripes_;
     Bitmap open_;     // pages that may be writable in the mapping: to be protected by the next pass
     Bitmap exposed_;  // pages of L that children may have mapped
-    Bitmap filled_;   // mprotect child: pages already copied from the parent
+    Bitmap rewound_;  // protected again by a rewind, the last time that one restored them
+    u64 rewinds_ = 0;  // guarded by arm_mutex_
+    Bitmap filled_;    // mprotect child: pages already copied from the parent
     Marks marks_;
     std::vector<kernel::Run>
         scan_runs_;  // guarded by arm_mutex_; kept, so that a scan allocates little
@@ -282,7 +308,8 @@ private:
     u64 missing_next_ = 0;       // reader thread only: read-ahead of first touches
     u64 missing_run_ = 1;
     std::vector<u64> ahead_;  // reader thread only: words to finish releasing, latest last
-    std::vector<u16> heat_;   // by chunk, guarded by its stripe: write faults since the last cut
+    std::vector<u16>
+        heat_;  // by chunk, guarded by its stripe: write faults since the last cut or rewind
     std::atomic<u64> wanted_chunk_{~u64{0}};  // a fault waits for its stripe
     std::atomic<u64> sequential_end_{0};      // chunks before it were swept for being next; 0: none
     u64 sequential_depth_ = 1;                // reader thread only

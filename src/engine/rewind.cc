@@ -1,8 +1,9 @@
 // Rewind and discard: writes that the engine makes itself. Each page is prepared exactly as for a
 // writer (old bytes captured for whoever needs them, taken back from children), then overwritten.
 //
-// The pages to restore are those that were released to writers since the snapshot. (What a layer
-// holds is more: pages that a child asked for are captured too.)
+// The pages to restore are those that were released to writers since the snapshot, less those that
+// a rewind has settled since (settle.cc). (What a layer holds is more: pages that a child asked for
+// are captured too.)
 //
 // Half of it done would be worse than none, so what can be refused comes first, for all pages, and
 // what cannot comes last:
@@ -98,51 +99,45 @@ void Region::store(u64 page, std::span<const std::byte> bytes) {
 /// that holds what it was.
 std::vector<Region::PastRun> Region::past_runs_held(const Layer& layer, u64 first,
                                                     u64 count) const {
+    // By chunk, a run is found without asking every layer for every page.
+    std::array<Word, BitmapView::words_for(Stripes::chunk_pages)> words{};
+    BitmapView written(words.data(), Stripes::chunk_pages);
+    for (u64 at = 0; at < count; at += BitmapView::bits_per_word) {
+        written.set_word(at, frozen_.written_since(layer, first + at));
+    }
     std::vector<PastRun> runs;
-    const auto written = [&](u64 at) {
-        return ((frozen_.written_since(layer, at) >> (at % BitmapView::bits_per_word)) & 1) != 0;
-    };
-    u64 page = first;
-    while (page < first + count) {
-        if (page % BitmapView::bits_per_word == 0 && frozen_.written_since(layer, page) == 0) {
-            page += BitmapView::bits_per_word;  // a word of untouched pages: most are
-            continue;
+    for (u64 at = written.next_set(0); at < count; at = written.next_set(at)) {
+        const u64 page = first + at;
+        const Layer* holder = frozen_.holder(layer, page);
+        const bool again = rewound_->test(page);
+        u64 run = 1;
+        while (at + run < count && written.test(at + run) &&
+               frozen_.holder(layer, page + run) == holder && rewound_->test(page + run) == again) {
+            ++run;
         }
-        const Layer* holder = written(page) ? frozen_.holder(layer, page) : nullptr;
-        if (holder == nullptr) {
-            ++page;
-            continue;
+        if (holder != nullptr) {
+            runs.push_back({page, run, holder});
         }
-        u64 end = page + 1;
-        while (end < first + count && written(end) && frozen_.holder(layer, end) == holder) {
-            ++end;
+        at += run;
+        if (at >= count) {
+            break;
         }
-        runs.push_back({page, end - page, holder});
-        page = end;
     }
     return runs;
 }
 
 /// What a chunk of a region with an alias was, in one go: of its steps none can be refused.
-Result<u64> Region::rewind_chunk(const Layer& layer, u64 first, u64 count) {
+Result<u64> Region::rewind_chunk(Rewinding& work, u64 first, u64 count) {
     const Stripes::One held(stripes_, first);
     if (const Result<void> lent = still_lent(); !lent) {
         return tl::unexpected<Error>(lent.error());
     }
     u64 restored = 0;
-    for (const PastRun& run : past_runs_held(layer, first, count)) {
-        prepare_for_write_held(run.first, run.count);
-        note_written_held(run.first, run.count);
-        const std::span<const std::byte> bytes = frozen_.bytes(*run.holder, run.first, run.count);
-        // Written as a file: the alias may have no entries for these pages, at 2 µs each.
-        const Outcome written = kernel_.perform(
-            Call::file_write(live_.get(), to_bytes(run.first), bytes.size()), Payload{.in = bytes});
-        if (!written.ok() || static_cast<u64>(written.value) != bytes.size()) {
-            // Half a rewind is no answer; the slower way cannot be refused.
-            std::ranges::copy(bytes, alias_.at(to_bytes(run.first), bytes.size()).begin());
-        }
+    for (const PastRun& run : past_runs_held(*work.layer, first, count)) {
+        restore_held(work, run);
         restored += run.count;
     }
+    heat_[Stripes::chunk_of(first)] = 0;  // faults on what was settled say nothing of density
     return restored;
 }
 
@@ -190,6 +185,19 @@ void Region::store_past(const Layer& layer, u64 first, u64 count) {
     }
 }
 
+/// The first page at or after `from` that was released to writers since `layer` was opened: 4 µs a
+/// GiB and layer. Under a stripe, because layers that nobody reads any more may be going.
+u64 Region::first_written(const Layer& layer, u64 from) {
+    const Stripes::One held(stripes_, from);
+    u64 first = pages_;
+    for (const std::unique_ptr<Layer>& each : frozen_.layers()) {
+        if (each->seq >= layer.seq) {
+            first = std::min(first, each->written->next_set(from));
+        }
+    }
+    return first;
+}
+
 Result<RewindReport> Region::rewind(const Snapshot& snapshot) {
     if (&snapshot.region() != this) {
         return fail(ErrorKind::invalid_argument, 0,
@@ -202,10 +210,13 @@ Result<RewindReport> Region::rewind(const Snapshot& snapshot) {
     }
     const u64 begin = kernel_.now_ns();
     const Layer& layer = snapshot.layer();
+    Rewinding work;
     {
         const Stripes::All held(stripes_);
+        work = rewinding_held(layer);
         for (const std::unique_ptr<Layer>& each : frozen_.layers()) {
-            const u64 lost = each->seq >= layer.seq ? each->lost.next_set(0) : pages_;
+            const bool whole = each->seq < layer.seq || each->pages_lost.load() == 0;
+            const u64 lost = whole ? pages_ : each->lost.next_set(0);
             if (lost < pages_) {
                 return fail(
                     ErrorKind::damaged, 0,
@@ -214,21 +225,14 @@ Result<RewindReport> Region::rewind(const Snapshot& snapshot) {
             }
         }
     }
-    // Which chunks hold anything is read word by word: an untouched region costs a microsecond a
-    // layer.
     RewindReport report;
     std::vector<PageRange> opened;
-    const Result<void> done = by_chunk({0, pages_}, [&](u64 first, u64 count) -> Result<void> {
-        bool touched = false;
-        for (const std::unique_ptr<Layer>& each : frozen_.layers()) {
-            touched = touched || (each->seq >= layer.seq && each->written->any(first, count));
-        }
-        if (!touched) {
-            return {};
-        }
-        return repeated([&]() -> Result<void> {
+    for (u64 at = first_written(layer, 0); at < pages_;) {
+        const u64 first = round_down(at, Stripes::chunk_pages);
+        const u64 count = std::min(Stripes::chunk_pages, pages_ - first);
+        const Result<void> done = repeated([&]() -> Result<void> {
             const Result<u64> pages =
-                alias_.valid() ? rewind_chunk(layer, first, count) : open_past(layer, first, count);
+                alias_.valid() ? rewind_chunk(work, first, count) : open_past(layer, first, count);
             if (!pages) {
                 return tl::unexpected<Error>(pages.error());
             }
@@ -236,9 +240,10 @@ Result<RewindReport> Region::rewind(const Snapshot& snapshot) {
             opened.push_back({first, count});
             return {};
         });
-    });
-    if (!done) {
-        return tl::unexpected<Error>(done.error());
+        if (!done) {
+            return tl::unexpected<Error>(done.error());
+        }
+        at = first + count < pages_ ? first_written(layer, first + count) : pages_;
     }
     if (!alias_.valid()) {
         for (const PageRange& chunk : opened) {

@@ -265,6 +265,16 @@ std::vector<Scene> changes() {
     const auto child_to_later = [](World& world) { return rewind(world.child, world.later); };
     return {
         {"rewind", with(with_region, with_past, with_later), to_moment},
+        {"rewind_again", with(with_region, with_past, nothing),
+         [](World& world) {
+             Result<void> done = rewind(world.region, world.moment);
+             if (done) {
+                 world.region.write(0, 7);
+                 world.region.write(20, 7);
+                 done = rewind(world.region, world.moment);
+             }
+             return done;
+         }},
         {"rewind_mprotect", with(with_mprotect, with_past, with_later), to_moment},
         {"rewind_shared", with(with_region, with_child, with_later), to_moment},
         {"rewind_child", with(with_region, with_child_past, nothing), child_to_later},
