@@ -4,6 +4,8 @@
     bench/table.py FILE…                     prints the table
     bench/table.py FILE… docs/performance.md  puts it between the two marks in that file
 
+    bench/table.py --again FILE… docs/performance.md  replaces only the lines of those runs in it
+
 Of several files, lines of a later one replace the same lines of the first, and say so.
 
 Figures get into the documentation by this way only, so that each comes from a run that is on file.
@@ -60,6 +62,30 @@ def tail(line):
     return "; ".join(parts)
 
 
+def row(line):
+    verdict = line["verdict"]
+    if verdict in ("missed", "incomplete", "failed"):
+        verdict = f"**{verdict}**"
+    notes = line.get("why_not") or tail(line)
+    if line.get("rerun"):
+        notes = "; ".join(filter(None, [notes, "measured again, alone"]))
+    return (
+        f"| `{line['row']}` {line['variant']}, against {line['rival_is']} | {line['size_mib']} "
+        f"| {side(line, 'ours')} | {side(line, 'rival')} | {figure(line)} | {target(line)} "
+        f"| {verdict} | {notes} |"
+    )
+
+
+def again(old, files):
+    """The table that is there, with the lines of later runs in place of the same ones."""
+    fresh = {}
+    for file in files:
+        for line in file["lines"]:
+            text = row(line | {"rerun": True})
+            fresh[tuple(text.split("|")[1:3])] = text
+    return "\n".join(fresh.get(tuple(text.split("|")[1:3]), text) for text in old.split("\n"))
+
+
 def table(root):
     machine = root["machine"]
     text = [
@@ -70,18 +96,7 @@ def table(root):
         "| row | MiB | ours | rival | figure | target | verdict | tails, times |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for line in root["lines"]:
-        verdict = line["verdict"]
-        if verdict in ("missed", "incomplete", "failed"):
-            verdict = f"**{verdict}**"
-        notes = line.get("why_not") or tail(line)
-        if line.get("rerun"):
-            notes = "; ".join(filter(None, [notes, "measured again, alone"]))
-        text.append(
-            f"| `{line['row']}` {line['variant']}, against {line['rival_is']} | {line['size_mib']} "
-            f"| {side(line, 'ours')} | {side(line, 'rival')} | {figure(line)} | {target(line)} "
-            f"| {verdict} | {notes} |"
-        )
+    text += [row(line) for line in root["lines"]]
     return "\n".join(text)
 
 
@@ -99,9 +114,11 @@ def joined(files):
 
 
 def main(arguments):
+    anew = "--again" in arguments
+    arguments = [each for each in arguments if each != "--again"]
     paths = [path for path in arguments if not path.endswith(".md")]
     documents = [path for path in arguments if path.endswith(".md")]
-    if not paths or len(documents) > 1:
+    if not paths or len(documents) > 1 or (anew and not documents):
         print(__doc__, file=sys.stderr)
         return 2
     files = []
@@ -109,7 +126,7 @@ def main(arguments):
         for path in paths:
             with open(path, encoding="utf-8") as file:
                 files.append(json.load(file))
-        made = table(joined(files))
+        made = "" if anew else table(joined(files))
     except (OSError, ValueError, KeyError) as error:
         print(f"table.py: {path} is not a bench file: {error}", file=sys.stderr)
         return 2
@@ -122,6 +139,8 @@ def main(arguments):
         print(f"table.py: {documents[0]} lacks its two marks", file=sys.stderr)
         return 2
     head, rest = document.split(BEGIN)
+    if anew:
+        made = again(rest.split(END)[0].strip("\n"), files)
     document = head + BEGIN + "\n" + made + "\n" + END + rest.split(END)[1]
     with open(documents[0], "w", encoding="utf-8") as file:
         file.write(document)

@@ -165,9 +165,9 @@ bool Region::sweep(u64 chunk) {
 }
 
 ///
-/// A chunk that writers have opened themselves meanwhile is let be: after a region was rewritten at
-/// full speed a hundred such chunks may be queued, and what they took, 30 ms a GiB, was taken from
-/// whoever came next.
+/// A chunk that writers have opened themselves meanwhile is let be: after a region had been
+/// rewritten at full speed the sweeper was seen to release such chunks for another 30 ms a GiB, on
+/// a processor that somebody else waited for.
 Region::Swept Region::sweep_word(u64 chunk) {
     for (unsigned tries = 0; wanted_chunk_.load() == chunk && tries < knocks_max; ++tries) {
         kernel_.relax();  // a mutex is not fair: let the fault go first
