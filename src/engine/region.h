@@ -8,6 +8,7 @@
 //   written.cc       marks, async scans              reader.cc   the thread that reads events
 //   attach.cc        memory in another process       segv.cc     the mprotect backend
 //   account.cc       statistics, memory, damage    move.cc      children's chunks that change file
+//   settle.cc        what a rewind need not restore again
 //
 // A region lives as long as its last user: the application's handle, its snapshots, their
 // children. Only then are its threads stopped, its protection lifted and its memory returned.
