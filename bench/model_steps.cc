@@ -1,7 +1,7 @@
 // The model of memory management at its smallest: two pages, one process, one userfaultfd in SIGBUS
-// mode. A simple step is one step() that a program or the kernel makes at one page; target: five
-// million a second on one core without oracles, one million with all of them. Programs end in the state in which they began, so
-// that each turn does the same.
+// mode. A simple step is one step() that a program or the kernel makes at one page; targets on
+// one core: five million a second without oracles, one million with all of them. Programs end in
+// the state in which they began, so that each turn does the same.
 //
 // Debian 12, g++ 12 -O2, one core of a virtual machine, CPU time:
 //
