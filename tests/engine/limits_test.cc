@@ -1,5 +1,6 @@
 // The named limits (verso::Limits): what is within one works, what exceeds it is refused with a
 // sentence that names it. How many snapshots a region may have: fork_test.cc.
+#include <chrono>
 #include <thread>
 
 #include <fmt/core.h>
@@ -109,6 +110,11 @@ TEST(LimitOfDepth, TheDeepestForkReadsItsMomentAndOneDeeperIsRefused) {
     while (!regions.empty()) {  // the sources first: whoever is left keeps what it needs
         regions.erase(regions.begin());
     }
+    moments.clear();
+    for (unsigned waits = 0; process_runtime().services() > 0 && waits < 10'000; ++waits) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));  // their servers are joined
+    }
+    EXPECT_EQ(process_runtime().services(), 0U);
 }
 
 }  // namespace
