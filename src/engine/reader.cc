@@ -105,7 +105,7 @@ void Region::dispatch(const Event& event) {
     const u64 page = to_pages(event.address - base_);
     switch (event.kind) {
         case EventKind::write_protect:
-            if (worker_ != nullptr) {
+            if (origin_ == Origin::child) {  // and not: if there is a worker, which ends before us
                 Locked lock(*work_mutex_);
                 work_.push_back(page);
                 work_changed_->notify_all();

@@ -197,7 +197,7 @@ void Region::resolve_write(u64 page) {
     wanted_chunk_.store(Stripes::chunk_of(page));
     const Stripes::One held(stripes_, page);
     wanted_chunk_.store(~u64{0});
-    if (resolve_write_held(page) && worker_ == nullptr) {
+    if (resolve_write_held(page) && origin_ != Origin::child) {
         look_ahead_held(page);
     }
 }

@@ -119,7 +119,13 @@ std::vector<Scene> lent() {
          [](World& world) { return fork_and_use(world.moment, world.child); }},
         {"exchange_attached", with_loans_past,
          [](World& world) { return exchange(world, world.moment, world.child); }},
-        {"detach_attached", with_loans_past,
+        {"detach_attached",
+         [](World& world) {
+             with_loan(world);
+             world.take(world.region, world.moment);
+             lender_writes(world, 0, 4);  // too few for the engine to store more by itself
+             lender_writes(world, 40, 4);
+         },
          [](World& world) { return world.moment.snapshot->detach(); }},
         {"rewind_attached", with_loans_past,
          [](World& world) { return rewind(world.region, world.moment); }},
