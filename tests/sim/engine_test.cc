@@ -48,8 +48,8 @@ u64 word_after(u64 count, u64 writer, u64 page) {
 
 class Story {
 public:
-    explicit Story(u64 seed)
-        : plot_(seed * 2 + 1), schedule_(seed), world_(mainline(), big(), schedule_) {}
+    explicit Story(u64 seed, const Rules& rules = mainline())
+        : plot_(seed * 2 + 1), schedule_(seed), world_(rules, big(), schedule_) {}
 
     /// Empty, or what was wrong.
     std::string run() {
@@ -344,6 +344,22 @@ TEST(Engine, KeepsEveryPromiseOnTheModelUnderRandomSchedules) {
         decisions += story.decisions();
     }
     RecordProperty("decisions", static_cast<int>(decisions));
+}
+
+/// The canary: on 5.19 a protected page of shared memory that migrates comes back writable, and a
+/// store to it is in a snapshot that was taken before.
+TEST(Engine, LosesDataOnAKernelThatForgetsProtectionWhenAPageMigrates) {
+    const auto wrong_on = [](const char* release, u64 seed) {
+        return Story(seed, *preset(release)).run();
+    };
+    constexpr u64 seeds = 100;
+    u64 seen = 0;
+    while (++seen <= seeds && wrong_on("5.19", seen).empty()) {}
+    ASSERT_LE(seen, seeds) << "nothing was lost";
+    RecordProperty("seeds", static_cast<int>(seen));
+    for (u64 seed = 1; seed <= seen; ++seed) {
+        EXPECT_EQ(wrong_on("6.2", seed), "") << "seed " << seed;
+    }
 }
 
 TEST(Engine, IsTheSameRunTwiceFromTheSameSeed) {

@@ -7,6 +7,18 @@
 namespace verso::mm::sim {
 
 UserfaultObject::~UserfaultObject() {
+    struct Range {
+        u8 space;
+        Vma vma;
+    };
+    std::vector<Range> watched;
+    for (u8 space = 0; space < memory.state().spaces.size(); ++space) {
+        for (const Vma& vma : memory.state().spaces[space].vmas) {
+            if (vma.context == context) {
+                watched.push_back({space, vma});
+            }
+        }
+    }
     Call call{.op = Op::uffd_close, .fd = context};
     // Any thread that lives will do: closing is nobody's in particular.
     const auto& threads = memory.state().threads;
@@ -17,7 +29,10 @@ UserfaultObject::~UserfaultObject() {
         call.thread = static_cast<u8>(any - threads.begin());
         (void)memory.step(call);
     }
-    memory.show_all();  // what it watched is an alias from here on
+    for (const Range& range : watched) {  // it is an alias from here on
+        memory.show(range.space, to_bytes(range.vma.start),
+                    to_bytes(range.vma.end - range.vma.start));
+    }
 }
 
 bool UserfaultObject::readable() const {

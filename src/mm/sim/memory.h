@@ -118,7 +118,7 @@ private:
     void grow(Behind& behind, u32 pages);
     void drop_view(Behind& behind);
     void pull_page(u8 file, Behind& behind, u32 index);
-    Shown wanted(u8 space, Vpn at) const;
+    Shown wanted(const Vma& vma, Vpn at) const;
     void map_run(Window& window, Vpn first, u32 count);
     bool mapped_anywhere(u8 file) const;
     void note(const Call& call, const Outcome& outcome);

@@ -209,12 +209,10 @@ void Memory::pull_all() {
     }
 }
 
-Memory::Shown Memory::wanted(u8 space, Vpn at) const {
-    const Vma* const vma = state_.find_vma(space, at);
-    const bool alias = vma != nullptr && vma->shared() && vma->context == nobody &&
-                       vma->file < behind_.size() && behind_[vma->file] != nullptr &&
-                       vma->has(VmFlag::read | VmFlag::write);
-    return alias ? Shown{vma->file, vma->has(VmFlag::write), vma->index(at)} : Shown{};
+Memory::Shown Memory::wanted(const Vma& vma, Vpn at) const {
+    const bool alias = vma.shared() && vma.context == nobody && vma.file < behind_.size() &&
+                       behind_[vma.file] != nullptr && vma.has(VmFlag::read | VmFlag::write);
+    return alias ? Shown{vma.file, vma.has(VmFlag::write), vma.index(at)} : Shown{};
 }
 
 /// `count` pages that go on where the one before them stops.
@@ -247,10 +245,16 @@ void Memory::show(u8 space, u64 address, u64 length) {
         return next.file == before.file && next.write == before.write &&
                (next.file == nobody || next.index == before.index + 1);
     };
+    const auto& vmas = state_.spaces[space].vmas;
+    auto vma = vmas.begin();  // the first that ends after `at`: both only go up
     for (Vpn at = static_cast<Vpn>(to_pages(address)); at < end;) {
         const Vpn first = at;
         for (; at < end; ++at) {
-            const Shown here = wanted(space, at);
+            while (vma != vmas.end() && vma->end <= at) {
+                ++vma;
+            }
+            const bool mapped = vma != vmas.end() && vma->start <= at;
+            const Shown here = mapped ? wanted(*vma, at) : Shown{};
             if (window.pages[at] == here || (at != first && !follows(window.pages[at - 1], here))) {
                 break;
             }
