@@ -91,7 +91,9 @@ Fault handle_pte_fault(Machine& machine, const VmFault& vmf) {
 
 bool userfaultfd_pte_wp(const Machine& machine, const Vma& vma, const Entry& entry) {
     // FX-14: without the bit, every missing write permission of a registered VMA is taken for it.
-    return vma.has(VmFlag::uffd_wp) && (entry.uffd_wp || !machine.rules.u_bit_exists);
+    // Not so asynchronously, where the fault clears the bit and goes on: there is nothing to clear.
+    const bool by_write = !machine.rules.u_bit_exists && !is_async(machine.state, vma);
+    return vma.has(VmFlag::uffd_wp) && (entry.uffd_wp || by_write);
 }
 
 bool orig_pte_uffd_wp(const Machine& machine, const Vma& vma, const Entry& entry) {

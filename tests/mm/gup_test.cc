@@ -28,6 +28,18 @@ TEST(Gup, TheKernelsOwnWritesGetAnErrorWhereAProgramGetsASignal) {
     EXPECT_EQ(last_message(waits).flags, FaultFlag::wp | FaultFlag::write);
 }
 
+// FX-14, FG-2
+TEST(Gup, AForcedWriteEndsAlsoWhereProtectionHasNoBitOfItsOwn) {
+    Rules rules;
+    rules.u_bit_exists = false;
+    for (const u32 features : {async, u32{Feature::sigbus}}) {
+        World world = armed(K::A, rules, features);
+        world.mprotect(0, 2, MapFlags::read);
+        const Outcome written = access(world, Op::gup_write, 0, 8, 1);
+        EXPECT_EQ(written, features == async ? Outcome::ok(8) : Outcome::fail(EIO));
+    }
+}
+
 // FG-2
 TEST(Gup, AForcedWriteToAReadOnlyMappingGoesToACopyAndIsAnnounced) {
     World world;
