@@ -66,8 +66,8 @@ Outcome Region::protect_run(u64 first, u64 count, ArmCost& cost) {
     cost.pages += count;
     // Keep both estimates current: a call costs 1 µs when no other thread runs and 10 µs when one
     // does (the other processor's TLB must be flushed), a page costs 25 to 70 ns.
-    // Single pages tell what a call costs, and so does any call that was cheaper (or a high estimate
-    // would never be mended where all runs are joined); long runs tell what a page does.
+    // Single pages tell what a call costs, and so does any call that was cheaper (or a high
+    // estimate would never be mended where all runs are joined); long runs tell what a page does.
     if (!timed) {
         return outcome;
     }

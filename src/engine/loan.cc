@@ -2,7 +2,6 @@
 #include "engine/loan.h"
 
 #include <array>
-#include <csignal>
 
 #include "abi/abi.h"
 #include "engine/explain.h"
@@ -120,7 +119,7 @@ void Loan::watch() {
     }
     switch (policy_) {
         case OnEngineDeath::resume: end(); return;
-        case OnEngineDeath::kill: (void)std::raise(SIGKILL); return;
+        case OnEngineDeath::kill: (void)kernel_.perform(Call::end_process()); return;
     }
 }
 

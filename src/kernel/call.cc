@@ -46,6 +46,7 @@ std::string_view name_of(Op op) {
         case Op::socket_send: return "socket_send";
         case Op::socket_receive: return "socket_receive";
         case Op::duplicate: return "duplicate";
+        case Op::end_process: return "end_process";
         case Op::process_self: return "process_self";
         case Op::bundle: return "bundle";
         case Op::close: return "close";

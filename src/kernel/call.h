@@ -59,6 +59,7 @@ enum class Op : u8 {
     socket_send,     // fd; payload.in, payload.fds
     socket_receive,  // fd; payload.out, payload.received          → bytes (0: closed)
     duplicate,       // fd                                         → descriptor
+    end_process,     // the process of whoever calls is killed: nothing in it runs on
     process_self,    // → descriptor of this process: ready once it has ended, whoever holds it
     bundle,          // payload.fds → descriptor that is ready (not hung up) when any of them is
 
@@ -216,6 +217,7 @@ struct Call {
     static Call socket_send(int fd) { return {Op::socket_send, fd, 0, 0, 0, 0}; }
     static Call socket_receive(int fd) { return {Op::socket_receive, fd, 0, 0, 0, 0}; }
     static Call duplicate(int fd) { return {Op::duplicate, fd, 0, 0, 0, 0}; }
+    static Call end_process() { return {Op::end_process, -1, 0, 0, 0, 0}; }
     static Call process_self() { return {Op::process_self, -1, 0, 0, 0, 0}; }
     static Call bundle() { return {Op::bundle, -1, 0, 0, 0, 0}; }
 

@@ -154,6 +154,7 @@ Answers failures_of(Op op) {
         case Op::socket_send:
         case Op::socket_receive: return socket_failures(op);
         case Op::duplicate: return {no_descriptors};
+        case Op::end_process: return {};
         case Op::process_self: return {missing_call, forbidden, no_descriptors, no_memory};
         case Op::bundle: return {no_descriptors, table_full, no_memory, no_space};
         case Op::close:

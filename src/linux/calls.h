@@ -104,6 +104,7 @@ Outcome wait_call(const Call& call, const Payload& payload);
 Outcome event_create();
 Outcome event_signal(const Call& call);
 Outcome event_drain(const Call& call);
+Outcome end_process();
 Outcome process_self();
 Outcome bundle(const Payload& payload);
 

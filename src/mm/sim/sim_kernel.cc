@@ -134,6 +134,7 @@ kernel::Outcome SimKernel::dispatch(const kernel::Call& call, const kernel::Payl
         case Op::socket_send: return socket_send(call, payload);
         case Op::socket_receive: return socket_receive(call, payload);
         case Op::duplicate: return duplicate(call);
+        case Op::end_process: return end_process();
         case Op::process_self: return process_self();
         case Op::bundle: return bundle(payload);
         case Op::close: return close(call);

@@ -137,6 +137,7 @@ private:
     kernel::Outcome event_drain(const kernel::Call& call);
     kernel::Outcome socket_send(const kernel::Call& call, const kernel::Payload& payload);
     kernel::Outcome socket_receive(const kernel::Call& call, const kernel::Payload& payload);
+    kernel::Outcome end_process();
     kernel::Outcome process_self();
     kernel::Outcome duplicate(const kernel::Call& call);
     kernel::Outcome close(const kernel::Call& call);

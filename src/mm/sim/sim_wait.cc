@@ -122,6 +122,11 @@ kernel::Outcome SimKernel::socket_receive(const kernel::Call& call,
     return kernel::Outcome::done(static_cast<i64>(filled));
 }
 
+kernel::Outcome SimKernel::end_process() {
+    world_.exit(process_);  // does not come back if the caller is one of that process' fibers
+    return kernel::Outcome::done();
+}
+
 kernel::Outcome SimKernel::process_self() {
     return number_for(std::make_shared<ProcessObject>(world_.at(process_).ended));
 }
