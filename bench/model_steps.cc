@@ -221,7 +221,8 @@ BENCHMARK(model_state_construct_copy);
 
 void model_state_equal(benchmark::State& state) {
     const Scope scope;
-    const State copy = scope.state();
+    State copy;  // another block of memory: equal, not the same
+    copy = scope.state();
     for ([[maybe_unused]] auto turn : state) {
         benchmark::DoNotOptimize(copy == scope.state());
         benchmark::ClobberMemory();

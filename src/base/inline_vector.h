@@ -191,9 +191,10 @@ private:
     static constexpr std::size_t head = 16;  // bytes before the elements outside: their capacity
 
     T* within() { return reinterpret_cast<T*>(storage_.data()); }
+    // A pointer is what is copied here: the linter suspects its target was meant.
     T* outside() const {
         T* elements = nullptr;
-        std::memcpy(&elements, storage_.data(), sizeof(elements));
+        std::memcpy(&elements, storage_.data(), sizeof(T*));  // NOLINT(bugprone-sizeof-expression)
         return elements;
     }
     static std::byte* block_of(T* elements) {
@@ -251,7 +252,7 @@ private:
                 free(old);
             }
             storage_.fill(std::byte{0});
-            std::memcpy(storage_.data(), &now, sizeof(now));
+            std::memcpy(storage_.data(), &now, sizeof(T*));  // NOLINT(bugprone-sizeof-expression)
         }
         size_ = static_cast<Size>(size + count);
         return now + at;
