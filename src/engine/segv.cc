@@ -15,7 +15,6 @@ namespace verso::engine {
 using kernel::Call;
 using kernel::MapFlag;
 using kernel::Outcome;
-using kernel::Payload;
 
 namespace {
 constexpr u64 copy_window = 16;
