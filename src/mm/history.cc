@@ -214,6 +214,11 @@ bool History::may_become(const Step& step, u8 space, Vpn at, const Place& was,
     if (call.op == Op::gup_unpin) {  // FG-6: the page that the device had, wherever it is seen
         return (call.flags & 1) != 0 && was.pinned && now.value == call.value;
     }
+    // A hole in a hugetlb file takes private copies along (seen on 6.18).
+    const bool hugetlb = was.file != nobody && step.state.files[was.file].kind == FileKind::hugetlb;
+    if (call.op == Op::punch_hole) {
+        return hugetlb && was.own && now.value == zeroes;
+    }
     if (call.op != Op::madvise) {
         return false;
     }
@@ -222,7 +227,7 @@ bool History::may_become(const Step& step, u8 space, Vpn at, const Place& was,
     if (drops && step.covers(space, at) && !was.shared) {  // E-ZP1, E-ZP5, E-SW5
         return !now.held && (was.file != nobody || now.value == zeroes);
     }
-    return advice == Advice::remove && !was.own && now.value == zeroes;  // E-ZP10
+    return advice == Advice::remove && (!was.own || hugetlb) && now.value == zeroes;  // E-ZP10
 }
 
 /// What a load would bring now, against what it would have brought and what the call did.

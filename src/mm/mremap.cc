@@ -80,7 +80,9 @@ bool move_leaf(Machine& machine, const Remap& remap, u32 page) {
     const Pmd& there = pmd_of(state, remap.space, to);
     const bool free = there.kind == PmdKind::none;
     const bool whole = from % size == 0 && to % size == 0 && page + size <= remap.old_pages;
-    if (!whole || (!hugetlb && (!free || remap.clear_uffd_wp))) {  // E-MR4
+    // E-MR4. A THP that fits moves as one also where its bit has to go: clear_uffd_wp_pmd(), as
+    // seen on 6.18; not entry by entry.
+    if (!whole || (!hugetlb && !free)) {
         return false;
     }
     const Entry entry = pmd_of(state, remap.space, from).leaf;

@@ -46,7 +46,9 @@ u64 file_bit(const State& state, PageId page) {
 u64 word_of(const Machine& machine, const Entry& entry) {
     const State& state = machine.state;
     u64 word = entry.uffd_wp || entry.is_marker(Marker::uffd_wp) ? abi::PagemapBit::uffd_wp : 0;
-    word |= entry.soft_dirty ? abi::PagemapBit::soft_dirty : 0;
+    // Without CONFIG_MEM_SOFT_DIRTY there is no such bit: a running 6.18 reads 0 of every page.
+    const bool tracked = machine.rules.softdirty_configured;
+    word |= tracked && entry.soft_dirty ? abi::PagemapBit::soft_dirty : 0;
     switch (entry.kind) {
         case EntryKind::none: return word;
         case EntryKind::present:
@@ -81,7 +83,17 @@ Outcome read_pagemap(Machine& machine, u8 space, u64 address, u64 length) {
         const Vpn at = static_cast<Vpn>(page);
         u64 word = word_of(machine, entry_at(state, space, at));
         const Vma* const vma = state.find_vma(space, at);
-        if (vma != nullptr && vma->has(VmFlag::soft_dirty)) {  // E-SD6
+        if (vma != nullptr && is_hugetlb(state, *vma) && (word & abi::PagemapBit::present) == 0) {
+            // pagemap_hugetlb_range(): of what is not present only that bit is told (seen on 6.18).
+            word &= abi::PagemapBit::uffd_wp;
+        }
+        const bool huge_zero = entry_at(state, space, at).zero &&
+                               state.spaces[space].pmds[state.pmd_index(at)].kind == PmdKind::leaf;
+        if (huge_zero) {  // pagemap_pmd_range() calls all that is not anonymous a file's (6.18)
+            word |= abi::PagemapBit::file;
+        }
+        const bool tracked = machine.rules.softdirty_configured;
+        if (tracked && vma != nullptr && vma->has(VmFlag::soft_dirty)) {  // E-SD6
             word |= abi::PagemapBit::soft_dirty;
         }
         machine.pagemap.push_back(word);

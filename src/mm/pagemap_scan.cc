@@ -105,7 +105,8 @@ private:
         const bool misread = !machine_.rules.scan_reads_swap_u && quick_path() && !entry.present();
         const bool is_protected = entry.uffd_wp || entry.is_marker(Marker::uffd_wp);
         u64 categories = is_protected && !misread ? 0 : PageIs::written;
-        categories |= entry.soft_dirty ? PageIs::soft_dirty : 0;
+        const bool tracked = machine_.rules.softdirty_configured;  // else 6.18 never reports it
+        categories |= tracked && entry.soft_dirty ? PageIs::soft_dirty : 0;
         switch (entry.kind) {
             case EntryKind::none: return 0;
             case EntryKind::present:

@@ -2,7 +2,8 @@
 // mm/memory.c zap_pte_range(), mm/huge_memory.c, mm/hugetlb.c; truncation and holes: mm/truncate.c.
 //
 //   MADV_DONTNEED   everything, protection of shared bytes kept as a marker
-//   hole punch      the file's own pages only, in every mapping of the file (file_only)
+//   hole punch      the file's own pages only, in every mapping of the file (file_only); hugetlb:
+//                   private copies, too
 //   truncation      private copies, too (even_cows)
 //   munmap, exit    everything, markers and guards included (drop_markers)
 #include <algorithm>
@@ -217,7 +218,10 @@ Outcome do_punch_hole(Machine& machine, u8 file, u32 first, u32 count) {
     if (busy(state, state.files[file], first, last)) {
         return not_now();
     }
-    unmap_mapping_range(machine, file, first, last, ZapFlags::file_only);  // E-ZP10
+    // E-ZP10. hugetlbfs_punch_hole() unmaps private copies, too (seen on 6.18).
+    const bool hugetlb = state.files[file].kind == FileKind::hugetlb;
+    unmap_mapping_range(machine, file, first, last,
+                        hugetlb ? ZapFlags::even_cows : ZapFlags::file_only);
     drop_pages(machine, file, first, last);
     return Outcome::ok();
 }

@@ -7,7 +7,7 @@
 //   A, async, 2 pages: REGISTER(WP); arm; store@1 -> silent [P] written
 //
 //   program := kind {"," option} ":" step {";" step}
-//   option  := N "pages" | "huge" (as many as a huge page has) | async | unpopulated | move | poison
+//   option  := N "pages" | "huge" (as many as a huge page) | async | unpopulated | move | poison
 //   step    := ["child"] ["other"] verb ["(" word {"|" word} ")"] ["@" place] ["->" expected …]
 //   place   := first ["-" last] | "all", a tick after it: the second area (mremap's, MOVE's source)
 //

@@ -25,6 +25,7 @@ using kernel::Outcome;
 using kernel::Payload;
 
 constexpr u64 feature_sigbus = u64{1} << 7;
+constexpr const char* hangs = "hangs";
 constexpr u64 feature_wp_shmem = u64{1} << 12;
 
 class Runner {
@@ -39,6 +40,11 @@ public:
             seen.outcome = step(program_.steps[i]);
             if (!trace_.why_not.empty()) {
                 break;
+            }
+            if (seen.outcome ==
+                hangs) {  // whoever made that call was ended; there is nobody to ask
+                trace_.steps.push_back(std::move(seen));
+                return std::move(trace_);
             }
             look(seen);
             trace_.steps.push_back(std::move(seen));
@@ -169,6 +175,9 @@ std::string Runner::word(const Step& step, const Outcome& outcome) const {
     }
     if (outcome.verdict == Verdict::signal) {
         return outcome.value == SIGBUS ? "SIGBUS" : "SIGSEGV";
+    }
+    if (outcome.verdict == Verdict::timed_out) {
+        return hangs;
     }
     if (!outcome.ok()) {
         const char* const name = ::strerrorname_np(outcome.error);

@@ -15,15 +15,13 @@ struct PageFacts {
     u64 categories = 0;
 
     /// In the specification's alphabet: N, P, Pu, S (also a page that migrates), Su, K(WP),
-    /// K(POISONED), K(GUARD); with `f` behind it: of a file or shared.
+    /// K(POISONED), K(GUARD), K(WRITTEN); with `f` behind it: of a file or shared.
     std::string text() const;
     bool written() const;
     bool soft_dirty() const;
-    /// Without what no program can be sure of: frame, slot, whether mapped once.
-    friend bool operator==(const PageFacts& a, const PageFacts& b) {
-        return a.text() == b.text() && a.categories == b.categories &&
-               a.soft_dirty() == b.soft_dirty();
-    }
+    /// Without what no program can be sure of: frame, slot, whether mapped once; and of an empty
+    /// address that is not tracked, whether there is a page table (SC-22, SC-23, SC-26).
+    friend bool operator==(const PageFacts& a, const PageFacts& b);
 };
 
 struct Seen {

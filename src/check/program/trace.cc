@@ -18,6 +18,14 @@ std::string pages_text(const std::vector<PageFacts>& pages) {
     return text;
 }
 
+std::string area_text(const std::vector<PageFacts>& pages) {
+    std::string text = fmt::format("[{}]", pages_text(pages));
+    for (const PageFacts& page : pages) {
+        text += fmt::format(" {:x}", page.categories);
+    }
+    return text;
+}
+
 /// "[Pu N]" from page `first` on; `f` need not be said.
 bool pages_match(std::string_view wanted, const std::vector<PageFacts>& pages, u32 first) {
     wanted.remove_prefix(1);
@@ -46,6 +54,16 @@ const std::vector<PageFacts>& pages_of(const Step& step, const Seen& seen) {
 
 }  // namespace
 
+bool operator==(const PageFacts& a, const PageFacts& b) {
+    const auto comparable = [](const PageFacts& page) {
+        const bool tracked = (page.categories & abi::PageIs::wp_allowed) != 0;
+        constexpr u64 of_a_table = abi::PageIs::written | abi::PageIs::huge;
+        return page.text() == "N" && !tracked ? page.categories & ~of_a_table : page.categories;
+    };
+    return a.text() == b.text() && comparable(a) == comparable(b) &&
+           a.soft_dirty() == b.soft_dirty();
+}
+
 std::string PageFacts::text() const {
     using abi::PagemapBit;
     const char* const file = (word & PagemapBit::file) != 0 ? "f" : "";
@@ -54,12 +72,15 @@ std::string PageFacts::text() const {
         return fmt::format("P{}{}", u, file);
     }
     if ((word & PagemapBit::swapped) == 0) {
-        return "N";
+        return *u != '\0' ? "K(WP)" : "N";  // hugetlb: of a marker only that bit shows
     }
     if ((word & marker_type) != marker_type) {
         return fmt::format("S{}{}", u, file);
     }
-    const u64 which = (word >> 5) & 7;
+    const u64 which = (word >> 5) & 15;
+    if ((which & 8) != 0) {
+        return "K(WRITTEN)";  // of the model alone: the proposal with two markers
+    }
     if ((word & guard_bit) != 0 || (which & 4) != 0) {
         return "K(GUARD)";
     }
@@ -91,15 +112,12 @@ bool matches(const Step& step, const Seen& seen, std::string_view word) {
 }
 
 std::string to_text(const Seen& seen) {
-    std::string text = fmt::format("{:<8} [{}]", seen.outcome, pages_text(seen.first));
-    for (const PageFacts& page : seen.first) {
-        text += fmt::format(" {:x}", page.categories);
-    }
+    std::string text = fmt::format("{:<8} {}", seen.outcome, area_text(seen.first));
     if (!seen.second.empty()) {
-        text += fmt::format(" ' [{}]", pages_text(seen.second));
+        text += " ' " + area_text(seen.second);
     }
     if (!seen.child.empty()) {
-        text += fmt::format(" child [{}]", pages_text(seen.child));
+        text += " child " + area_text(seen.child);
     }
     return text;
 }
