@@ -7,9 +7,11 @@ include(GoogleTest)
 
 # Folders that need the machine to themselves: they change kernel settings, add a swap file, compact all
 # memory, measure, or build things.
-set(serial_folders cli hazards linux packaging)
+set(serial_folders behaviour claims cli hazards linux packaging)
 # Rooms whose tests link that room and nothing to the right of it: it stands alone.
 set(alone_folders base abi kernel mm check)
+# Programs that try a kernel out: they need that room, the model and the running kernel.
+set(check_folders behaviour claims)
 # Folders that look at the project from outside (its text, its installed tree, its program).
 set(outside_folders house packaging)
 set(program_folders cli packaging)
@@ -69,6 +71,8 @@ function(verso_test_folder folder)
     target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
     if(folder IN_LIST alone_folders)
         target_link_libraries(${target} PRIVATE verso_${folder})
+    elseif(folder IN_LIST check_folders)
+        target_link_libraries(${target} PRIVATE verso_check)
     elseif(folder STREQUAL sim)  # the engine on the model: no Linux room is linked
         target_link_libraries(${target} PRIVATE verso_mm verso_engine)
     elseif(NOT folder IN_LIST outside_folders)
