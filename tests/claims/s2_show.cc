@@ -1,0 +1,291 @@
+// What S2 wants to see shown beyond programs: searches, loads, single paths through a migration.
+#include "claims/s2_show.h"
+
+namespace verso::claims {
+
+using mm::Op;
+using mm::Verdict;
+using mm::World;
+
+mm::Rules restoring(mm::MigrationRestore how, mm::Rules base) {
+    base.migration_restore = how;
+    return base;
+}
+
+std::string snapshot_reads(const mm::Rules& with) {
+    World world(with);
+    world.map(MemoryKind::SS, 2);
+    world.store(0, 1);
+    world.open(mm::Feature::sigbus);
+    world.register_(0, 2, mm::Mode::wp);
+    world.protect(0, 2);  // the snapshot: page 0 holds 1
+    world.migrate(0);
+    const bool told = world.store(0, 2).verdict == Verdict::sigbus;
+    // Told of, the snapshot copies the page before the store goes through; else it reads what is
+    // there.
+    const i64 kept = world.load(0).value;
+    return fmt::format("{}, the snapshot reads {}", told ? "told" : "not told", kept);
+}
+
+std::string bits_over_all_states(const mm::Rules& with) {
+    u64 states = 0;
+    for (const MemoryKind kind : mm::sync_kinds) {
+        Scope scope = sync_scope(kind);
+        const std::vector<Act> more =
+            acts_named({"migrate begins", "migrate ends", "migrate fails"});
+        scope.acts.insert(scope.acts.end(), more.begin(), more.end());
+        scope.holds = no_writable_protected;
+        const Found found = explore(with, scope);
+        if (!found.trouble.empty()) {
+            return fmt::format("{}: {}", found.trouble, found.program);
+        }
+        states += found.states;
+    }
+    return fmt::format("nothing in {} states", states);
+}
+
+std::string failing_restores_everything() {
+    unsigned runs = 0;
+    for (const mm::Rules& with : {only_writenotify(), only_clears_w(), mm::mainline()}) {
+        for (const MemoryKind kind : mm::sync_kinds) {
+            for (const bool armed : {false, true}) {
+                for (const bool device : {false, true}) {
+                    World world(with);
+                    world.map(kind, 2);
+                    world.store(0, 1);
+                    world.open(mm::Feature::sigbus);
+                    world.register_(0, 2, mm::Mode::wp);
+                    armed ? (void)world.protect(0, 2) : (void)world.load(0);
+                    const mm::Entry before = world.entry(0);
+                    bool done = false;
+                    if (device) {
+                        // migrate_vma: collected and unmapped, then given up.
+                        done = world.kernel(Op::device_collect, 0).verdict == Verdict::done &&
+                               world.kernel(Op::device_unmap, 0).verdict == Verdict::done &&
+                               world.kernel(Op::device_finalize, 0).verdict == Verdict::done;
+                    } else {
+                        done = world.kernel(Op::migrate_begin, 0).verdict == Verdict::done &&
+                               world.kernel(Op::migrate_fail, 0).verdict == Verdict::done;
+                    }
+                    const mm::Entry after = world.entry(0);
+                    runs += done ? 1U : 0U;
+                    if (done && (after.write != before.write || after.uffd_wp != before.uffd_wp ||
+                                 after.soft_dirty != before.soft_dirty || !after.present())) {
+                        return fmt::format("kind {}: w {} → {}", static_cast<int>(kind),
+                                           int{before.write}, int{after.write});
+                    }
+                }
+            }
+        }
+    }
+    return fmt::format("w, u and sd as before in {} runs", runs);
+}
+
+std::string writeback_in_between() {
+    const std::vector<Act> acts =
+        acts_named({"store", "WRITEPROTECT", "migrate begins", "migrate ends", "migrate fails",
+                    "writeback begins", "writeback ends"});
+    Scope shmem{.kind = MemoryKind::SS, .acts_max = programs_max, .acts = acts};
+    Scope file{
+        .kind = MemoryKind::FS, .features = mm::async, .acts_max = programs_max, .acts = acts};
+    file.after_store = [](const State& after) { return !mm::entry_at(after, 0, 0).uffd_wp; };
+    u64 states = 0;
+    for (const Scope& scope : {shmem, file}) {
+        const Found found = explore(mm::mainline(), scope);
+        if (!found.trouble.empty()) {
+            return found.program;
+        }
+        states += found.states;
+    }
+    return fmt::format("nothing in {} states", states);
+}
+
+std::string read_entry_comes_back_writable() {
+    World world;
+    mm::Rules without = mm::mainline();
+    without.softdirty_configured = false;  // else that is a reason for write notification
+    world = World(without);
+    world.map(MemoryKind::SS, 2);
+    world.store(0, 1);
+    world.kernel(Op::migrate_begin, 0);
+    world.mprotect(0, 2, mm::MapFlags::read);
+    world.mprotect(0, 2, mm::MapFlags::read | mm::MapFlags::write);
+    const bool read = world.entry(0).migration == mm::MigrationKind::read;
+    world.kernel(Op::migrate_end, 0);
+    return fmt::format("entry {}, then w={}, {}", read ? "READ" : "WRITE",
+                       int{world.entry(0).write},
+                       world.broken().empty() ? "no invariant broken" : world.broken());
+}
+
+std::string merged_soft_dirty() {
+    // Two neighbouring mappings of one file; clearing makes both clean; one is unmapped and mapped
+    // again, which makes it, and after the merge all of it, soft-dirty.
+    World world;
+    world.map(MemoryKind::SS, 4);
+    world.store(0, 1);
+    world.step({.op = Op::clear_refs});
+    const bool clean = !world.vma(0).has(mm::VmFlag::soft_dirty);
+    mm::Call unmap{.op = Op::munmap};
+    unmap.address = to_bytes(2);
+    unmap.length = to_bytes(2);
+    world.step(unmap);
+    mm::Call again{.op = Op::mmap, .fd = world.file};
+    again.flags =
+        mm::MapFlags::read | mm::MapFlags::write | mm::MapFlags::fixed | mm::MapFlags::shared;
+    again.address = to_bytes(2);
+    again.length = to_bytes(2);
+    again.extra = to_bytes(2);
+    world.step(again);
+    const bool merged = world.vma(0).end == 4 && world.vma(0).has(mm::VmFlag::soft_dirty);
+    world.migrate(0);
+    const bool writable = world.entry(0).write;
+    world.store(0, 2);
+    const bool seen = world.entry(0).soft_dirty || world.vma(0).has(mm::VmFlag::soft_dirty);
+    return fmt::format("{}, {}, w={} after migration, the store {}", clean ? "clean" : "not clean",
+                       merged ? "merged and soft-dirty" : "not merged", int{writable},
+                       seen ? "shows" : "is missed");
+}
+
+std::string store_after_hint_and_migration(const mm::Rules& with) {
+    World world(with);
+    world.map(MemoryKind::A, 2);
+    mm::second_thread(world);
+    world.store(0, 1);
+    world.kernel(Op::numa_scan, 0);
+    world.migrate(0);
+    const bool fault = !world.entry(0).write;
+    return world.store(0, 2).verdict != Verdict::done ? "told"
+           : fault                                    ? "one silent fault"
+                                                      : "no fault";
+}
+
+std::string hint_through_migration() {
+    World world;
+    world.map(MemoryKind::A, 2);
+    mm::second_thread(world);
+    world.store(0, 1);
+    world.open(mm::Feature::sigbus);
+    world.register_(0, 2, mm::Mode::wp);
+    world.protect(0, 2);
+    world.kernel(Op::numa_scan, 0);
+    const mm::Entry hint = world.entry(0);
+    world.kernel(Op::migrate_begin, 0);
+    const mm::Entry waiting = world.entry(0);
+    world.kernel(Op::migrate_end, 0);
+    const mm::Entry after = world.entry(0);
+    const bool kept = hint.uffd_wp && waiting.uffd_wp && after.uffd_wp && hint.soft_dirty &&
+                      waiting.soft_dirty && after.soft_dirty;
+    return fmt::format("{} → {} → {}, u and sd {}", hint.protnone ? "PN" : "P",
+                       waiting.kind == mm::EntryKind::migration ? "M" : "?",
+                       after.protnone ? "PN" : "P", kept ? "kept" : "lost");
+}
+
+std::string defaults_follow_the_table() {
+    u64 states = 0;
+    for (const MemoryKind kind : mm::every_kind) {
+        const bool file = kind == MemoryKind::FS || kind == MemoryKind::FP;
+        Scope scope{.kind = kind, .features = file ? mm::async : mm::Feature::sigbus};
+        scope.acts = acts_named({"store", "REGISTER(WP)", "UNREGISTER", "mprotect(READ)",
+                                 "mprotect(READ|WRITE)", "clear_refs", "WRITEPROTECT"});
+        scope.registered = false;
+        scope.after_store = [](const State&) { return true; };  // not what this is about
+        scope.holds = [](const State& state, const mm::Rules& with) -> std::string {
+            for (const mm::Vma& vma : state.spaces[0].vmas) {
+                const bool no_w =
+                    !vma.shared() || !vma.has(mm::VmFlag::write) || vma.has(mm::VmFlag::uffd_wp);
+                State copy = state;
+                FirstChoice choice;
+                mm::Machine machine{copy, with, choice};
+                mm::Vma again = vma;
+                mm::vma_set_page_prot(machine, again);
+                if ((vma.prot_write && no_w) || again.prot_write != vma.prot_write) {
+                    return "vm_page_prot is not what it should be";
+                }
+            }
+            return {};
+        };
+        const Found found = explore(mm::mainline(), scope);
+        if (!found.trouble.empty()) {
+            return found.program;
+        }
+        states += found.states;
+    }
+    return fmt::format("nothing in {} states", states);
+}
+
+std::string changes_without_the_bit(mm::MigrationRestore how) {
+    u64 looked = 0;
+    u64 differ = 0;
+    for (const MemoryKind kind : mm::sync_kinds) {
+        Scope scope{
+            .kind = kind, .registered = false, .acts_max = programs_max, .acts = plain_acts()};
+        scope.holds = [&](const State& state, const mm::Rules&) -> std::string {
+            const mm::Entry entry = mm::entry_at(state, 0, 0);
+            if (entry.kind != mm::EntryKind::migration || entry.uffd_wp) {
+                return {};
+            }
+            ++looked;
+            mm::Entry ends[2];
+            const mm::Rules both[2] = {mm::mainline(), restoring(how)};
+            for (unsigned i = 0; i < 2; ++i) {
+                State copy = state;
+                FirstChoice choice;
+                mm::Machine machine{copy, both[i], choice};
+                mm::migrate_end(machine, 0, 0, true);
+                ends[i] = mm::entry_at(copy, 0, 0);
+            }
+            differ += ends[0] == ends[1] ? 0U : 1U;
+            return {};
+        };
+        explore(mm::mainline(), scope);
+    }
+    return fmt::format("{} of {} differ", differ, looked);
+}
+
+std::string under_load(const mm::Rules& with) {
+    constexpr unsigned spaces = 80;
+    constexpr u32 pages = 16;
+    constexpr u64 stores_max = 200'000;
+    constexpr u32 snapshot_every = 64;   // stores
+    constexpr u32 migrate_one_in = 200;  // stores
+    mm::Shape shape;
+    shape.space_pages = pages;
+    shape.pages = pages + 8;
+    std::vector<World> machines;
+    machines.reserve(spaces);
+    for (unsigned i = 0; i < spaces; ++i) {
+        World& world = machines.emplace_back(with, shape);
+        world.map(MemoryKind::SS, pages);
+        world.open(mm::Feature::sigbus);
+        world.register_(0, pages, mm::Mode::wp);
+    }
+    RandomChoice random(1);
+    std::vector<std::vector<bool>> armed(spaces, std::vector<bool>(pages, false));
+    for (u64 stores = 1; stores <= stores_max; ++stores) {
+        const u32 which = random.choose(spaces);
+        World& world = machines[which];
+        const u32 at = random.choose(pages);
+        if (random.choose(snapshot_every) == 0) {
+            world.protect(0, pages);
+            armed[which].assign(pages, true);
+        }
+        if (random.choose(migrate_one_in) == 0) {
+            world.migrate(random.choose(pages));
+        }
+        mm::Outcome outcome = world.store(at, static_cast<mm::Contents>(stores));
+        if (outcome.verdict == Verdict::done && armed[which][at]) {
+            return fmt::format("the first mismatch after {} stores", stores);
+        }
+        if (outcome.verdict == Verdict::sigbus) {  // the snapshot copies the page
+            world.clear(at, 1);
+            armed[which][at] = false;
+            outcome = world.store(at, static_cast<mm::Contents>(stores));
+        }
+        if (outcome.verdict != Verdict::done) {
+            return "a store that does not end";
+        }
+    }
+    return fmt::format("no mismatch in {} stores", stores_max);
+}
+
+}  // namespace verso::claims

@@ -1,0 +1,35 @@
+// What the rows of S2 need that is more than a program.
+#pragma once
+
+#include <string>
+
+#include "claims/scopes.h"
+
+namespace verso::claims {
+
+inline constexpr mm::MigrationRestore every_restore[] = {mm::MigrationRestore::from_vma,
+                                                         mm::MigrationRestore::uffd_special_case,
+                                                         mm::MigrationRestore::by_entry_type};
+mm::Rules restoring(mm::MigrationRestore how, mm::Rules base = mm::mainline());
+
+/// S2-01: what a snapshot's reader finds that copies a page only when it is written.
+std::string snapshot_reads(const mm::Rules& with);
+/// S2-02: many spaces, random stores, snapshots and migrations, until a store goes unseen.
+std::string under_load(const mm::Rules& with);
+/// S2-06: I1 and I2 over all states.
+std::string bits_over_all_states(const mm::Rules& with);
+/// S2-10: begin, fail, as before.
+std::string failing_restores_everything();
+/// S2-11: writeback between the steps of a migration.
+std::string writeback_in_between();
+/// S2-13, S2-18, S2-23, S2-25: single paths.
+std::string read_entry_comes_back_writable();
+std::string merged_soft_dirty();
+std::string store_after_hint_and_migration(const mm::Rules& with);
+std::string hint_through_migration();
+/// S2-15: vm_page_prot is what section 2 says, in every state.
+std::string defaults_follow_the_table();
+/// S2-26: states without the bit that a way of restoring changes, against from_vma.
+std::string changes_without_the_bit(mm::MigrationRestore how);
+
+}  // namespace verso::claims
