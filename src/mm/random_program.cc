@@ -147,7 +147,7 @@ private:
         const Vma* const vma = where < state_.spaces.size() ? some_vma(where) : nullptr;
         const u32 huge = state_.shape.huge_pages;
         if (vma == nullptr || rarely(choice_)) {
-            call_.address = to_bytes(page() / huge * huge);
+            call_.address = to_bytes(u64{page()} / huge * huge);
             call_.length = to_bytes(choice_.coin() ? huge : 1);
             return;
         }

@@ -9,7 +9,7 @@
 
 // The sanitizers follow stacks and want to be told of a switch. Whether one is there is asked at
 // run time: without it nobody defines these.
-// NOLINTBEGIN(bugprone-reserved-identifier): the names are theirs.
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming): the names are theirs.
 extern "C" {
 [[gnu::weak]] void __sanitizer_start_switch_fiber(void** fake, const void* low, std::size_t size);
 [[gnu::weak]] void __sanitizer_finish_switch_fiber(void* fake, const void** low, std::size_t* size);
@@ -19,7 +19,7 @@ extern "C" {
 [[gnu::weak]] void __tsan_destroy_fiber(void* fiber);
 [[gnu::weak]] void __tsan_switch_to_fiber(void* fiber, unsigned flags);
 }
-// NOLINTEND(bugprone-reserved-identifier)
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
 
 namespace verso::mm::sim {
 namespace {

@@ -112,12 +112,12 @@ kernel::Outcome SimKernel::dispatch(const kernel::Call& call, const kernel::Payl
         case Op::check_mapped: return check_mapped(call);
         case Op::uffd_open: return uffd_open(call);
         case Op::uffd_register: return uffd_register(call);
-        case Op::uffd_unregister: return uffd_range(call);
-        case Op::uffd_wake: return uffd_range(call);
+        case Op::uffd_unregister:
+        case Op::uffd_wake:
         case Op::uffd_write_protect: return uffd_range(call);
         case Op::uffd_copy: return uffd_copy(call);
-        case Op::uffd_zeropage: return uffd_fill(call);
-        case Op::uffd_continue: return uffd_fill(call);
+        case Op::uffd_zeropage:
+        case Op::uffd_continue:
         case Op::uffd_poison: return uffd_fill(call);
         case Op::uffd_read: return uffd_read(call, payload);
         case Op::pagemap_scan: return pagemap_scan(call, payload);
@@ -140,10 +140,10 @@ kernel::Outcome SimKernel::dispatch(const kernel::Call& call, const kernel::Payl
         case Op::close: return close(call);
         case Op::file_create: return make_file(FileKind::ordinary);
         case Op::remap: return remap(call);
-        case Op::load: return access(call);
-        case Op::store: return access(call);
-        case Op::gup_read: return access(call);
-        case Op::gup_write: return access(call);
+        case Op::load:
+        case Op::store:
+        case Op::gup_read:
+        case Op::gup_write:
         case Op::forced_write: return access(call);
         case Op::pin: return pin(call);
         case Op::lock: return lock(call);

@@ -44,15 +44,16 @@ u64 sharers(const State& state, PageId page) {
 
 void add_page(const State& state, const Vma& vma, Vpn at, u8 space, kernel::Usage& usage) {
     const Entry entry = entry_at(state, space, at);
+    // shmem's own slots count too (5.0: also those of private mappings).
+    const bool file_slot = entry.none() && vma.file != nobody &&
+                           vma.index(at) < state.files[vma.file].size &&
+                           state.files[vma.file].cache[vma.index(at)].slot != no_slot;
     if (entry.maps_page()) {
         usage.rss += page_size;
         usage.pss += page_size / sharers(state, entry.target);
         usage.anonymous += state.pages[entry.target].use == PageUse::anonymous ? page_size : 0;
-    } else if (entry.kind == EntryKind::swap) {
+    } else if (entry.kind == EntryKind::swap || file_slot) {
         usage.swap += page_size;
-    } else if (entry.none() && vma.file != nobody && vma.index(at) < state.files[vma.file].size &&
-               state.files[vma.file].cache[vma.index(at)].slot != no_slot) {
-        usage.swap += page_size;  // shmem's own (5.0: of private mappings, too)
     }
 }
 
