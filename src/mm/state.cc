@@ -280,6 +280,8 @@ bool State::flat() const {
 
 bool operator==(const State& one, const State& two) {
     if (one.flat() && two.flat()) {
+        // No padding, and the room of a vector that is not used is zero (inline_vector.h).
+        // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison)
         return std::memcmp(&one, &two, sizeof(one)) == 0;
     }
     return one.shape == two.shape && one.pages == two.pages && one.slots == two.slots &&
