@@ -17,8 +17,6 @@
 namespace verso::mm {
 namespace {
 
-constexpr u32 feature_wp_async = 1U << 15;
-
 constexpr KnownException exceptions[] = {
     {"SD-1", "E-SD5 E-SW3 E-ZP3",
      "soft-dirty is a bit of the entry: when a zap, reclaim of a file's page or a collapse drops "
@@ -38,7 +36,7 @@ std::string where(u8 space, Vpn at) {
 
 bool wants_async(const State& state, const Vma& vma) {
     return vma.context != nobody && vma.context < state.contexts.size() &&
-           (state.contexts[vma.context].features & feature_wp_async) != 0;
+           (state.contexts[vma.context].features & abi::Feature::wp_async) != 0;
 }
 
 /// Calls after which other pages may be mapped than before.

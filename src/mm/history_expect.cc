@@ -10,9 +10,6 @@
 namespace verso::mm {
 namespace {
 
-constexpr u32 feature_wp_unpopulated = 1U << 13;
-constexpr u32 feature_wp_async = 1U << 15;
-
 /// The accesses, in the order of Op::load … Op::gup_pin.
 constexpr AccessKind kinds[] = {AccessKind::load,        AccessKind::store,
                                 AccessKind::gup_read,    AccessKind::gup_write,
@@ -48,7 +45,7 @@ bool protectable(const Rules& rules, const Place& one, u32 features) {
     const bool file = one.file != nobody;
     const NonePolicy policy = file ? rules.none_policy_file : rules.none_policy_anon;
     const bool empty_too = policy != NonePolicy::unprotected;
-    return one.held || (empty_too && (file || (features & feature_wp_unpopulated) != 0));
+    return one.held || (empty_too && (file || (features & abi::Feature::wp_unpopulated) != 0));
 }
 
 }  // namespace
@@ -197,7 +194,7 @@ void History::expect_write(u8 space, Vpn at, Contents value) {
 void History::expect_fill(const Step& step) {
     const Call& call = step.call;
     const u8 space = space_of(step.state, call.fd);
-    const bool async = (features_of(step.state, call.fd) & feature_wp_async) != 0;
+    const bool async = (features_of(step.state, call.fd) & abi::Feature::wp_async) != 0;
     const bool wp = call.op != Op::uffd_zeropage && (call.flags & abi::UffdFillMode::wp) != 0;
     const Contents value = call.op == Op::uffd_copy ? call.value : zeroes;
     for (u64 done = 0; done < step.outcome.progress; done += page_size) {
@@ -246,7 +243,7 @@ void History::expect_protect(const Step& step) {
     if (space == nobody || (!step.done() && (set || !part))) {
         return;
     }
-    const bool async = (features & feature_wp_async) != 0;
+    const bool async = (features & abi::Feature::wp_async) != 0;
     const u64 first = to_pages(call.address);
     const u64 last = std::min<u64>(space_pages_, to_pages(call.address + call.length));
     for (u64 page = first; page < last; ++page) {
@@ -268,7 +265,7 @@ void History::expect_register(const Step& step) {
     if (!step.done() || space == nobody) {
         return;
     }
-    const bool async = (features_of(step.state, call.fd) & feature_wp_async) != 0;
+    const bool async = (features_of(step.state, call.fd) & abi::Feature::wp_async) != 0;
     for (const Vma& vma : step.state.spaces[space].vmas) {
         if (vma.context != call.fd || !empty_is_protected(step.rules, vma)) {
             continue;

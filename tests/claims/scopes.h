@@ -6,7 +6,7 @@
 
 namespace verso::claims {
 
-/// Acts in a program, at most: with 7 all searches together take a few seconds, with 8 a minute.
+/// Acts in a program, at most: with 7 all searches together take a few seconds.
 inline constexpr unsigned programs_max = 7;
 
 /// Everything that may happen to protected memory, sync: stores must be told of.
