@@ -77,13 +77,24 @@ def row(line):
 
 
 def again(old, files):
-    """The table that is there, with the lines of later runs in place of the same ones."""
-    fresh = {}
+    """The table that is there, with the lines of later runs in place of the same ones. A line that
+    is new comes after the last one of its row and size."""
+
+    def key(text):
+        return tuple(text.split("|")[1:3])
+
+    lines = old.split("\n")
     for file in files:
         for line in file["lines"]:
-            text = row(line | {"rerun": True})
-            fresh[tuple(text.split("|")[1:3])] = text
-    return "\n".join(fresh.get(tuple(text.split("|")[1:3]), text) for text in old.split("\n"))
+            fresh = row(line | {"rerun": True})
+            same = [at for at, text in enumerate(lines) if key(text) == key(fresh)]
+            if same:
+                lines[same[0]] = fresh
+                continue
+            begin, size = f"| `{line['row']}` ", key(fresh)[1]
+            kin = [at for at, text in enumerate(lines) if text.startswith(begin) and key(text)[1] == size]
+            lines.insert(kin[-1] + 1 if kin else len(lines), fresh)
+    return "\n".join(lines)
 
 
 def table(root):

@@ -2,12 +2,17 @@
 // page depends on how the dirt lies (an ioctl per run), so three shapes are shown; and on what
 // else runs, because each protect flushes the other CPU's TLB only while a thread of this process
 // is on it.
+//
+// A sync userfaultfd has no call that protects a list of ranges, so scattered pages are one ioctl
+// each. The last line of a size makes those ioctls and nothing else: what the target can be at all.
+#include <algorithm>
 #include <atomic>
 #include <optional>
 #include <thread>
 
 #include "cli/bench/harness/clock.h"
 #include "cli/bench/harness/pattern.h"
+#include "cli/bench/rivals/raw_uffd.h"
 #include "cli/bench/rows/rows.h"
 
 namespace verso::cli::bench {
@@ -78,6 +83,61 @@ Result<void> one_round(std::span<Line> lines, u64 size_mib, bool busy, u64 seed)
     return {};
 }
 
+/// The limit: a region without an engine. Everything is protected by one call, scattered pages are
+/// released and written, and those pages are protected again.
+Result<void> raw_round(Line& line, u64 size_mib, u64 seed) {
+    Result<RawRegion> raw = RawRegion::create(mib(size_mib), false);
+    if (!raw)
+        return pass(raw);
+    const u64 start = stamp_ns();
+    const Result<void> armed = raw->protect_all();
+    const u64 first = stamp_ns() - start;
+    if (!armed)
+        return armed;
+    const u64 pages = to_pages(mib(size_mib));
+    std::vector<u64> written =
+        pick_pages(Shape::scattered, pages, std::max<u64>(pages / 100, 1), seed);
+    const auto protect = [&](u64 page, bool on) {
+        return raw->uffd.write_protect(reinterpret_cast<u64>(raw->mapping.page(page)), page_size,
+                                       on);
+    };
+    bool all = true;
+    for (const u64 page : written) {
+        all = protect(page, false) && all;
+        *raw->mapping.page(page) = std::byte{1};
+    }
+    std::ranges::sort(written);
+    const u64 again = stamp_ns();
+    for (const u64 page : written) {
+        all = protect(page, true) && all;
+    }
+    const u64 later = stamp_ns() - again;
+    if (!all)
+        return fail(ErrorKind::system, 0, "UFFDIO_WRITEPROTECT of one page was refused");
+    line.ours_samples.push_back(static_cast<double>(later));
+    line.rival_samples.push_back(static_cast<double>(first));
+    return {};
+}
+
+Result<Line> limit(const BenchOptions& options, u64 size_mib) {
+    Line line;
+    line.row = "arm_later";
+    line.variant = "1 % scattered, the ioctls alone: the limit";
+    line.size_mib = size_mib;
+    line.unit = "ns";
+    line.rival = "one raw UFFDIO_WRITEPROTECT";
+    line.method =
+        "No engine: one ioctl protects an identical memfd mapping, 1 % of its pages are released "
+        "and written, and one ioctl each, in order, protects those again.";
+    line.target = {Basis::ratio, Bound::none, 0};
+    for (unsigned i = 0; i < options.repeats; ++i) {
+        const Result<void> done = raw_round(line, size_mib, u64{i} * 16);
+        if (!done)
+            return tl::unexpected<Error>(done.error());
+    }
+    return line;
+}
+
 }  // namespace
 
 Result<Lines> arm_later(const BenchOptions& options) {
@@ -110,6 +170,10 @@ Result<Lines> arm_later(const BenchOptions& options) {
                     return tl::unexpected<Error>(done.error());
             }
         }
+        Result<Line> bare = limit(options, size_mib);
+        if (!bare)
+            return pass(bare);
+        lines.push_back(std::move(*bare));
     }
     return lines;
 }
