@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -19,9 +20,12 @@ struct Brought {
         }
     }
     ~Brought() {
-        if (at != MAP_FAILED) {
-            (void)::munmap(at, bytes);
+        std::size_t begin = 0;
+        for (const std::size_t hole : holes) {
+            unmap(begin, hole);
+            begin = hole + hole_bytes;
         }
+        unmap(begin, bytes);
     }
     Brought(const Brought&) = delete;
     Brought& operator=(const Brought&) = delete;
@@ -37,6 +41,17 @@ struct Brought {
     Fd fd;
     std::size_t bytes;
     void* at = MAP_FAILED;
+    /// Where a test has taken four pages out of the mapping, ascending: whatever was mapped there
+    /// since is somebody else's (a thread's stack, a sanitizer's memory) and stays.
+    static constexpr std::size_t hole_bytes = to_bytes(4);
+    std::vector<std::size_t> holes;
+
+private:
+    void unmap(std::size_t begin, std::size_t end) const {
+        if (at != MAP_FAILED && begin < end) {
+            (void)::munmap(static_cast<std::byte*>(at) + begin, end - begin);
+        }
+    }
 };
 
 }  // namespace verso::test

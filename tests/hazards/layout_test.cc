@@ -130,8 +130,11 @@ TEST(H02_LayoutEventsMakeCallsFail, SnapshotsAreRightWhileAnotherThreadDiscardsA
 enum class Change { unmap, move, map_over };
 
 /// Changes pages [at, at + 4) of the mapping.
-void change(const Brought& memory, Change how, u64 at) {
+void change(Brought& memory, Change how, u64 at) {
     void* const begin = memory.memory().data() + to_bytes(at);
+    if (how != Change::map_over) {
+        memory.holes.push_back(to_bytes(at));
+    }
     switch (how) {
         case Change::unmap: (void)::munmap(begin, to_bytes(4)); return;
         case Change::move: {
