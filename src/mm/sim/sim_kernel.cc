@@ -54,7 +54,8 @@ Outcome SimKernel::wait_and_retry(u64 address, u64 length) {
             return memory().steps() != seen &&
                    entry_at(state(), me.space, at).kind != EntryKind::migration;
         };
-        const Thread& me = state().threads[self];
+        // A copy: other fibers may begin threads meanwhile, and the list of threads moves.
+        const Thread me = state().threads[self];
         const bool migration = me.waiting == Waiting::migration;
         scheduler().block(
             may_retry, {migration ? "the end of a migration at" : "a userfault to be resolved at",
