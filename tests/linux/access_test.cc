@@ -153,6 +153,7 @@ TEST(KernelAccess, OnlyAForcedWriteGetsPastAReadOnlyMapping) {
     EXPECT_EQ(perform(Call::gup_write(memory.at(0), 1)).verdict, Verdict::no_page);
     const Outcome forced = perform(Call::forced_write(memory.at(0), 5));
     if (forced.verdict != Verdict::done) {
+        ASSERT_EQ(forced.error, EIO) << to_string(forced);
         GTEST_SKIP() << "this kernel forbids writing past protection: " << to_string(forced);
     }
     EXPECT_EQ(perform(Call::load(memory.at(0))).value, 5);
@@ -163,6 +164,9 @@ TEST(KernelAccess, APinIsADescriptorAndGoesWithIt) {
     const int before = lowest_free_fd();
     const Outcome pinned = perform(Call::pin(memory.at(0), memory.bytes()));
     if (!pinned.ok()) {
+        ASSERT_TRUE(pinned.verdict == Verdict::denied || pinned.verdict == Verdict::unsupported ||
+                    pinned.verdict == Verdict::no_memory)
+            << to_string(pinned);
         GTEST_SKIP() << "this kernel lets nobody pin memory: " << to_string(pinned);
     }
     EXPECT_NE(pagemap_entry(memory.at(1)) & abi::PagemapBit::present, 0U) << "pinning populates";

@@ -240,6 +240,7 @@ TEST_F(HostWorldThreads, AChildMadeWhileAThreadSleepsHasNoSuchThreadAndGoesOn) {
 TEST_F(HostWorldThreads, AForkThatMustBeReadFirstWaitsForItsReader) {
     const Outcome opened = first.perform(Call::uffd_open(abi::Feature::event_fork));
     if (!opened.ok()) {
+        ASSERT_EQ(opened.verdict, Verdict::denied) << to_string(opened);
         GTEST_SKIP() << "EVENT_FORK is for privileged users: " << to_string(opened);
     }
     fd = static_cast<int>(opened.value);
