@@ -98,6 +98,7 @@ class Loop {
 public:
     explicit Loop(Fd socket) : socket_(out_of_the_way(std::move(socket))) {
         resident().enter(socket_.get());
+        reserve();
     }
     [[noreturn]] void run() {
         Fd passed;
@@ -159,6 +160,22 @@ private:
         static_cast<void>(socket_.release());  // closed with the others
         socket_ = out_of_the_way(std::move(passed));
         resident().enter(socket_.get());
+    }
+
+    /// A thread that forks holds every lock of malloc, and sleeps with them for as long as its fork
+    /// waits for the event to be read. The thread that is to read it must not want memory: what
+    /// usual questions need is there from the beginning.
+    void reserve() {
+        constexpr std::size_t usual_bytes = 16'384;
+        constexpr std::size_t usual_count = 256;
+        message_.reserve(usual_bytes);
+        in_.reserve(usual_bytes);
+        out_.reserve(usual_bytes);
+        fds_.reserve(usual_count);
+        events_.reserve(usual_count);
+        runs_.reserve(usual_count);
+        waits_.reserve(usual_count);
+        regions_.reserve(usual_count);
     }
 
     Fd socket_;

@@ -27,6 +27,7 @@ class Message {
 public:
     Message() { clear(); }
 
+    void reserve(std::size_t bytes) { bytes_.reserve(bytes); }
     void clear() {
         bytes_.resize(sizeof(u64));
         at_ = sizeof(u64);
