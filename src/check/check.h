@@ -2,6 +2,7 @@
 //
 //   program.h  a program as a value, its notation
 //   run.h      running it on a World, what was seen, expectations, comparison
+//   explore/   all programs of a scope on the model, shortest counterexample first
 //
 // May include: base, abi, kernel, mm, linux, engine.
 #pragma once

@@ -193,6 +193,48 @@ void add_doctor(CLI::App& app, Chosen& chosen) {
     });
 }
 
+constexpr const char* explore_footer =
+    "\nSCOPE is name=value,… of: kinds=A+SS (A SS SP HS HP FS FP, all), modes=sync (async plain\n"
+    "messages), pages=1, threads=1, processes=1, areas=1, steps=6, values=1, thp=0, fine=0,\n"
+    "calls=…, without=…, events=… (lists are joined by +). RULES is a preset and what differs\n"
+    "from it: 6.18,-prot_wp_writenotify,none_policy=protected. The names of the switches are in\n"
+    "docs/mm.md. Every counterexample comes as litmus text and with a token for --replay.";
+
+void add_explore(CLI::App& app, Chosen& chosen) {
+    CLI::App& verb = *app.add_subcommand(
+        "explore", "Searches all small programs on the model of the kernel for broken promises");
+    const auto options = std::make_shared<ExploreOptions>();
+    verb.add_option("--rules", options->rules, "a kernel's preset, with changes")
+        ->type_name("RULES")
+        ->capture_default_str();
+    verb.add_option("--scope", options->scope, "which programs")->type_name("SCOPE");
+    verb.add_option("--oracle", options->oracle,
+                    "what must hold: all, or of invariants+I9+I10+E-SD8+SC+contents+progress")
+        ->type_name("NAMES")
+        ->capture_default_str();
+    verb.add_flag("--all", options->all, "go on after the first, list every kind of violation");
+    verb.add_flag("--estimate", options->estimate, "only say how large the search would be");
+    verb.add_flag("--coverage", options->coverage, "also say which rules mattered");
+    verb.add_option("--memory", options->memory, "stop before more is used")
+        ->type_name("N[MG]")
+        ->capture_default_str();
+    verb.add_option("--threads", options->threads, "workers; 0: one for each core")
+        ->check(between(0, 256))
+        ->type_name("N")
+        ->capture_default_str();
+    verb.add_option("--checkpoint", options->checkpoint, "keep this file up to date")
+        ->check(writable_path())
+        ->type_name("FILE");
+    verb.add_option("--resume", options->resume, "go on from such a file")
+        ->check(readable_file())
+        ->type_name("FILE");
+    verb.add_option("--replay", options->replay, "make the program of a token again, step by step")
+        ->type_name("TOKEN");
+    verb.add_flag("--json", options->json, "print JSON instead of text");
+    verb.footer(explore_footer);
+    verb.callback([options, &chosen] { chosen = [options] { return explore(*options); }; });
+}
+
 void add_version(CLI::App& app, Chosen& chosen) {
     app.add_subcommand("version", "Prints the version")->callback([&chosen] {
         chosen = [] {
@@ -244,6 +286,7 @@ int run(int argc, char** argv) {
     add_demo(app, chosen);
     add_bench(app, chosen);
     add_doctor(app, chosen);
+    add_explore(app, chosen);
     add_version(app, chosen);
     try {
         app.parse(argc, argv);

@@ -6,6 +6,7 @@
 //   demo     a live SQLite database snapshotted, forked and rewound      cli/demo/
 //   bench    the engine's figures, each against a rival in the same run  cli/bench/
 //   doctor   what this machine offers and what to change                 cli/doctor.h
+//   explore  all small programs on the model of the kernel               cli/explore.h
 //
 // Locks: none of its own. May include: everything to the left.
 #pragma once
@@ -13,3 +14,4 @@
 #include "cli/bench/bench_engine.h"
 #include "cli/demo/demo.h"
 #include "cli/doctor.h"
+#include "cli/explore.h"

@@ -87,7 +87,8 @@ bool History::Step::covers(u8 space_of, Vpn at) const {
     return space_of == space && at >= first && at < last;
 }
 
-History::History(const State& state, const Rules& rules) : space_pages_(state.shape.space_pages) {
+History::History(const State& state, const Rules& rules, Oracles watched)
+    : space_pages_(state.shape.space_pages), watched_(watched) {
     fit(state);
     const Call none{.op = Op::mmap};
     const Outcome outcome{};
@@ -95,29 +96,29 @@ History::History(const State& state, const Rules& rules) : space_pages_(state.sh
     for (std::size_t file = 0; file < state.files.size(); ++file) {
         for (u32 index = 0; index < state.files[file].size; ++index) {
             const Held held = look_at(state, static_cast<u8>(file), index);
-            files_[file * file_pages_ + index] = {held.value, held.pinned};
+            past_.files[file * past_.file_pages + index] = {held.value, held.pinned};
         }
     }
 }
 
 /// Room for address spaces and files that are new.
 void History::fit(const State& state) {
-    if (places_.size() < state.spaces.size() * space_pages_) {
-        places_.resize(state.spaces.size() * space_pages_);
+    if (past_.places.size() < state.spaces.size() * space_pages_) {
+        past_.places.resize(state.spaces.size() * space_pages_);
     }
-    u32 longest = file_pages_;
+    u32 longest = past_.file_pages;
     for (const File& file : state.files) {
         longest = std::max(longest, static_cast<u32>(file.cache.size()));
     }
-    if (longest != file_pages_) {
-        std::vector<FilePlace> wider(state.files.size() * longest);
-        for (std::size_t i = 0; i < files_.size(); ++i) {
-            wider[i / file_pages_ * longest + i % file_pages_] = files_[i];
+    if (longest != past_.file_pages) {
+        decltype(past_.files) wider(state.files.size() * longest);
+        for (std::size_t i = 0; i < past_.files.size(); ++i) {
+            wider[i / past_.file_pages * longest + i % past_.file_pages] = past_.files[i];
         }
-        files_ = std::move(wider);
-        file_pages_ = longest;
-    } else if (files_.size() < state.files.size() * file_pages_) {
-        files_.resize(state.files.size() * file_pages_);
+        past_.files = std::move(wider);
+        past_.file_pages = longest;
+    } else if (past_.files.size() < state.files.size() * past_.file_pages) {
+        past_.files.resize(state.files.size() * past_.file_pages);
     }
 }
 
@@ -145,7 +146,9 @@ std::string History::after(const Machine& machine, const Call& call, const Outco
     }
     if (broken.empty()) {
         note_waiters(step);
-        broken = nobody_blocked(state, waiters_moved_, given_up_);
+        if (watches(Oracle::progress)) {
+            broken = nobody_blocked(state, past_.waiters_moved, past_.given_up);
+        }
     }
     pending_ = Access{};
     return broken;
@@ -159,13 +162,13 @@ void History::note_waiters(const Step& step) {
     for (u8 id = 0; id < step.state.threads.size(); ++id) {
         const Thread& thread = step.state.threads[id];
         if (thread.waiting != Waiting::fault) {
-            waiters_moved_ &= ~(u32{1} << id);
+            past_.waiters_moved &= ~(u32{1} << id);
         } else if (moves && !registered(step.state, thread)) {
-            meet(Exception::moved_waiter, (waiters_moved_ >> id & 1) == 0);
-            waiters_moved_ |= u32{1} << id;
+            meet(Exception::moved_waiter, (past_.waiters_moved >> id & 1) == 0);
+            past_.waiters_moved |= u32{1} << id;
         }
     }
-    given_up_ = given_up_ && !nobody_blocked(step.state, ~u32{0}, false).empty();
+    past_.given_up = past_.given_up && !nobody_blocked(step.state, ~u32{0}, false).empty();
 }
 
 /// Every page, against what it was to be. Pages that lie in no VMA any more are forgotten.
@@ -233,19 +236,19 @@ std::string History::compare(const Step& step, u8 space, const Vma& vma, Vpn at,
     Place& one = place(space, at);
     const Op op = step.call.op;
     if (!one.mapped) {  // new
-        if (!changes_layout(op)) {
+        if (!changes_layout(op) && watches(Oracle::contents)) {
             return fmt::format("contents: {} is mapped by {}", where(space, at), to_string(op));
         }
         one = Place{};
         one.changed = !empty_is_protected(step.rules, vma);
         one.armed = !one.changed && !wants_async(step.state, vma);
     } else if (one.readable && !seen.readable) {
-        if (!may_vanish(step)) {
+        if (!may_vanish(step) && watches(Oracle::contents)) {
             return fmt::format("contents: {} cannot be read after {}; it held {}", where(space, at),
                                to_string(op), one.value);
         }
     } else if (one.readable && one.value != seen.value) {
-        if (!may_become(step, space, at, one, seen)) {
+        if (!may_become(step, space, at, one, seen) && watches(Oracle::contents)) {
             return fmt::format("contents: {} reads {} after {}; it held {}", where(space, at),
                                seen.value, to_string(op), one.value);
         }
@@ -274,13 +277,13 @@ std::string History::check_protection(const Step& step, u8 space, const Vma& vma
     one.changed = one.changed && !(seen.clean && async && arms_some(step, space, at));
     one.lazy = one.lazy && seen.held;
     if (one.armed && (!protects || async)) {
-        if (!changes_registration(op)) {
+        if (!changes_registration(op) && watches(Oracle::sync)) {
             return fmt::format("I9: {} is protected no longer after {}", where(space, at),
                                to_string(op));
         }
         one.armed = false;
     }
-    if (async && seen.clean && one.changed) {
+    if (async && seen.clean && one.changed && watches(Oracle::async)) {
         return fmt::format("I10: {} is called clean after {}, and has changed since it was armed",
                            where(space, at), to_string(op));
     }
@@ -302,7 +305,8 @@ std::string History::check_soft_dirty(const Step& step, u8 space, const Vma& vma
     const bool gone = !seen.held || (collapses && !seen.own);
     meet(Exception::entry_gone, gone && !hugetlb);
     one.stored = !gone && !hugetlb;
-    if (one.stored && !seen.soft_dirty && step.rules.softdirty_configured) {
+    if (one.stored && !seen.soft_dirty && step.rules.softdirty_configured &&
+        watches(Oracle::soft_dirty)) {
         return fmt::format("E-SD8: {} is called clean after {}, and was stored to",
                            where(space, at), to_string(op));
     }
@@ -339,13 +343,14 @@ std::string History::look_at_files(const Step& step) {
     const Op op = call.op;
     for (std::size_t file = 0; file < state.files.size(); ++file) {
         for (u32 index = 0; index < state.files[file].size; ++index) {
-            FilePlace& one = files_[file * file_pages_ + index];
+            FilePlace& one = past_.files[file * past_.file_pages + index];
             const Held held = look_at(state, static_cast<u8>(file), index);
             const bool by_device = op == Op::gup_unpin && (call.flags & 1) != 0 && one.pinned &&
                                    held.value == call.value;
             const bool removed = op == Op::madvise && held.value == zeroes &&
                                  call.flags == static_cast<u32>(Advice::remove);
-            if (held.readable && held.value != one.value && !by_device && !removed) {
+            if (held.readable && held.value != one.value && !by_device && !removed &&
+                watches(Oracle::contents)) {
                 return fmt::format("contents: page {} of file {} holds {} after {}; it held {}",
                                    index, file, held.value, to_string(op), one.value);
             }
@@ -360,7 +365,7 @@ std::string History::look_at_files(const Step& step) {
 /// but only the report shows whether it was read right.
 std::string History::check_scan(const Machine& machine, const Step& step) const {
     const ScanArg arg = to_scan_arg(step.call);
-    if (step.call.op != Op::pagemap_scan || !step.done() ||
+    if (!watches(Oracle::scan) || step.call.op != Op::pagemap_scan || !step.done() ||
         (arg.return_mask & abi::PageIs::written) == 0 ||
         (arg.flags & abi::PagemapScanFlag::wp_matching) != 0) {
         return {};
@@ -387,14 +392,14 @@ std::string History::check_scan(const Machine& machine, const Step& step) const 
 u64 History::hash() const {
     u64 state = 0xcbf29ce484222325;
     const auto add = [&](u64 value) { state = std::rotl(state ^ value, 29) * 0x9e3779b97f4a7c15; };
-    for (const Place& one : places_) {
+    for (const Place& one : past_.places) {
         add(one.value | u64{one.armed} << 32 | u64{one.changed} << 33 | u64{one.stored} << 34 |
             u64{one.lazy} << 35 | u64{one.mapped} << 36);
     }
-    for (const FilePlace& one : files_) {
+    for (const FilePlace& one : past_.files) {
         add(one.value);
     }
-    add(waiters_moved_ | u64{given_up_} << 32);
+    add(past_.waiters_moved | u64{past_.given_up} << 32);
     return state ^ (state >> 31);
 }
 

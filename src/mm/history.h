@@ -36,6 +36,25 @@ struct KnownException {
 };
 const KnownException& known(Exception exception);
 
+/// What is asked of every step. A History that does not watch an oracle goes on where it is broken:
+/// a search for lost writes must get past the state of 5.19 that breaks I1 on the way there.
+enum class Oracle : u8 { invariants, sync, async, soft_dirty, scan, contents, progress };
+inline constexpr std::size_t oracle_count = 7;
+class Oracles {
+public:
+    static constexpr Oracles all() { return Oracles((1U << oracle_count) - 1); }
+    static constexpr Oracles none() { return Oracles(0); }
+    constexpr Oracles with(Oracle one) const { return Oracles(bits_ | 1U << index(one)); }
+    constexpr bool has(Oracle one) const { return (bits_ >> index(one) & 1) != 0; }
+    constexpr bool empty() const { return bits_ == 0; }
+    friend constexpr bool operator==(Oracles, Oracles) = default;
+
+private:
+    static constexpr unsigned index(Oracle one) { return static_cast<unsigned>(one); }
+    constexpr explicit Oracles(u32 bits) : bits_(bits) {}
+    u32 bits_;
+};
+
 /// One page of an address space. The first three rows are what was seen after the last step.
 struct Place {
     Contents value = zeroes;
@@ -55,33 +74,53 @@ struct Place {
     bool stored : 1 = false;   ///< since clear_refs
     bool blind : 1 = false;    ///< clear_refs could not make it read-only (SD-2)
     bool lazy : 1 = false;     ///< MADV_FREE, and no store since: may become zeroes
+    u8 gap_bits : 3 = 0;       ///< see state.h
+    u8 gap = 0;
     friend bool operator==(const Place&, const Place&) = default;
 };
+
+/// One page of a file.
+struct FilePlace {
+    Contents value = zeroes;
+    bool pinned = false;
+    std::array<u8, 3> gap{};
+    friend bool operator==(const FilePlace&, const FilePlace&) = default;
+};
+
+/// All that is remembered; within the same scopes as a State one block of bytes, for the same
+/// reason (state.h).
+struct Past {
+    InlineVector<Place, 12> places;
+    InlineVector<FilePlace, 4> files;
+    u32 file_pages = 0;     ///< room for each file
+    u32 waiters_moved = 0;  ///< bit for each thread: its range was unmapped as it waited
+    bool given_up = false;  ///< a device migration let go of a page before it restored it
+    std::array<u8, 7> gap{};
+    bool flat() const { return places.flat() && files.flat(); }
+    friend bool operator==(const Past&, const Past&) = default;
+};
+static_assert(std::has_unique_object_representations_v<Place>);
+static_assert(sizeof(Past) == sizeof(Past::places) + sizeof(Past::files) + 16);
 
 class History {
 public:
     /// Begins here: what is there is right, nothing is armed.
-    History(const State& state, const Rules& rules);
+    History(const State& state, const Rules& rules, Oracles watched = Oracles::all());
 
     void before(const State& state, const Call& call);
     /// The first oracle that does not hold, as a sentence that begins with its row.
     std::string after(const Machine& machine, const Call& call, const Outcome& outcome);
 
-    const Place& at(u8 space, Vpn page) const { return places_[space * space_pages_ + page]; }
+    const Place& at(u8 space, Vpn page) const { return past_.places[space * space_pages_ + page]; }
     u64 hash() const;
+    const Past& past() const { return past_; }
+    /// Goes on from what another History of this machine remembered.
+    void restore(const Past& past) { past_ = past; }
     /// How often it had to look away. No part of the value.
     u64 met(Exception exception) const { return met_[static_cast<std::size_t>(exception)]; }
-    friend bool operator==(const History& a, const History& b) {
-        return a.places_ == b.places_ && a.files_ == b.files_ &&
-               a.waiters_moved_ == b.waiters_moved_ && a.given_up_ == b.given_up_;
-    }
+    friend bool operator==(const History& a, const History& b) { return a.past_ == b.past_; }
 
 private:
-    struct FilePlace {
-        Contents value = zeroes;
-        bool pinned = false;
-        friend bool operator==(const FilePlace&, const FilePlace&) = default;
-    };
     /// A step, for the functions below.
     struct Step {
         const State& state;
@@ -131,16 +170,14 @@ private:
     void meet(Exception exception, bool met) {
         met_[static_cast<std::size_t>(exception)] += met ? 1 : 0;
     }
-    Place& place(u8 space, Vpn page) { return places_[space * space_pages_ + page]; }
+    Place& place(u8 space, Vpn page) { return past_.places[space * space_pages_ + page]; }
+    bool watches(Oracle one) const { return watched_.has(one); }
 
     u32 space_pages_;
-    u32 file_pages_ = 0;  ///< room for each file
-    std::vector<Place> places_;
-    std::vector<FilePlace> files_;
-    Access pending_{};       ///< of the thread that retries
-    u32 waiters_moved_ = 0;  ///< bit for each thread: its range was unmapped as it waited
+    Oracles watched_;
+    Past past_;
+    Access pending_{};  ///< of the thread that retries
     std::array<u64, exception_count> met_{};
-    bool given_up_ = false;  ///< a device migration let go of a page before it restored it
 };
 
 /// Nobody waits for ever: see progress.cc. `moved`: threads that wait on what was unmapped since.

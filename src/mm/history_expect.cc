@@ -62,7 +62,8 @@ std::string History::expect(const Step& step) {
         expect_advice(step);
         return expect_populate(step);
     }
-    if (op == Op::swapoff && step.outcome.verdict == Verdict::blocked) {
+    if (op == Op::swapoff && step.outcome.verdict == Verdict::blocked &&
+        watches(Oracle::progress)) {
         return "progress: swapoff looks for the entries of a slot for ever";
     }
     for (const auto& [of, expectation] : {std::pair{Op::uffd_copy, &History::expect_fill},
@@ -81,7 +82,7 @@ std::string History::expect(const Step& step) {
             (this->*expectation)(step);
         }
     }
-    given_up_ = given_up_ || (op == Op::device_unmap && step.outcome.value == 0);
+    past_.given_up = past_.given_up || (op == Op::device_unmap && step.outcome.value == 0);
     return {};
 }
 
@@ -109,8 +110,8 @@ void History::expect_punch(const Step& step) {
 void History::expect_truncate(const Step& step) {
     if (step.done()) {
         const u32 end = static_cast<u32>(to_pages(round_up(step.call.length, page_size)));
-        for (u32 index = end; index < file_pages_; ++index) {
-            files_[step.call.fd * file_pages_ + index].value = zeroes;
+        for (u32 index = end; index < past_.file_pages; ++index) {
+            past_.files[step.call.fd * past_.file_pages + index].value = zeroes;
         }
     }
 }
@@ -130,11 +131,14 @@ std::string History::expect_access(const Step& step, const Access& access) {
     }
     const Vpn at = static_cast<Vpn>(to_pages(access.address));
     Place& one = place(step.space, at);
+    if (!one.mapped && !watches(Oracle::contents)) {
+        return {};
+    }
     if (!one.mapped) {
         return fmt::format("contents: an access to page {} got through, where nothing is mapped",
                            at);
     }
-    if (writes(access.kind) && one.armed) {
+    if (writes(access.kind) && one.armed && watches(Oracle::sync)) {
         return fmt::format(
             "I9: a write to page {} of address space {} got through, though it is "
             "protected",
@@ -150,7 +154,8 @@ std::string History::expect_access(const Step& step, const Access& access) {
     }
     const bool populates =
         access.kind == AccessKind::populate_read || access.kind == AccessKind::populate_write;
-    if (!populates && one.readable && step.outcome.value != static_cast<i64>(one.value)) {
+    if (!populates && watches(Oracle::contents) && one.readable &&
+        step.outcome.value != static_cast<i64>(one.value)) {
         return fmt::format("contents: page {} of address space {} gave {} to a load; it held {}",
                            at, step.space, step.outcome.value, one.value);
     }
@@ -159,7 +164,8 @@ std::string History::expect_access(const Step& step, const Access& access) {
 
 /// I9 for MADV_POPULATE_WRITE (FG-3).
 std::string History::expect_populate(const Step& step) {
-    if (!step.done() || step.call.flags != static_cast<u32>(Advice::populate_write)) {
+    if (!watches(Oracle::sync) || !step.done() ||
+        step.call.flags != static_cast<u32>(Advice::populate_write)) {
         return {};
     }
     for (Vpn at = 0; at < space_pages_; ++at) {
@@ -175,8 +181,8 @@ std::string History::expect_populate(const Step& step) {
 
 /// Where a write to a file's page shows.
 void History::expect_file(u8 file, u32 index, Contents value) {
-    files_[file * file_pages_ + index].value = value;
-    for (Place& one : places_) {
+    past_.files[file * past_.file_pages + index].value = value;
+    for (Place& one : past_.places) {
         if (one.mapped && !one.own && one.file == file && one.index == index) {
             one.value = value;
         }
@@ -304,7 +310,7 @@ void History::expect_advice(const Step& step) {
 
 /// E-ZP10: private copies stay.
 void History::expect_hole(u8 file, u32 first, u32 count) {
-    for (u64 index = first; index < std::min<u64>(file_pages_, u64{first} + count); ++index) {
+    for (u64 index = first; index < std::min<u64>(past_.file_pages, u64{first} + count); ++index) {
         expect_file(file, static_cast<u32>(index), zeroes);
     }
 }
