@@ -3,9 +3,12 @@
 //   program.h  a program as a value, its notation
 //   run.h      running it on a World, what was seen, expectations, comparison
 //   explore/   all programs of a scope on the model, shortest counterexample first
+//   shrink/    the shortest program that shows the same
+//   conform/   random programs on the model and on the running kernel
 //
 // May include: base, abi, kernel, mm, linux, engine.
 #pragma once
 
+#include "check/conform/conform.h"
 #include "check/program/program.h"
 #include "check/program/run.h"

@@ -235,6 +235,44 @@ void add_explore(CLI::App& app, Chosen& chosen) {
     verb.callback([options, &chosen] { chosen = [options] { return explore(*options); }; });
 }
 
+void add_conform(CLI::App& app, Chosen& chosen) {
+    CLI::App& verb = *app.add_subcommand(
+        "conform",
+        "Random programs on the model of the kernel and on the running kernel, compared");
+    const auto options = std::make_shared<ConformOptions>();
+    verb.add_option("--seed", options->seed, "the same seed, the same programs")
+        ->check(between(0, ~u64{0}))
+        ->type_name("N")
+        ->capture_default_str();
+    verb.add_option("--programs", options->programs, "how many to run (20000 unless --minutes)")
+        ->check(between(1, ~u64{0}))
+        ->type_name("N");
+    verb.add_option("--minutes", options->minutes, "how long to run")
+        ->check(between(1, 100'000))
+        ->type_name("M");
+    verb.add_option("--workers", options->workers, "programs at a time")
+        ->check(between(1, 64))
+        ->type_name("N")
+        ->capture_default_str();
+    verb.add_option("--kinds", options->kinds, "kinds of memory (A SS SP HS HP FS FP); else all")
+        ->delimiter(',')
+        ->check(one_of(conform_kinds()))
+        ->type_name("KIND");
+    verb.add_option("--calls", options->calls,
+                    "words of the notation that steps may be; `quick`: all without triggers")
+        ->delimiter(',')
+        ->check(one_of(conform_calls()))
+        ->type_name("WORD");
+    verb.add_option("--program", options->program, "run this one alone and show both traces")
+        ->type_name("TEXT");
+    verb.add_option("--break", options->broken_rule,
+                    "turn a rule of the model round: a canary that must be found")
+        ->check(one_of(conform_rules()))
+        ->type_name("RULE");
+    verb.add_flag("--all", options->all, "print known differences in full as well");
+    verb.callback([options, &chosen] { chosen = [options] { return conform(*options); }; });
+}
+
 void add_version(CLI::App& app, Chosen& chosen) {
     app.add_subcommand("version", "Prints the version")->callback([&chosen] {
         chosen = [] {
@@ -285,6 +323,7 @@ int run(int argc, char** argv) {
     Chosen chosen;
     add_demo(app, chosen);
     add_bench(app, chosen);
+    add_conform(app, chosen);
     add_doctor(app, chosen);
     add_explore(app, chosen);
     add_version(app, chosen);

@@ -5,6 +5,7 @@
 //
 //   demo     a live SQLite database snapshotted, forked and rewound      cli/demo/
 //   bench    the engine's figures, each against a rival in the same run  cli/bench/
+//   conform  random programs on the model and on the running kernel      cli/conform.h
 //   doctor   what this machine offers and what to change                 cli/doctor.h
 //   explore  all small programs on the model of the kernel               cli/explore.h
 //
@@ -12,6 +13,7 @@
 #pragma once
 
 #include "cli/bench/bench_engine.h"
+#include "cli/conform.h"
 #include "cli/demo/demo.h"
 #include "cli/doctor.h"
 #include "cli/explore.h"

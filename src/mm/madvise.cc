@@ -276,6 +276,13 @@ Outcome madvise_populate(Machine& machine, const Part& part, bool write) {
         access.kernel = true;
         access.address = to_bytes(at);
         const Outcome one = do_access(machine, part.thread, access);
+        if (one.verdict == Verdict::failed && one.error == EFAULT) {
+            const Entry entry =
+                entry_at(machine.state, machine.state.threads[part.thread].space, at);
+            const bool poisoned =
+                entry.is_marker(Marker::poisoned) || entry.kind == EntryKind::hwpoison;
+            return poisoned ? Outcome::fail(EHWPOISON) : one;  // FOLL_HWPOISON
+        }
         if (one.verdict != Verdict::done) {
             return one;
         }

@@ -125,6 +125,9 @@ int fill_zeropage(Machine& machine, const Fill& fill, Vpn at) {
 /// FL-21 to FL-23, FL-33, FL-34.
 int fill_continue(Machine& machine, const Fill& fill, Vpn at) {
     State& state = machine.state;
+    if (beyond_end(state, fill.vma, at) && !is_hugetlb(state, fill.vma)) {
+        return EINVAL;  // shmem_get_folio(), as the running 6.18 showed
+    }
     if (beyond_end(state, fill.vma, at) || !in_cache(state, fill.vma, at)) {
         return EFAULT;
     }

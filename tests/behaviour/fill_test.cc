@@ -144,5 +144,18 @@ TEST_P(Move, ArrivesAsWritten) {  // MV-22, AS-5
     holds("A, async, move: map@'; store@'; REGISTER(WP|MISSING); MOVE -> done [P] written");
 }
 
+VERSO_BEHAVIOUR(FoundByConform);  // errors of the model that random programs showed
+
+TEST_P(FoundByConform, ContinueBeyondTheEndOfAFileIsInvalid) {
+    holds("SP: REGISTER(WP); WRITEPROTECT; truncate; CONTINUE -> EINVAL [K(WP)]");
+}
+TEST_P(FoundByConform, PopulatingAPoisonedPageSaysSo) {
+    holds_for("A SS SP, poison", "REGISTER(MISSING); POISON; POPULATE_READ -> EHWPOISON");
+    holds("SS, poison: REGISTER(MISSING); POISON; POPULATE_WRITE -> EHWPOISON [K(POISONED)]");
+}
+TEST_P(FoundByConform, LockingWhatMayNotBeReadFailsForWantOfMemory) {
+    holds_for("A SS SP", "mprotect(NONE); lock -> ENOMEM");
+}
+
 }  // namespace
 }  // namespace verso::behaviour

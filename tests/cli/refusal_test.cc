@@ -46,7 +46,7 @@ TEST_P(Verso, RefusesInOneLineAndChangesNothing) {
 }
 
 constexpr Bad bad_inputs[] = {
-    {"no_verb", "", "demo, bench, doctor, explore, version"},
+    {"no_verb", "", "demo, bench, conform, doctor, explore, version"},
     {"unknown_verb", "nonsense", "there is no 'nonsense'"},
     {"unknown_flag", "--nonsense", "there is no '--nonsense'"},
     {"newline_in_verb", "\"$(printf 'two\\nlines')\"", "two lines"},
@@ -66,6 +66,12 @@ constexpr Bad bad_inputs[] = {
     {"explore_threads", "explore --threads many", "many"},
     {"version_with_argument", "version extra", "extra"},
     {"version_flag_with_argument", "--version extra", "--version stands alone"},
+    {"conform_unknown_kind", "conform --kinds A,XX", "there is no 'XX'"},
+    {"conform_unknown_call", "conform --calls store,stare", "there is no 'stare'"},
+    {"conform_unknown_rule", "conform --break gravity", "there is no 'gravity'"},
+    {"conform_no_programs", "conform --programs 0", "'0' is not a whole number"},
+    {"conform_no_minutes", "conform --minutes many", "'many' is not a whole number"},
+    {"conform_program_that_is_none", "conform --program 'A: stare'", "'stare' is no step"},
     {"demo_unknown_flag", "demo --nonsense", "verso demo --help"},
     {"demo_argument", "demo extra", "extra"},
     {"demo_database_missing", "demo --db nowhere.db", "there is no file 'nowhere.db'"},

@@ -125,7 +125,8 @@ TEST(Fill, EndsWithTheFile) {  // FL-15, FL-21
         World world = registered(kind);
         world.state().files[world.file].size = 2;
         for (const Op op : all_fills) {
-            EXPECT_EQ(fill(world, op, 2, 1).error, EFAULT) << to_string(op);
+            const int error = op == Op::uffd_continue ? EINVAL : EFAULT;  // as 6.18 showed
+            EXPECT_EQ(fill(world, op, 2, 1).error, error) << to_string(op);
         }
     }
 }

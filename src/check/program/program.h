@@ -69,6 +69,13 @@ enum class Verb : u8 {
     provoke,  // mode: kernel::Trigger
 };
 
+/// Beyond the categories that a page must have, a scan's mode says which it must not have (`!X`),
+/// that nothing is reported (BLIND), and that one page is enough (ONE).
+struct ScanMode {
+    static constexpr unsigned without_shift = 16;
+    static constexpr u64 categories = 0xffff, blind = u64{1} << 48, one = u64{1} << 49;
+};
+
 struct Place {
     u32 first = 0;
     u32 count = 0;  // 0: to the end of the area

@@ -286,8 +286,14 @@ std::string Runner::provoke(const Step& step, int process) {
 std::string Runner::scan(const Step& step, Kernel& kernel) {
     std::array<kernel::ScanRegion, 64> regions{};
     kernel::ScanQuestion question;
-    question.regions = regions;
-    question.category_mask = step.mode;
+    const bool blind = (step.mode & ScanMode::blind) != 0;
+    if (!blind) {
+        question.regions = regions;
+    }
+    const u64 without = (step.mode >> ScanMode::without_shift) & ScanMode::categories;
+    question.category_mask = (step.mode & ScanMode::categories) | without;
+    question.category_inverted = without;
+    question.pages_max = (step.mode & ScanMode::one) != 0 ? 1 : 0;
     question.return_mask = abi::PageIs::written;
     if (step.verb == Verb::arm) {
         question.flags = abi::PagemapScanFlag::wp_matching | abi::PagemapScanFlag::check_wp_async;
@@ -300,12 +306,21 @@ std::string Runner::scan(const Step& step, Kernel& kernel) {
     if (!outcome.ok()) {
         return word(step, outcome);
     }
+    std::string until;
+    if (question.pages_max != 0) {
+        const u64 walked = outcome.walk_end - address(step.at);
+        until = walked == length ? " to the end" : fmt::format(" to {}", walked / unit_);
+    }
+    if (blind) {
+        return "done" + until;
+    }
     u64 selected = 0;
     for (i64 i = 0; i < outcome.value; ++i) {
         const kernel::ScanRegion& one = regions[static_cast<std::size_t>(i)];
         selected += one.end - one.start;
     }
-    return selected == length && program_.huge ? "= all" : fmt::format("= {}", selected / unit_);
+    return (selected == length && program_.huge ? "= all" : fmt::format("= {}", selected / unit_)) +
+           until;
 }
 
 std::string Runner::step(const Step& step) {

@@ -77,6 +77,10 @@ constexpr auto words = std::to_array<Word>({
     trigger("writeback", Trigger::write_back),
 });
 
+constexpr ModeWord without(Verb verb, std::string_view text, u64 category) {
+    return {verb, text, category << ScanMode::without_shift};
+}
+
 constexpr auto modes = std::to_array<ModeWord>({
     {Verb::register_, "MISSING", kernel::RegisterMode::missing},
     {Verb::register_, "WP", kernel::RegisterMode::write_protect},
@@ -105,6 +109,24 @@ constexpr auto modes = std::to_array<ModeWord>({
     {Verb::scan, "GUARD", abi::PageIs::guard},
     {Verb::arm, "PRESENT", abi::PageIs::present},
     {Verb::arm, "SWAPPED", abi::PageIs::swapped},
+    {Verb::arm, "FILE", abi::PageIs::file},
+    without(Verb::scan, "!WPALLOWED", abi::PageIs::wp_allowed),
+    without(Verb::scan, "!WRITTEN", abi::PageIs::written),
+    without(Verb::scan, "!FILE", abi::PageIs::file),
+    without(Verb::scan, "!PRESENT", abi::PageIs::present),
+    without(Verb::scan, "!SWAPPED", abi::PageIs::swapped),
+    without(Verb::scan, "!PFNZERO", abi::PageIs::pfn_zero),
+    without(Verb::scan, "!HUGE", abi::PageIs::huge),
+    without(Verb::scan, "!GUARD", abi::PageIs::guard),
+    without(Verb::arm, "!FILE", abi::PageIs::file),
+    without(Verb::arm, "!PRESENT", abi::PageIs::present),
+    without(Verb::arm, "!SWAPPED", abi::PageIs::swapped),
+    without(Verb::arm, "!PFNZERO", abi::PageIs::pfn_zero),
+    without(Verb::arm, "!GUARD", abi::PageIs::guard),
+    {Verb::scan, "BLIND", ScanMode::blind},
+    {Verb::arm, "BLIND", ScanMode::blind},
+    {Verb::scan, "ONE", ScanMode::one},
+    {Verb::arm, "ONE", ScanMode::one},
 });
 
 constexpr auto feature_options = std::to_array<Option>({

@@ -212,7 +212,9 @@ kernel::Outcome SimKernel::lock(const kernel::Call& call) {
         populate.length = to_bytes(part.end - part.start);
         const Outcome outcome = run(populate, populate.address, populate.length);
         if (outcome.verdict != Verdict::done) {
-            return kernel::failure(outcome.error == EFAULT ? ENOMEM : outcome.error);
+            const bool no_access =
+                outcome.error == EFAULT || outcome.error == EINVAL || outcome.error == EHWPOISON;
+            return kernel::failure(no_access ? ENOMEM : outcome.error);
         }
     }
     return kernel::Outcome::done();

@@ -1,0 +1,313 @@
+// Workers, and what becomes of a difference.
+#include "check/conform/conform.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "check/conform/subject.h"
+#include "check/shrink/shrink.h"
+#include "linux/linux_kernel.h"
+#include "linux/world/machine.h"
+
+namespace verso::check {
+namespace {
+
+constexpr u64 quick_patience_ms = 1'000;
+constexpr u64 sure_patience_ms = 4'000;
+/// Of so many programs, that many need the machine, at the end of each block: its lock is others',
+/// too, and its swap file takes a while to make.
+constexpr u64 block = 4096;
+constexpr u64 machine_in_block = 128;
+constexpr u64 hang_once_in = 4096;
+constexpr unsigned shrinks_per_key = 2;
+constexpr unsigned rounds_max = 3;
+constexpr unsigned choices_max = 200;
+
+Batch batch_of(u64 index) {
+    return index % block >= block - machine_in_block ? Batch::machine : Batch::quick;
+}
+
+u64 now_ns() { return host::LinuxKernel().now_ns(); }
+
+/// What two runs of a program showed.
+struct Both {
+    Trace model;
+    Trace kernel;
+    std::optional<Difference> difference;
+    std::optional<Broken> by_kernel;
+    std::optional<Broken> by_model;
+    bool found() const { return difference.has_value() || by_kernel.has_value(); }
+    /// What stays the same while a program shrinks.
+    std::string key() const {
+        return difference  ? difference->key
+               : by_kernel ? fmt::format("both break {}", by_kernel->promise)
+                           : "";
+    }
+    std::size_t step() const { return difference ? difference->step : by_kernel->step; }
+};
+
+Both run_both(const Program& program, const mm::Rules& rules, u64 patience_ms) {
+    FirstChoice first;
+    Both both;
+    both.model = on_the_model(program, rules, first);
+    both.kernel = on_the_running_kernel(program, patience_ms);
+    both.difference = compare(program, both.model, both.kernel);
+    both.by_kernel = broken_promise(program, both.kernel);
+    both.by_model = broken_promise(program, both.model);
+    return both;
+}
+
+Verdict verdict_on(const Both& both) {
+    if (both.by_kernel) {
+        return both.by_model ? Verdict::both_break : Verdict::breaks_promise;
+    }
+    return both.by_model ? Verdict::model_breaks : Verdict::differs;
+}
+
+Finding finding_of(const Program& program, const Both& both) {
+    Finding finding;
+    finding.program = program;
+    finding.verdict = verdict_on(both);
+    finding.key = both.key();
+    const std::optional<Broken>& broken = both.by_kernel ? both.by_kernel : both.by_model;
+    if (broken) {
+        finding.promise = broken->promise;
+        finding.sentence = fmt::format("step {}, {}", broken->step + 1, broken->text);
+    } else {
+        finding.sentence = both.difference ? both.difference->text : "";
+    }
+    finding.model = to_text(program, both.model);
+    finding.kernel = to_text(program, both.kernel);
+    finding.known = known(program, both.model, both.kernel, both.step(), running_release());
+    return finding;
+}
+
+/// What all workers found.
+class Findings {
+public:
+    explicit Findings(const ConformOptions& options) : options_(options) {}
+
+    /// Counts it; true if it is to be looked into.
+    bool is_new(const std::string& key, bool is_known) {
+        const std::lock_guard lock(guard_);
+        ++report_.differences;
+        Seen& seen = seen_[key];
+        ++seen.count;
+        return seen.looked_into++ < (is_known ? 1 : shrinks_per_key);
+    }
+    void add(const std::string& key, Finding finding) {
+        const std::string text = to_text(finding.program);
+        const std::lock_guard lock(guard_);
+        seen_[key].programs.push_back(text);
+        const auto [at, added] = findings_.try_emplace(text, std::move(finding));
+        if (added) {
+            options_.on_finding(at->second);
+        }
+    }
+    void count(u64 ConformReport::*what, u64 by = 1) {
+        const std::lock_guard lock(guard_);
+        report_.*what += by;
+    }
+    void spend(double ConformReport::*what, u64 ns) {
+        const std::lock_guard lock(guard_);
+        report_.*what += static_cast<double>(ns) / 1e9;
+    }
+    void machine_is_missing(const std::string& why) {
+        const std::lock_guard lock(guard_);
+        report_.machine_missing = why;
+    }
+    ConformReport report() {
+        const std::lock_guard lock(guard_);
+        for (const auto& [key, seen] : seen_) {
+            if (!seen.programs.empty()) {
+                findings_.at(seen.programs.front()).count += seen.count;
+            }
+        }
+        for (auto& [text, finding] : findings_) {
+            report_.findings.push_back(finding);
+        }
+        return report_;
+    }
+
+private:
+    struct Seen {
+        u64 count = 0;
+        unsigned looked_into = 0;
+        std::vector<std::string> programs;  // what it shrank to
+    };
+    const ConformOptions& options_;
+    std::mutex guard_;
+    ConformReport report_;                     // under guard_
+    std::map<std::string, Seen> seen_;         // under guard_; by key
+    std::map<std::string, Finding> findings_;  // under guard_; by shortest program
+};
+
+class Worker {
+public:
+    Worker(const ConformOptions& options, Findings& findings, std::atomic<u64>& next, u64 end_ns)
+        : options_(options), findings_(findings), next_(next), end_ns_(end_ns) {}
+
+    void operator()() {
+        u64 begun = now_ns();
+        while (end_ns_ == 0 || begun < end_ns_) {
+            const u64 index = next_++;
+            if (options_.programs_max != 0 && index >= options_.programs_max) {
+                return;
+            }
+            const bool quick = batch_of(index) == Batch::quick;
+            if (!quick && !have_machine()) {
+                continue;
+            }
+            if (quick) {
+                machine_.reset();  // others may want it
+            }
+            one(index);
+            const u64 ended = now_ns();
+            findings_.count(quick ? &ConformReport::quick : &ConformReport::machine);
+            findings_.spend(quick ? &ConformReport::quick_seconds : &ConformReport::machine_seconds,
+                            ended - begun);
+            begun = ended;
+        }
+    }
+
+private:
+    bool have_machine() {
+        constexpr u64 huge_pages = 16;
+        if (machine_ == nullptr && !refused_) {
+            Result<std::shared_ptr<host::Machine>> got = host::Machine::get();
+            const Result<void> pool =
+                got ? (*got)->huge_pages(huge_pages) : Result<void>(pass(got));
+            if (!pool) {
+                findings_.machine_is_missing(pool.error().message);
+                refused_ = true;
+                return false;
+            }
+            machine_ = std::move(*got);
+        }
+        return machine_ != nullptr;
+    }
+
+    void one(u64 index) {
+        Program program = generate(options_.seed, index, options_.scope, batch_of(index));
+        for (unsigned round = 0; round < rounds_max; ++round) {
+            if (index % hang_once_in != 0) {
+                avoid_hangs(program);
+            }
+            const Both both = run_both(program, options_.rules, quick_patience_ms);
+            findings_.count(&ConformReport::steps, both.kernel.steps.size());
+            if (!both.kernel.why_not.empty()) {
+                findings_.count(&ConformReport::cut_short);
+            }
+            if (!both.found()) {
+                return;
+            }
+            const Known* const why =
+                known(program, both.model, both.kernel, both.step(), running_release());
+            const std::string key = why != nullptr ? std::string(why->name) : both.key();
+            if (findings_.is_new(key, why != nullptr)) {
+                look_into(program, both, index, key);
+            }
+            if (both.step() >= program.steps.size()) {
+                return;
+            }
+            program.steps.erase(program.steps.begin() + static_cast<std::ptrdiff_t>(both.step()));
+        }
+    }
+
+    /// Reading the memory in the end counts as well.
+    static bool ends_in_a_hang(const Program& program, std::size_t step, const Trace& model) {
+        if (program.steps[step].verb != Verb::lock || model.steps.size() != program.steps.size()) {
+            return false;
+        }
+        Program read = program;
+        read.steps.push_back({.verb = Verb::load});
+        return is_known_to_hang(read, program.steps.size(), model);
+    }
+
+    void avoid_hangs(Program& program) {
+        FirstChoice first;
+        const Trace model = on_the_model(program, options_.rules, first);
+        for (std::size_t i = 0; i < model.steps.size(); ++i) {
+            if (is_known_to_hang(program, i, model) || ends_in_a_hang(program, i, model)) {
+                program.steps.erase(program.steps.begin() + static_cast<std::ptrdiff_t>(i));
+                avoid_hangs(program);
+                return;
+            }
+        }
+    }
+
+    void look_into(const Program& program, const Both& both, u64 index, const std::string& name) {
+        const std::string key = both.key();
+        const Both again = run_both(program, options_.rules, sure_patience_ms);
+        if (again.key() != key) {
+            findings_.count(&ConformReport::unrepeatable);
+            return;
+        }
+        if (both.difference && model_allows(program, options_.rules, both.kernel, choices_max)) {
+            findings_.count(&ConformReport::allowed);
+            return;
+        }
+        Shrinker shrinker([&](const Program& simpler) {
+            return run_both(simpler, options_.rules, quick_patience_ms).key() == key;
+        });
+        const Program shortest = shrinker.shrink(program, both.step());
+        const Both shown = run_both(shortest, options_.rules, sure_patience_ms);
+        if (shown.key() != key) {
+            findings_.count(&ConformReport::unrepeatable);
+            return;
+        }
+        if (shown.difference && model_allows(shortest, options_.rules, shown.kernel, choices_max)) {
+            findings_.count(&ConformReport::allowed);
+            return;
+        }
+        Finding finding = finding_of(shortest, shown);
+        finding.index = index;
+        findings_.add(name, std::move(finding));
+    }
+
+    const ConformOptions& options_;
+    Findings& findings_;
+    std::atomic<u64>& next_;
+    const u64 end_ns_;
+    std::shared_ptr<host::Machine> machine_;
+    bool refused_ = false;
+};
+
+}  // namespace
+
+std::string_view name_of(Verdict verdict) {
+    constexpr std::string_view names[] = {"the kernel breaks a promise",
+                                          "kernel and model break a promise", "they differ",
+                                          "the model breaks a promise"};
+    return names[static_cast<std::size_t>(verdict)];
+}
+
+ConformReport conform(const ConformOptions& options) {
+    static_cast<void>(host::Keeper::get());  // while there is one thread
+    const u64 end_ns =
+        options.seconds_max == 0 ? 0 : now_ns() + static_cast<u64>(options.seconds_max * 1e9);
+    Findings findings(options);
+    std::atomic<u64> next = 0;
+    std::vector<std::thread> threads;
+    for (unsigned i = 0; i < options.workers; ++i) {
+        threads.emplace_back(Worker(options, findings, next, end_ns));
+    }
+    for (std::thread& thread : threads) {
+        thread.join();
+    }
+    return findings.report();
+}
+
+std::optional<Finding> examine(const Program& program, const mm::Rules& rules) {
+    const Both both = run_both(program, rules, sure_patience_ms);
+    if (!both.found()) {
+        return std::nullopt;
+    }
+    return finding_of(program, both);
+}
+
+}  // namespace verso::check

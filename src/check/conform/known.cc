@@ -1,0 +1,266 @@
+// The list.
+#include "check/conform/known.h"
+
+#include <algorithm>
+
+#include "abi/abi.h"
+#include "kernel/call.h"
+
+namespace verso::check {
+namespace {
+
+using kernel::Advice;
+using kernel::RegisterMode;
+
+bool is_advice(const Step& step, Advice which) {
+    return step.verb == Verb::advise && step.mode == static_cast<u64>(which);
+}
+
+/// Some page that the step is about was so.
+template <class Predicate>
+bool some_page(const Occasion& of, Predicate is) {
+    const PageRange range = pages_of(of.program, of.step);
+    if (of.before() == nullptr) {
+        return false;
+    }
+    const auto& pages = of.step.at.second ? of.before()->second : of.before()->first;
+    for (std::size_t i = range.first; i < range.end && i < pages.size(); ++i) {
+        if (is(pages[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool shows_protection(const PageFacts& page) { return (page.word & abi::PagemapBit::uffd_wp) != 0; }
+bool is_guard(const PageFacts& page) { return page.text() == "K(GUARD)"; }
+bool is_poisoned(const PageFacts& page) { return page.text() == "K(POISONED)"; }
+bool is_marker(const PageFacts& page) { return page.text() == "K(WP)"; }
+
+bool is_async(const Program& program) { return (program.features & abi::Feature::wp_async) != 0; }
+bool is_ordinary(const Program& program) {
+    return program.kind == Kind::FS || program.kind == Kind::FP;
+}
+bool hangs(const Occasion& of) { return of.said() != nullptr && of.said()->outcome == "hangs"; }
+
+/// Some earlier step was such, and went well.
+template <class Predicate>
+bool came_before(const Occasion& of, Predicate is) {
+    for (std::size_t i = 0; i < of.index && i < of.model.steps.size(); ++i) {
+        if (is(of.program.steps[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool locks(const Step& step) { return step.verb == Verb::lock; }
+bool reads_all(const Step& step) { return step.verb == Verb::load; }
+
+bool guard_install_hangs(const Occasion& of) {
+    return hangs(of) && of.program.kind != Kind::A && is_advice(of.step, Advice::guard_install);
+}
+bool locked_marker_hangs(const Occasion& of) {
+    const auto& last = of.kernel.contents;
+    if (of.index == of.program.steps.size()) {
+        return is_ordinary(of.program) && came_before(of, locks) &&
+               std::ranges::find(last, "hangs") != last.end();
+    }
+    return hangs(of) && is_ordinary(of.program) && (locks(of.step) || came_before(of, locks)) &&
+           some_page(of, shows_protection);
+}
+
+bool fills(const Step& step) {
+    return step.verb == Verb::copy || step.verb == Verb::continue_ || step.verb == Verb::zeropage ||
+           step.verb == Verb::poison;
+}
+
+bool guard_is_filled(const Occasion& of) { return fills(of.step) && some_page(of, is_guard); }
+bool guard_is_armed(const Occasion& of) {
+    return of.step.verb == Verb::arm && some_page(of, is_guard);
+}
+bool poison_is_armed(const Occasion& of) {
+    return of.step.verb == Verb::arm && some_page(of, is_poisoned);
+}
+
+bool blind_arms_all(const Occasion& of) {
+    return of.step.verb == Verb::arm && (of.step.mode & ScanMode::blind) != 0;
+}
+
+/// A private copy of a file goes, and with it bytes that were written.
+bool dropped_copy_is_clean(const Occasion& of) {
+    const bool zaps = is_advice(of.step, Advice::drop) || of.step.verb == Verb::truncate ||
+                      of.step.verb == Verb::remap;
+    return zaps && is_async(of.program) && !is_shared(of.program.kind) &&
+           of.program.kind != Kind::A;
+}
+
+bool empty_hugetlb(const Occasion& of) {
+    const bool scans =
+        of.step.verb == Verb::arm || of.step.verb == Verb::scan || of.step.verb == Verb::register_;
+    return is_hugetlb(of.program.kind) && is_async(of.program) && scans;
+}
+
+/// With which of the two the step's pages are registered is not the one of the step.
+bool other_descriptor(const Occasion& of) {
+    const bool asks =
+        fills(of.step) || of.step.verb == Verb::write_protect || of.step.verb == Verb::move;
+    // Closed by the parent, a userfaultfd lives on in a child.
+    const bool survives =
+        came_before(of, [](const Step& step) { return step.verb == Verb::fork; }) &&
+        came_before(of, [](const Step& step) { return step.verb == Verb::close; });
+    return asks && (survives || came_before(of, [&](const Step& step) {
+                        return step.verb == Verb::register_ && step.other != of.step.other;
+                    }));
+}
+
+bool reregistered(const Occasion& of) {
+    return of.step.verb == Verb::register_ && (of.step.mode & RegisterMode::write_protect) == 0 &&
+           some_page(of, shows_protection);
+}
+
+bool dontunmap_forgets(const Occasion& of) {
+    return of.step.verb == Verb::remap && (of.step.mode & kernel::RemapFlag::dontunmap) != 0 &&
+           of.program.kind != Kind::A && some_page(of, shows_protection);
+}
+
+/// The whole huge page forgets, not the page that was hit.
+bool huge_shmem_forgets(const Occasion& of) {
+    return of.program.huge && of.program.kind == Kind::SS && is_async(of.program) &&
+           some_page(of, shows_protection);
+}
+
+/// The model is of releases that moved one mapping at a time.
+bool moves_several(const Occasion& of) {
+    for (std::size_t i = 0; i <= of.index && i < of.model.steps.size(); ++i) {
+        if (of.program.steps[i].verb == Verb::remap && of.model.steps[i].outcome == "EFAULT") {
+            return true;  // and where it fails half way, what was moved stays moved
+        }
+    }
+    return false;
+}
+
+/// Neighbours that are alike become one mapping in the model; in the kernel not if their pages
+/// are of different families (anon_vma), and then a fill does not reach over both.
+bool mappings_stay_apart(const Occasion& of) {
+    const bool one_part = came_before(of, [](const Step& step) {
+        return step.at.count != 0 &&
+               (step.verb == Verb::register_ || step.verb == Verb::unregister ||
+                step.verb == Verb::protect || step.verb == Verb::lock || step.verb == Verb::advise);
+    });
+    return one_part && of.said() != nullptr && (fills(of.step) || of.step.verb == Verb::move) &&
+           (of.said()->outcome == "ENOENT" || of.said()->outcome == "EINVAL");
+}
+
+/// Where the source has no page table the destination is not looked at.
+bool move_looks_at_source(const Occasion& of) {
+    return of.step.verb == Verb::move && of.program.huge && of.said() != nullptr &&
+           of.said()->outcome == "ENOENT";
+}
+
+/// A fault may have mapped neighbours of the page that was asked for: fault-around.
+bool was_mapped_ahead(const Occasion& of) {
+    for (std::size_t i = 0; i < of.index && i < of.model.steps.size(); ++i) {
+        if (!(of.model.steps[i] == of.kernel.steps[i])) {
+            return of.program.kind != Kind::A && (of.program.pages > 1 || of.program.huge);
+        }
+    }
+    return false;
+}
+
+bool poison_is_not_inherited(const Occasion& of) {
+    return of.step.verb == Verb::fork && of.program.kind != Kind::A && some_page(of, is_poisoned);
+}
+
+bool failed_scan_arms(const Occasion& of) {
+    return of.step.verb == Verb::arm && of.said() != nullptr && of.said()->outcome == "EPERM";
+}
+
+constexpr auto list = std::to_array<Known>({
+    {"guard-install-hangs", Blame::promise, "6.18", "E-GR2",
+     "SS: REGISTER(WP); WRITEPROTECT; GUARD_INSTALL",
+     "MADV_GUARD_INSTALL over protected file memory never ends", guard_install_hangs},
+    {"locked-marker-hangs", Blame::promise, "6.18", "FC-8, FC-9",
+     "FS, async: REGISTER(WP); arm; lock",
+     "a fault on a locked page of a file that has a protection marker and is not in the cache "
+     "never "
+     "ends",
+     locked_marker_hangs},
+    {"guard-is-filled", Blame::promise, "6.18", "FL-27, E-GR8",
+     "A: REGISTER(MISSING); GUARD_INSTALL; COPY", "UFFDIO_COPY replaces a guard", guard_is_filled},
+    {"guard-is-armed", Blame::kernel, "6.18", "SC-34", "A, async: REGISTER(WP); GUARD_INSTALL; arm",
+     "PAGEMAP_SCAN arms a guard and calls it clean", guard_is_armed},
+    {"poison-is-armed", Blame::kernel, "6.18", "SC-34",
+     "SS, async, poison: REGISTER(WP); POISON; arm",
+     "PAGEMAP_SCAN arms a poisoned page and calls it clean", poison_is_armed},
+    {"blind-arms-all", Blame::promise, "6.18", "SC-30", "SS, async: REGISTER(WP); arm(FILE|BLIND)",
+     "PAGEMAP_SCAN without a vector arms pages that do not match, past max_pages", blind_arms_all},
+    {"dropped-copy-is-clean", Blame::promise, "6.18", "E-ZP5, I10",
+     "SP, async: store; REGISTER(WP); arm; DONTNEED",
+     "a private copy that is dropped is called clean", dropped_copy_is_clean},
+    {"empty-hugetlb", Blame::promise, "6.18", "SC-26, SC-33",
+     "HS, async: REGISTER(WP); scan(WRITTEN)",
+     "an empty hugetlb entry is neither called written nor armed", empty_hugetlb},
+    {"any-descriptor", Blame::promise, "6.18", "FL-6, WP-9",
+     "A: store; REGISTER(WP); WRITEPROTECT; other clear",
+     "an ioctl reaches memory that is registered with another userfaultfd", other_descriptor},
+    {"reregistered-stays-protected", Blame::promise, "6.18", "RG-14, I4",
+     "A: store; REGISTER(WP); WRITEPROTECT; REGISTER(MISSING)",
+     "registering anew without WP leaves the protection in the entries", reregistered},
+    {"dontunmap-forgets", Blame::promise, "6.18", "E-MR8, I9",
+     "SS: REGISTER(WP); WRITEPROTECT; mremap(DONTUNMAP)",
+     "MREMAP_DONTUNMAP takes the protection of a file's pages away from the range that stays",
+     dontunmap_forgets},
+    {"huge-shmem-forgets", Blame::kernel, "6.18", "FT-5, E-TH5",
+     "SS, huge, async: store; store@1; COLLAPSE; REGISTER(WP); arm; store",
+     "one store makes all pages of a huge page of shared memory written", huge_shmem_forgets},
+    {"mremap-of-several", Blame::model, "6.18", "8.9", "A, 2 pages: mprotect(READ)@1; mremap",
+     "mremap moves several mappings in one call; the model, like releases before 6.17, does not",
+     moves_several},
+    {"mappings-stay-apart", Blame::nobody, "6.18", "RG-12",
+     "SP, 2 pages: REGISTER(WP)@0; store@0; store@1; REGISTER(WP); WRITEPROTECT; CONTINUE@all",
+     "neighbouring mappings that are alike are not always merged", mappings_stay_apart},
+    {"move-looks-at-source", Blame::nobody, "6.18", "MV-11, MV-12",
+     "A, huge: store; map; REGISTER(MISSING); MOVE",
+     "UFFDIO_MOVE says ENOENT for an empty source before EEXIST", move_looks_at_source},
+    {"poison-is-not-inherited", Blame::kernel, "6.18", "E-FK9",
+     "SS: REGISTER(MISSING); POISON; fork",
+     "a poisoned page of a shared mapping is none in a child", poison_is_not_inherited},
+    {"failed-scan-arms", Blame::promise, "6.18", "SC-9, SC-38, I10",
+     "SS, 2 pages, async: REGISTER(WP)@0; arm",
+     "PAGEMAP_SCAN that fails with EPERM has armed what lies before, and reports it to nobody",
+     failed_scan_arms},
+    {"mapped-ahead", Blame::nobody, "6.18", "6.3",
+     "SP, 2 pages: pwrite; load@1; REGISTER(WP); WRITEPROTECT; store",
+     "a fault maps neighbours of the page that was asked for, where nothing is registered",
+     was_mapped_ahead},
+});
+
+}  // namespace
+
+std::span<const Known> known_differences() { return list; }
+
+const Known* known(const Program& program, const Trace& model, const Trace& kernel,
+                   std::size_t step, std::string_view release) {
+    const Step nothing;  // the contents in the end
+    const Occasion occasion{program, step < program.steps.size() ? program.steps[step] : nothing,
+                            step, model, kernel};
+    const auto found = std::ranges::find_if(
+        list, [&](const Known& one) { return one.release == release && one.explains(occasion); });
+    return found == list.end() ? nullptr : &*found;
+}
+
+bool is_known_to_hang(const Program& program, std::size_t step, const Trace& model) {
+    const Occasion of{program, program.steps[step], step, model, model};
+    if (program.kind != Kind::A && is_advice(of.step, Advice::guard_install)) {
+        return some_page(of, shows_protection);
+    }
+    const bool locked = locks(of.step) || came_before(of, locks);
+    if (!is_ordinary(program) || !locked || of.before() == nullptr) {
+        return false;
+    }
+    return reads_all(of.step) ? std::ranges::any_of(of.before()->first, is_marker)
+                              : some_page(of, is_marker);
+}
+
+}  // namespace verso::check

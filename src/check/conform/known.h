@@ -1,0 +1,55 @@
+// What is known of the running kernel, by what it looks like: a difference that one of these
+// explains is counted under its name, and runs go on past it. docs/findings.md tells each in full.
+//
+// A test runs the program of each: one that agrees with the model no longer belongs here.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "check/conform/compare.h"
+
+namespace verso::check {
+
+/// A step that went otherwise, and what it was made upon, as the model had it.
+struct Occasion {
+    const Program& program;
+    const Step& step;
+    std::size_t index;  // of the step
+    const Trace& model;
+    const Trace& kernel;
+
+    /// nullptr: it was the first step. Of the contents in the end: after the last.
+    const Seen* before() const { return index == 0 ? nullptr : &model.steps[index - 1]; }
+    const Seen* said() const {
+        return index < kernel.steps.size() ? &kernel.steps[index] : nullptr;
+    }
+};
+
+enum class Blame : u8 {
+    promise,  // the kernel breaks one of the promises
+    kernel,   // it is not as documented, or as it is itself elsewhere
+    model,    // the model has less than the kernel
+    nobody,   // either may be
+};
+
+struct Known {
+    std::string_view name;  // as in docs/findings.md
+    Blame blame;
+    std::string_view release;  // that shows it
+    std::string_view rows;     // of the specification
+    std::string_view program;  // that shows it, the shortest
+    std::string_view what;
+    bool (*explains)(const Occasion& occasion);
+};
+
+std::span<const Known> known_differences();
+/// nullptr: none.
+const Known* known(const Program& program, const Trace& model, const Trace& kernel,
+                   std::size_t step, std::string_view release);
+
+/// Would this step, on these pages, keep the running kernel busy for good? Trying costs the whole
+/// patience, so of such programs only a few are run to that step.
+bool is_known_to_hang(const Program& program, std::size_t step, const Trace& model);
+
+}  // namespace verso::check

@@ -1,0 +1,44 @@
+// `verso conform` as a person runs it.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "support/shell.h"
+
+namespace verso {
+namespace {
+
+test::Ran conform(const std::string& arguments) {
+    return test::run(std::string("'") + VERSO_BINARY_DIR + "/verso' conform " + arguments);
+}
+
+TEST(Conform, ShowsOneProgramOnBoth) {
+    const test::Ran ran = conform("--program 'A: store(4); load'");
+    if (ran.output.find("could not go on") != std::string::npos) {
+        GTEST_SKIP() << ran.output;
+    }
+    EXPECT_EQ(ran.code, 0) << ran.output;
+    EXPECT_NE(ran.output.find("model and kernel agree"), std::string::npos) << ran.output;
+    EXPECT_NE(ran.output.find("= 4"), std::string::npos) << ran.output;
+}
+
+TEST(Conform, ACanaryIsShownAsAProgramOfThreeSteps) {
+    // Why safe: asks, changes nothing.
+    if (::geteuid() != 0) {
+        GTEST_SKIP() << "pagemap of other processes needs root";
+    }
+    const test::Ran ran = conform(
+        "--programs 600 --kinds A --calls store,REGISTER,WRITEPROTECT,UNREGISTER "
+        "--break unregister_clears_u");
+    EXPECT_EQ(ran.code, 1) << ran.output;
+    EXPECT_NE(ran.output.find("store; REGISTER(WP); WRITEPROTECT; UNREGISTER"), std::string::npos)
+        << ran.output;
+}
+
+TEST(Conform, SaysHowManyProgramsOfWhichSeed) {
+    const test::Ran ran = conform("--seed 42 --programs 50 --kinds A --calls store,load");
+    EXPECT_EQ(ran.code, 0) << ran.output;
+    EXPECT_NE(ran.output.find("seed 42: 50 programs"), std::string::npos) << ran.output;
+}
+
+}  // namespace
+}  // namespace verso
