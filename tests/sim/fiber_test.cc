@@ -268,14 +268,11 @@ TEST_F(FibersDeathTest, AFaultThatNobodyServesIsReported) {
 TEST_F(Fibers, AProcessThatEndsTakesItsThreadsAlong) {
     const int child = world.start_process();
     bool ran_on = false;
-    // Never joined: its process ends first. The handle joins, so it is given up.
-    (void)kernel(child)
-        .spawn("doomed",
-               [&] {
-                   (void)kernel(child).perform(Call::wait(~u64{0}));
-                   ran_on = true;
-               })
-        .release();
+    // Its handle joins at the end of the test: by then the process has ended, and it with it.
+    const auto doomed = kernel(child).spawn("doomed", [&] {
+        (void)kernel(child).perform(Call::wait(~u64{0}));
+        ran_on = true;
+    });
     (void)perform(Call::wait(1));
     world.exit(child);
     EXPECT_EQ(perform(Call::wait(1000)).verdict, Verdict::timed_out);
