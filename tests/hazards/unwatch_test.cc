@@ -29,8 +29,8 @@ void regions_come_and_go(u64 rounds) {
         writers.emplace_back([&, id] {
             auto* const word = reinterpret_cast<u64*>(memory.memory().data() + to_bytes(2 * id));
             while (!ending.load()) {
-                // Relaxed: an access of any other order ThreadSanitizer makes with a lock of its own
-                // held, and the handler that the access enters would wait for that lock for ever.
+                // Relaxed: an access of any other order ThreadSanitizer makes with a lock of its
+                // own held, and the handler that the access enters would wait for it for ever.
                 std::atomic_ref<u64>(*word).fetch_add(1, std::memory_order_relaxed);
             }
         });
