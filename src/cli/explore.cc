@@ -1,6 +1,7 @@
 // verso explore: see the header.
 #include "cli/explore.h"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
@@ -115,6 +116,31 @@ void print_one(const Counterexample& one) {
     fmt::print("  replay   verso explore --replay '{}'\n", one.token);
 }
 
+/// Everything that was found, each program once, with all beginnings that it works from.
+void print_all(const std::vector<Counterexample>& found) {
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        const auto same = [&](const Counterexample& other) {
+            return other.acts == found[i].acts && other.exception == found[i].exception &&
+                   other.sentence == found[i].sentence;
+        };
+        const auto first = std::ranges::find_if(found, same);
+        if (first != found.begin() + static_cast<std::ptrdiff_t>(i)) {
+            continue;
+        }
+        std::vector<std::string> beginnings;
+        for (const Counterexample& other : found) {
+            if (same(other)) {
+                beginnings.push_back(other.beginning);
+            }
+        }
+        print_one(found[i]);
+        if (beginnings.size() > 1) {
+            fmt::print("  likewise {}\n",
+                       fmt::join(beginnings.begin() + 1, beginnings.end(), "; "));
+        }
+    }
+}
+
 void print_coverage(const Report& report) {
     const auto switches = mm::switches();
     fmt::print(
@@ -137,9 +163,7 @@ void print_coverage(const Report& report) {
 }
 
 void print_text(const Report& report, const ExploreOptions& options) {
-    for (const Counterexample& one : report.found) {
-        print_one(one);
-    }
+    print_all(report.found);
     if (report.found.empty()) {
         fmt::print("nothing found\n");
     }
@@ -187,7 +211,7 @@ void print_json(const Report& report, const ExploreOptions& options) {
                                  {"token", one.token}});
     }
     json["skipped"] = report.skipped;
-    for (std::size_t i = 0; i < mm::switches().size(); ++i) {
+    for (std::size_t i = 0; options.coverage && i < mm::switches().size(); ++i) {
         json["mattered"][std::string(mm::switches()[i].name)] = report.mattered.times[i];
     }
     fmt::print("{}\n", json.dump(2));
@@ -228,11 +252,13 @@ Result<search::Request> request_of(const ExploreOptions& options) {
     }
     const u64 cores = std::max(1U, std::thread::hardware_concurrency());
     search::Request request;
-    request.rules = options.rules;
+    request.rules =
+        options.rules + (options.against.empty() ? std::string() : ":" + options.against);
     request.scope = std::move(*scope);
     request.oracles = *oracles;
     request.every = options.all;
     request.estimate_only = options.estimate;
+    request.coverage = options.coverage;
     request.workers = static_cast<unsigned>(options.threads != 0 ? options.threads : cores);
     request.memory_bytes = *memory;
     request.checkpoint = options.checkpoint;

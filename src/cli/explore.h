@@ -12,6 +12,7 @@ namespace verso::cli {
 
 struct ExploreOptions {
     std::string rules = "6.18";
+    std::string against{};
     std::string scope{};
     std::string oracle = "all";
     bool all = false;

@@ -195,10 +195,11 @@ void add_doctor(CLI::App& app, Chosen& chosen) {
 
 constexpr const char* explore_footer =
     "\nSCOPE is name=value,… of: kinds=A+SS (A SS SP HS HP FS FP, all), modes=sync (async plain\n"
-    "messages), pages=1, threads=1, processes=1, areas=1, steps=6, values=1, thp=0, fine=0,\n"
-    "calls=…, without=…, events=… (lists are joined by +). RULES is a preset and what differs\n"
-    "from it: 6.18,-prot_wp_writenotify,none_policy=protected. The names of the switches are in\n"
-    "docs/mm.md. Every counterexample comes as litmus text and with a token for --replay.";
+    "messages), pages=1, threads=1, processes=1, areas=1, descriptors=1, steps=6, values=1,\n"
+    "thp=0, fine=0, calls=…, without=…, events=… (lists are joined by +). RULES is a preset and\n"
+    "what differs from it: 6.18,-prot_wp_writenotify,none_policy=protected. The names of the\n"
+    "switches are in docs/mm.md. Every counterexample comes as litmus text and with a\n"
+    "token for --replay.";
 
 void add_explore(CLI::App& app, Chosen& chosen) {
     CLI::App& verb = *app.add_subcommand(
@@ -207,6 +208,9 @@ void add_explore(CLI::App& app, Chosen& chosen) {
     verb.add_option("--rules", options->rules, "a kernel's preset, with changes")
         ->type_name("RULES")
         ->capture_default_str();
+    verb.add_option("--against", options->against,
+                    "look for the first step that comes to something else under these rules")
+        ->type_name("RULES");
     verb.add_option("--scope", options->scope, "which programs")->type_name("SCOPE");
     verb.add_option("--oracle", options->oracle,
                     "what must hold: all, or of invariants+I9+I10+E-SD8+SC+contents+progress")

@@ -152,6 +152,7 @@ std::string History::expect_access(const Step& step, const Access& access) {
         expect_write(step.space, at, access.value);
         return {};
     }
+    one.changed = one.changed || access.kind == AccessKind::gup_pin;  // a device may write
     const bool populates =
         access.kind == AccessKind::populate_read || access.kind == AccessKind::populate_write;
     if (!populates && watches(Oracle::contents) && one.readable &&

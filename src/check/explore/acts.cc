@@ -92,12 +92,15 @@ constexpr auto rows = std::to_array<Row>({
     advice("DONTNEED", Advice::dontneed, kernel::Advice::drop),
     call("clear_refs", Where::nowhere, Op::clear_refs, 0, Verb::clear_refs, 0),
     call("scan", Where::whole, Op::pagemap_scan, 0, Verb::scan, 0),
+    call("scan(WRITTEN)", Where::whole, Op::pagemap_scan, 0, Verb::scan, abi::PageIs::written),
     call("arm", Where::range, Op::pagemap_scan, 3, Verb::arm, 0),
     call("close", Where::nowhere, Op::uffd_close, 0, Verb::close, 0),
     access("write", Op::gup_write, Verb::write),
     access("read", Op::gup_read, Verb::read),
     access("pin", Op::gup_pin, Verb::pin),
     access("unpin", Op::gup_unpin, Verb::unpin),
+    {"device writes, unpin", Where::page, false, Needs::nothing, Op::gup_unpin, 1, Verb::unpin, 0,
+     Op::load, false},
     call("ZEROPAGE", Where::page, Op::uffd_zeropage, 0, Verb::zeropage, 0),
     call("REGISTER(MINOR|WP)", Where::whole, Op::uffd_register, 6, Verb::register_, 6),
     call("CONTINUE", Where::page, Op::uffd_continue, 0, Verb::continue_, 0),
@@ -129,6 +132,7 @@ constexpr auto rows = std::to_array<Row>({
      static_cast<u64>(Trigger::thp_collapse)},
     with(call("map", Where::whole, Op::mmap, read | write | mm::MapFlags::fixed, Verb::map, 0),
          Needs::area),
+    call("munmap", Where::range, Op::munmap, 0, Verb::unmap, 0),
     with(call("mremap", Where::whole, Op::mremap, 3, Verb::remap, 0), Needs::area),
     with(call("mremap(DONTUNMAP)", Where::whole, Op::mremap, 7, Verb::remap,
               kernel::RemapFlag::dontunmap),
@@ -162,6 +166,10 @@ bool is_in(const Scope& scope, const Row& row) {
     return sensible && (scope.calls.empty() || names(scope.calls)) && !names(scope.without);
 }
 
+bool takes_value(Op op) {
+    return op == Op::gup_unpin || op == Op::store || op == Op::gup_write || op == Op::uffd_copy;
+}
+
 /// Which pages each instance of a row takes.
 std::vector<Place> places_of(const Scope& scope, const Row& row) {
     std::vector<Place> places;
@@ -189,13 +197,13 @@ std::vector<Place> places_of(const Scope& scope, const Row& row) {
     return places;
 }
 
-Call scan_call(const Call& range, u32 flags) {
+Call scan_call(const Call& range, u32 flags, u64 mask) {
     mm::ScanArg arg;
     arg.flags = flags;
     arg.start = range.address;
     arg.end = range.address + range.length;
     arg.vec_len = 16;
-    arg.category_mask = flags == 0 ? 0 : abi::PageIs::written;
+    arg.category_mask = flags == 0 ? mask : abi::PageIs::written;
     arg.return_mask = abi::PageIs::written;
     return mm::to_call(arg, range.thread);
 }
@@ -213,7 +221,7 @@ Call call_of(const Scope& scope, const Row& row, const Place& place, u8 thread, 
     } else if (row.op == Op::uffd_move) {
         made.source = to_bytes(second_area + place.first);
     } else if (row.op == Op::pagemap_scan) {
-        made = scan_call(made, row.flags);
+        made = scan_call(made, row.flags, row.mode);
     } else if (row.op == Op::ksm_merge) {
         made.source = page_size;  // pages 0 and 1
     } else if (row.op == Op::uffd_read) {
@@ -243,7 +251,7 @@ Act act_of(const Scope& scope, const Row& row, const Place& place, u8 thread, u3
     act.step.mode = row.mode;
     act.step.at = place;
     act.step.child = thread >= scope.threads;
-    act.step.value = scope.values > 1 ? value : 0;
+    act.step.value = scope.values > 1 && takes_value(row.op) ? value : 0;
     act.calls.push_back(call_of(scope, row, place, thread, value));
     if (row.then != Op::load) {
         act.calls.push_back(act.calls.front());
@@ -263,7 +271,25 @@ Act act_of(const Scope& scope, const Row& row, const Place& place, u8 thread, u3
     return act;
 }
 
-bool takes_value(Op op) { return op == Op::store || op == Op::gup_write || op == Op::uffd_copy; }
+/// One row for one thread: at every place, with every value, through every descriptor.
+void add_acts(const Scope& scope, const Row& row, u8 thread, std::vector<Act>& acts) {
+    const bool by_descriptor =
+        row.op == Op::uffd_register || row.op == Op::uffd_unregister || row.op == Op::uffd_close;
+    const u32 descriptors = by_descriptor ? scope.descriptors : 1;
+    const u32 values = takes_value(row.op) ? scope.values : 1;
+    for (const Place& place : places_of(scope, row)) {
+        for (u32 value = 1; value <= values; ++value) {
+            acts.push_back(act_of(scope, row, place, thread, value));
+            for (u32 fd = 1; fd < descriptors; ++fd) {
+                acts.push_back(acts.back());
+                Act& other = acts.back();
+                other.step.other = true;
+                other.calls.front().fd = static_cast<u8>(fd);
+                other.name = prefix_of(scope, thread) + check::to_text(other.step);
+            }
+        }
+    }
+}
 
 }  // namespace
 
@@ -294,12 +320,7 @@ std::vector<Act> acts_of(const Scope& scope) {
             if (row.op == Op::exit && thread < scope.threads) {
                 continue;
             }
-            for (const Place& place : places_of(scope, row)) {
-                const u32 values = takes_value(row.op) ? scope.values : 1;
-                for (u32 value = 1; value <= values; ++value) {
-                    acts.push_back(act_of(scope, row, place, thread, value));
-                }
-            }
+            add_acts(scope, row, thread, acts);
         }
     }
     return acts;

@@ -72,7 +72,13 @@ Beginning begin(const Scope& scope, const mm::Rules& rules, Kind kind, Mode mode
     Call api{.op = Op::uffd_api, .fd = 0};
     api.address = abi::uffd_api_version;
     api.extra = features_of(scope, rules, kind, mode);
-    for (const Call& call : {map, Call{.op = Op::uffd_open}, api}) {
+    std::vector<Call> calls = {map};
+    for (u8 fd = 0; fd < scope.descriptors; ++fd) {
+        api.fd = fd;
+        calls.push_back({.op = Op::uffd_open});
+        calls.push_back(api);
+    }
+    for (const Call& call : calls) {
         const Outcome outcome = mm::step(machine, call);
         if (outcome.verdict != Verdict::done) {
             begun.why_not = fmt::format("{}: {}", mm::to_string(call.op), to_string(outcome));

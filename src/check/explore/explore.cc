@@ -268,11 +268,21 @@ Node node_of(const Task& task, const Beginning& beginning) {
 
 Result<Task> task_of(const std::string& rules, const Scope& scope, mm::Oracles oracles,
                      bool every) {
-    Result<mm::Rules> parsed = parse_rules(rules);
+    const std::size_t colon = std::min(rules.find(':'), rules.size());
+    Result<mm::Rules> parsed = parse_rules(rules.substr(0, colon));
     if (!parsed) {
         return pass(parsed);
     }
-    Task task{scope, *parsed, oracles, every, acts_of(scope), beginnings_of(scope, *parsed)};
+    std::optional<mm::Rules> against;
+    if (colon < rules.size()) {
+        Result<mm::Rules> other = parse_rules(rules.substr(colon + 1));
+        if (!other) {
+            return pass(other);
+        }
+        against = *other;
+    }
+    Task task{scope, *parsed, oracles,        every,
+              false, against, acts_of(scope), beginnings_of(scope, *parsed)};
     const auto possible = std::ranges::find_if(
         task.beginnings, [](const Beginning& one) { return one.why_not.empty(); });
     if (possible == task.beginnings.end()) {
@@ -292,6 +302,7 @@ Result<Report> explore(const Request& request, const Listener& listener) {
     if (!task) {
         return pass(task);
     }
+    task->coverage = request.coverage;
     return Explorer(request, std::move(*task), listener).run();
 }
 

@@ -14,11 +14,12 @@
 namespace verso::check::explore {
 
 struct Request {
-    std::string rules = "6.18";
+    std::string rules = "6.18";  ///< "A:B": and look for where they part from B
     Scope scope{};
     mm::Oracles oracles = mm::Oracles::all();
     bool every = false;  ///< go on after the first, list all kinds of violations
     bool estimate_only = false;
+    bool coverage = false;  ///< also say which rules mattered
     unsigned workers = 2;
     u64 memory_bytes = u64{4} << 30;
     std::string checkpoint{};  ///< a file, written whenever a level ends; empty: never
@@ -76,6 +77,7 @@ struct Listener {
 Result<Report> explore(const Request& request, const Listener& listener = {});
 
 /// What a search needs, from what was asked.
+/// `rules`: "A" or "A:B", where B are those that A is compared with.
 Result<Task> task_of(const std::string& rules, const Scope& scope, mm::Oracles oracles, bool every);
 Node node_of(const Task& task, const Beginning& beginning);
 /// Odds that two of so many states had the same fingerprint.

@@ -50,17 +50,17 @@ public:
             into[i] = 0;
         }
         for (std::size_t i = 0; i < words; i += step) {
-            // Most words are as they were: asked for four at a time.
-            std::array<u64, step> now{};
-            const std::size_t count = std::min(step, words - i);
-            std::memcpy(now.data(), bytes + i * 8, count * 8);
+            // Most words are as they were: asked for eight at a time. The last eight overlap.
+            const std::size_t from = std::min(i, words - step);
+            std::array<u64, step> now;
+            std::memcpy(now.data(), bytes + from * 8, sizeof(now));
             u64 differs = 0;
-            for (std::size_t k = 0; k < count; ++k) {
-                differs |= now[k] ^ first_[i + k];
+            for (std::size_t k = 0; k < step; ++k) {
+                differs |= now[k] ^ first_[from + k];
             }
-            for (std::size_t k = 0; differs != 0 && k < count; ++k) {
-                if (now[k] != first_[i + k]) {
-                    into[(i + k) / 64] |= u64{1} << ((i + k) % 64);
+            for (std::size_t k = i - from; differs != 0 && k < step; ++k) {
+                if (now[k] != first_[from + k]) {
+                    into[(from + k) / 64] |= u64{1} << ((from + k) % 64);
                     into[at++] = now[k];
                 }
             }
@@ -82,7 +82,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t step = 4;
+    static constexpr std::size_t step = 8;
     std::array<u64, words> first_{};
 };
 

@@ -68,6 +68,7 @@ constexpr Count counts[] = {{"pages", &Scope::pages, 1, Limits::pages_max},
                             {"threads", &Scope::threads, 1, Limits::threads_max},
                             {"processes", &Scope::processes, 1, Limits::processes_max},
                             {"areas", &Scope::areas, 1, Limits::areas_max},
+                            {"descriptors", &Scope::descriptors, 1, Limits::descriptors_max},
                             {"steps", &Scope::steps, 1, Limits::steps_max},
                             {"values", &Scope::values, 1, Limits::values_max}};
 
@@ -157,7 +158,7 @@ Result<bool> set(Scope& scope, std::string_view key, std::string_view value) {
     }
     return wrong(
         fmt::format("a scope has no '{}'; it has: kinds modes pages threads processes "
-                    "areas steps values thp fine calls without events",
+                    "areas descriptors steps values thp fine calls without events",
                     key));
 }
 

@@ -1,13 +1,13 @@
 // Scope: which programs are searched. Everything that a search depends on is a value here, in Rules
 // and in Oracles, and has a text, so that a token or a checkpoint can hold it:
 //
-//   kinds=A+SS,modes=sync,pages=1,threads=1,processes=1,areas=1,steps=6,values=1,thp=0,fine=0,
-//   calls=store+migrate,without=,events=
+//   kinds=A+SS,modes=sync,pages=1,threads=1,processes=1,areas=1,descriptors=1,steps=6,values=1,
+//   thp=0,fine=0,calls=store+migrate,without=,events=
 //
 //   6.18,-prot_wp_writenotify,none_policy=protected          rules: a preset, then what differs
 //
 // A search begins with one machine for each kind and mode: the memory is mapped, readable and
-// writable, nothing was touched yet, and one userfaultfd is open.
+// writable, nothing was touched yet, and the userfaultfds are open.
 #pragma once
 
 #include <string>
@@ -28,14 +28,15 @@ enum class Mode : u8 { sync, async, plain, messages };
 struct Scope {
     std::vector<Kind> kinds = {Kind::A, Kind::SS};
     std::vector<Mode> modes = {Mode::sync};
-    u32 pages = 1;       ///< of the area; hugetlb has one huge page of two
-    u32 threads = 1;     ///< of the first process
-    u32 processes = 1;   ///< 2: it may fork
-    u32 areas = 1;       ///< 2: memory can be moved to another place
-    unsigned steps = 6;  ///< of a program, at most
-    u32 values = 1;      ///< different ones that a store may write
-    bool thp = false;    ///< huge pages, and what makes and splits them
-    bool fine = false;   ///< migration and writeback begin and end in steps of their own
+    u32 pages = 1;        ///< of the area; hugetlb has one huge page of two
+    u32 threads = 1;      ///< of the first process
+    u32 processes = 1;    ///< 2: it may fork
+    u32 areas = 1;        ///< 2: memory can be moved to another place
+    u32 descriptors = 1;  ///< userfaultfds that the first process has
+    unsigned steps = 6;   ///< of a program, at most
+    u32 values = 1;       ///< different ones that a store may write
+    bool thp = false;     ///< huge pages, and what makes and splits them
+    bool fine = false;    ///< migration and writeback begin and end in steps of their own
     std::vector<std::string> calls{};    ///< by their words; none named: all
     std::vector<std::string> without{};  ///< but not these
     std::vector<std::string> events{};   ///< fork, remap, remove, unmap: the userfaultfd asks for
@@ -44,7 +45,7 @@ struct Scope {
 
 struct Limits {
     static constexpr u32 pages_max = 4, areas_max = 2, threads_max = 3, processes_max = 2;
-    static constexpr u32 values_max = 3;
+    static constexpr u32 values_max = 3, descriptors_max = 2;
     static constexpr unsigned steps_max = 64;
 };
 

@@ -97,7 +97,7 @@ u16 act_like(const Task& task, const Act& act, u8 thread, u32 value) {
     for (u16 i = 0; i < task.acts.size(); ++i) {
         const Act& one = task.acts[i];
         if (one.row == act.row && one.thread == thread && one.value == value &&
-            one.step.at == act.step.at) {
+            one.step.at == act.step.at && one.step.other == act.step.other) {
             return i;
         }
     }

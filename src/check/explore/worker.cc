@@ -18,9 +18,35 @@ bool same_state(const Node& one, const Node& two) {
     return std::memcmp(a, reinterpret_cast<const std::byte*>(&two.state), sizeof(mm::State)) == 0;
 }
 
+bool same(const Node& one, const Node& two) {
+    const auto* const a = reinterpret_cast<const std::byte*>(&one);
+    return std::memcmp(a, reinterpret_cast<const std::byte*>(&two), sizeof(Node)) == 0;
+}
+
 bool is_of_hugetlb(const Node& node) {
     const auto& files = node.state.files;
     return !files.empty() && files.front().kind == mm::FileKind::hugetlb;
+}
+
+/// What a step comes to, without oracles.
+struct Came {
+    Outcome outcome{};
+    std::vector<mm::Machine::Region> scanned{};
+    mm::State state{};
+    friend bool operator==(const Came&, const Came&) = default;
+};
+Came step_under(const mm::Rules& rules, const Act& act, const Node& node) {
+    Came made{{}, {}, node.state};
+    FirstChoice choice;
+    mm::Machine machine{made.state, rules, choice};
+    for (const mm::Call& call : act.calls) {
+        made.outcome = mm::step(machine, fitted(call, node));
+        if (made.outcome.verdict != Verdict::done) {
+            break;
+        }
+    }
+    made.scanned = std::move(machine.scanned);
+    return made;
 }
 
 /// Every so many nodes the switches are asked about all acts there: a sample, or it would cost more
@@ -53,6 +79,9 @@ void ModelWorker::arrive(std::span<const u64> packed, u32 number) {
             first_of_space_[i] = true;
         }
     }
+    if (!task_.coverage) {
+        return;
+    }
     ++turn_;
     if (depth_ <= always_asked_depth || turn_ % nodes_per_question == 0) {
         for (const Act& act : task_.acts) {
@@ -77,6 +106,12 @@ bool ModelWorker::perform(u16 index, u16 variant, Choice& choice) {
         next_differs_ = false;
     }
     const Origin origin{number_, {index, variant}};
+    if (task_.against && variant == 0) {
+        if (std::string parts = difference(task_, act, from_); !parts.empty()) {
+            note(std::move(parts), origin, false);
+            return false;
+        }
+    }
     bool happened = false;
     for (const mm::Call& plain : act.calls) {
         const mm::Call call = hugetlb_ ? fitted(plain, from_) : plain;
@@ -112,6 +147,10 @@ bool ModelWorker::perform(u16 index, u16 variant, Choice& choice) {
     next_.past = history_.past();
     if (!next_.past.flat()) {
         ++outside_;
+        return false;
+    }
+    if (same(next_, from_)) {
+        next_differs_ = false;
         return false;
     }
     Names names;
@@ -178,31 +217,29 @@ void ModelWorker::ask_switches(const Act& act) {
     if (is_pointless(act)) {
         return;
     }
-    const auto result_with = [&](const mm::Rules& rules) {
-        std::pair<Outcome, mm::State> result{{}, from_.state};
-        FirstChoice choice;
-        mm::Machine machine{result.second, rules, choice};
-        for (const mm::Call& call : act.calls) {
-            result.first = mm::step(machine, fitted(call, from_));
-            if (result.first.verdict != Verdict::done) {
-                break;
-            }
-        }
-        return result;
-    };
-    const auto as_it_is = result_with(task_.rules);
+    const Came as_it_is = step_under(task_.rules, act, from_);
     ++mattered_.asked;
     for (std::size_t i = 0; i < mm::switches().size(); ++i) {
         mm::Rules other = task_.rules;
         bool& value = other.*mm::switches()[i].value;
         value = !value;
-        if (result_with(other) == as_it_is) {
+        if (step_under(other, act, from_) == as_it_is) {
             continue;
         }
         if (mattered_.times[i]++ == 0) {
             mattered_.first_depth[i] = depth_ + 1;
         }
     }
+}
+
+std::string difference(const Task& task, const Act& act, const Node& node) {
+    const Came one = step_under(task.rules, act, node);
+    const Came two = step_under(*task.against, act, node);
+    if (one.outcome != two.outcome || one.scanned != two.scanned) {
+        return fmt::format("differs: {}, under the other rules {}", to_string(one.outcome),
+                           to_string(two.outcome));
+    }
+    return one == two ? "" : "differs: the machine, not yet what is seen of it";
 }
 
 mm::Call fitted(mm::Call call, const Node& node) {
@@ -216,6 +253,7 @@ mm::Call fitted(mm::Call call, const Node& node) {
 
 Performed perform(const Task& task, const Act& act, Node& node, Choice& choice) {
     Performed performed;
+    const std::string parts = task.against ? difference(task, act, node) : std::string();
     mm::History history(node.state, task.rules, task.oracles);
     history.restore(node.past);
     for (const mm::Call& plain : act.calls) {
@@ -228,7 +266,11 @@ Performed perform(const Task& task, const Act& act, Node& node, Choice& choice) 
             break;
         }
     }
-    node.past = history.past();
+    if (parts.empty()) {
+        node.past = history.past();
+    } else {
+        performed.broken = parts;
+    }
     if (performed.broken.empty() && task.oracles.has(mm::Oracle::invariants)) {
         performed.broken = mm::broken_invariant(node.state, task.rules);
     }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "base/choice.h"
@@ -31,7 +32,10 @@ struct Task {
     Scope scope;
     mm::Rules rules;
     mm::Oracles oracles = mm::Oracles::all();
-    bool every = false;  ///< list everything, instead of the first
+    bool every = false;     ///< list everything, instead of the first
+    bool coverage = false;  ///< ask which rules matter
+    std::optional<mm::Rules>
+        against{};  ///< other rules, under which each step must come to the same
     std::vector<Act> acts{};
     std::vector<Beginning> beginnings{};
 };
@@ -109,6 +113,9 @@ private:
 
 /// A call as this node's memory wants it: a huge page is taken as a whole.
 mm::Call fitted(mm::Call call, const Node& node);
+
+/// How this step parts from the same one under `task.against`; empty: it does not.
+std::string difference(const Task& task, const Act& act, const Node& node);
 
 /// One act seen from outside, in names that do not change: for replay.
 struct Performed {

@@ -166,7 +166,10 @@ TEST(Explore, SaysHowLargeASearchWouldBe) {
 }
 
 TEST(Explore, SaysWhichRulesMattered) {
-    const Report report = search("6.18", "kinds=SS,steps=3", "all");
+    Request request;
+    request.scope = parse_scope("kinds=SS,steps=3").value();
+    request.coverage = true;
+    const Report report = explore(request).value();
     const auto times_of = [&](std::string_view name) {
         const auto all = mm::switches();
         const auto at = std::ranges::find(all, name, &mm::Switch::name);
