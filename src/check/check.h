@@ -2,6 +2,7 @@
 //
 //   program.h  a program as a value, its notation
 //   run.h      running it on a World, what was seen, expectations, comparison
+//   where.h    … on the model under some rules, on the running kernel
 //   explore/   all programs of a scope on the model, shortest counterexample first
 //   shrink/    the shortest program that shows the same
 //   conform/   random programs on the model and on the running kernel
@@ -12,3 +13,4 @@
 #include "check/conform/conform.h"
 #include "check/program/program.h"
 #include "check/program/run.h"
+#include "check/program/where.h"

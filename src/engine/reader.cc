@@ -129,6 +129,7 @@ void Region::dispatch(const Event& event) {
                 note_damage(event);
             }
             return;
+        case EventKind::forked:
         case EventKind::other: return;
     }
 }

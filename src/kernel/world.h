@@ -49,6 +49,9 @@ public:
     virtual Result<int> thread(int process) = 0;
     /// It begins the call (no bulk data goes with it). It must have finished the one before.
     virtual void start(int thread, const Call& call) = 0;
+    /// As start, with fork(2) for a call; done with the new process' id. For contexts with
+    /// EVENT_FORK, whose reader lets the fork go on: fork() would wait for it for ever.
+    virtual Result<void> start_fork(int thread) = 0;
     /// What came of its call; nothing while the kernel lets it sleep in it: in a fault that nobody
     /// resolved, before an event that nobody read. Never "not yet": a thread that runs is awaited.
     virtual std::optional<Outcome> finished(int thread) = 0;

@@ -95,7 +95,7 @@ Event event_of(const abi::UffdMessage& message) {
             // Never asked for, but a context from elsewhere may send it, and it carries a
             // descriptor.
             Fd{static_cast<int>(message.first)}.reset();
-            return {};
+            return {EventKind::forked, false, 0, 0, 0};
         default: return {};
     }
 }

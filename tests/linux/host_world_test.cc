@@ -253,7 +253,7 @@ TEST_F(HostWorldThreads, AForkThatMustBeReadFirstWaitsForItsReader) {
     std::array<Event, 64> events;  // so many want memory, and the fork holds the locks of malloc
     const Outcome read = first.perform(Call::uffd_read(fd), {.events = events});
     ASSERT_EQ(read.value, 1) << to_string(read) << ", " << world->fate(0);
-    EXPECT_EQ(events[0].kind, EventKind::other);
+    EXPECT_EQ(events[0].kind, EventKind::forked);
     const std::optional<Outcome> forked = world->finished(*thread);
     ASSERT_TRUE(forked.has_value());
     ASSERT_TRUE(forked->ok()) << to_string(*forked);

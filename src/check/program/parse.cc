@@ -37,6 +37,22 @@ bool take_word(std::string_view& text, std::string_view word) {
     return true;
 }
 
+std::optional<u64> number(std::string_view text);
+
+/// "t1 store": the thread's number, and its word off the front.
+u32 take_thread(std::string_view& text) {
+    const std::size_t blank = text.find(' ');
+    if (!text.starts_with('t') || blank == std::string_view::npos) {
+        return 0;
+    }
+    const std::optional<u64> which = number(text.substr(1, blank - 1));
+    if (!which || *which == 0 || *which > threads_max) {
+        return 0;
+    }
+    text = trimmed(text.substr(blank));
+    return static_cast<u32>(*which);
+}
+
 std::optional<u64> number(std::string_view text) {
     u64 value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -102,7 +118,7 @@ std::vector<std::string> parse_expected(std::string_view text) {
         if (c == '[' || c == ']') {
             bracket = c == '[';
         }
-        if (c != ' ' || bracket || word == "=") {
+        if (c != ' ' || bracket || word.ends_with('=')) {
             word += c;
         } else if (!word.empty()) {
             words.push_back(std::move(word));
@@ -124,6 +140,11 @@ Result<Step> parse_step(std::string_view text) {
     std::string_view head = trimmed(text.substr(0, arrow));
     step.child = take_word(head, "child");
     step.other = take_word(head, "other");
+    step.thread = take_thread(head);
+    if (head.ends_with('&')) {
+        step.background = true;
+        head = trimmed(head.substr(0, head.size() - 1));
+    }
     const std::size_t place = head.find('@');
     const std::size_t open = head.find('(');
     const std::string_view verb = trimmed(head.substr(0, std::min(place, open)));
@@ -145,6 +166,13 @@ Result<Step> parse_step(std::string_view text) {
         if (Result<void> mode = parse_mode(step, head.substr(open + 1, shut - open - 1)); !mode) {
             return pass(mode);
         }
+    }
+    if (step.thread != 0 && !may_sleep(step)) {
+        return wrong("'{}' cannot be a further thread's step", verb);
+    }
+    if (step.background && step.thread == 0) {
+        return wrong("'{} &': only a further thread's step may be left running; name it (t1)",
+                     verb);
     }
     if (place != std::string_view::npos) {
         const Result<Place> at = parse_place(trimmed(head.substr(place + 1)));
@@ -176,8 +204,9 @@ Result<void> parse_head(Program& program, std::string_view text) {
             }
             continue;
         }
-        bool known = part == "huge";
-        program.huge = program.huge || known;
+        bool known = part == "huge" || part == "messages";
+        program.huge = program.huge || part == "huge";
+        program.messages = program.messages || part == "messages";
         for (const Option& one : options()) {
             if (one.text == part) {
                 program.features |= one.feature;

@@ -38,8 +38,11 @@ std::string to_text(const Step& step) {
     const Word* word = word_of(step, rest);
     VERSO_CHECK(word != nullptr, "no word for verb {} with mode {:#x}",
                 static_cast<unsigned>(step.verb), step.mode);
-    std::string text =
-        fmt::format("{}{}{}", step.child ? "child " : "", step.other ? "other " : "", word->text);
+    std::string text = fmt::format("{}{}", step.child ? "child " : "", step.other ? "other " : "");
+    if (step.thread != 0) {
+        text += fmt::format("t{} ", step.thread);
+    }
+    text += word->text;
     std::vector<std::string> inside;
     for (const ModeWord& one : mode_words()) {
         if (!word->whole && one.verb == step.verb && (rest & one.bits) == one.bits) {
@@ -56,6 +59,7 @@ std::string to_text(const Step& step) {
         text += (i == 0 ? "(" : "|") + inside[i] + (i + 1 == inside.size() ? ")" : "");
     }
     text += place_text(step);
+    text += step.background ? " &" : "";
     for (std::size_t i = 0; i < step.expected.size(); ++i) {
         text += (i == 0 ? " -> " : " ") + step.expected[i];
     }
@@ -69,6 +73,9 @@ std::string to_text(const Program& program) {
     }
     if (program.huge) {
         text += ", huge";
+    }
+    if (program.messages) {
+        text += ", messages";
     }
     for (const Option& one : options()) {
         if ((program.features & one.feature) != 0) {

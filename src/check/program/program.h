@@ -6,9 +6,13 @@
 //   SS: store; REGISTER(WP); WRITEPROTECT; migrate; store -> msg
 //   A, async, 2 pages: REGISTER(WP); arm; store@1 -> silent [P] written
 //
+//   A, messages: REGISTER(MISSING); t1 store -> blocked; messages -> missing+write@0; ZEROPAGE ->
+//   t1:done
+//
 //   program := kind {"," option} ":" step {";" step}
-//   option  := N "pages" | "huge" (as many as a huge page) | async | unpopulated | move | poison
-//   step    := ["child"] ["other"] verb ["(" word {"|" word} ")"] ["@" place] ["->" expected …]
+//   option  := N "pages" | "huge" (as many as a huge page) | messages | a feature of words.cc
+//   step    := ["child"] ["other"] ["t" N] verb ["(" word {"|" word} ")"] ["@" place] ["&"]
+//              ["->" expected …]
 //   place   := first ["-" last] | "all", a tick after it: the second area (mremap's, MOVE's source)
 //
 // "child" makes the step in the process that `fork` began, "other" through a second userfaultfd.
@@ -18,6 +22,12 @@
 // on the whole area. What may be expected of a step: the word of its outcome (done, silent, msg,
 // SIGSEGV, EINVAL, = 3, …), what its pages hold afterwards ([Pu K(WP)]), and whether its first page
 // is `written` or `clean` to PAGEMAP_SCAN.
+//
+// With `messages` there is no SIGBUS: whoever meets a fault of the userfaultfd's sleeps in it, and
+// the step's outcome is `blocked`. "t1", "t2", … make the step in a further thread, so that others
+// go on meanwhile; what becomes of those that sleep is seen beside each later step (t1:blocked,
+// t1:done, main:= 3). The step `messages` reads what the userfaultfd has to say. A step with "&" is
+// not awaited: the next ones race with it.
 #pragma once
 
 #include <string>
@@ -67,6 +77,7 @@ enum class Verb : u8 {
     scan,     // mode: categories that a page must have
     arm,      // … and protects those pages in the same step
     provoke,  // mode: kernel::Trigger
+    messages,
 };
 
 /// Beyond the categories that a page must have, a scan's mode says which it must not have (`!X`),
@@ -75,6 +86,8 @@ struct ScanMode {
     static constexpr unsigned without_shift = 16;
     static constexpr u64 categories = 0xffff, blind = u64{1} << 48, one = u64{1} << 49;
 };
+
+inline constexpr u32 threads_max = 9;  // of one process, beside its main thread
 
 struct Place {
     u32 first = 0;
@@ -87,6 +100,8 @@ struct Step {
     Verb verb = Verb::load;
     bool child = false;
     bool other = false;
+    bool background = false;  // "&"
+    u32 thread = 0;           // 0: the process' main thread
     u64 mode = 0;
     u64 value = 0;  // store, write, force, file_write, copy: 0 means the step's number
     Place at{};
@@ -98,6 +113,7 @@ struct Program {
     Kind kind = Kind::A;
     u32 pages = 1;  // of 4 KiB; hugetlb: huge ones
     bool huge = false;
+    bool messages = false;  // instead of SIGBUS
     u64 features =
         0;  // without which the program makes no sense; SIGBUS and such come by themselves
     std::vector<Step> steps{};
@@ -108,6 +124,10 @@ Result<Program> parse(std::string_view text);
 std::string to_text(const Program& program);
 std::string to_text(const Step& step);
 std::string_view name_of(Kind kind);
+/// May a further thread make it? Not what carries more than its numbers (PAGEMAP_SCAN, write(2)).
+bool may_sleep(const Step& step);
+/// Through the userfaultfd's descriptor: none of these waits for its reader.
+bool is_uffd_ioctl(Verb verb);
 /// Accesses, fills: one page unless the program says otherwise.
 bool takes_one_page(Verb verb);
 bool is_hugetlb(Kind kind);

@@ -6,14 +6,15 @@
 // An area is a whole huge page and starts at one where the program asks for that, so that what
 // 4 KiB pages do and what huge pages do is told apart by the program alone.
 #include <array>
-#include <csignal>
-#include <cstring>
 #include <optional>
 
 #include "abi/abi.h"
 #include "base/check.h"
 #include "check/program/calls.h"
+#include "check/program/look.h"
 #include "check/program/run.h"
+#include "check/program/said.h"
+#include "check/program/threads.h"
 
 namespace verso::check {
 namespace {
@@ -25,14 +26,17 @@ using kernel::Outcome;
 using kernel::Payload;
 
 constexpr u64 feature_sigbus = u64{1} << 7;
-constexpr const char* hangs = "hangs";
 constexpr u64 feature_wp_shmem = u64{1} << 12;
 
 class Runner {
 public:
-    Runner(kernel::World& world, const Program& program) : world_(world), program_(program) {}
+    Runner(kernel::World& world, const Program& program)
+        : world_(world),
+          program_(program),
+          threads_(world, [this](auto&&... of) { return finish(of...); }) {}
 
     Trace run() {
+        make_threads();
         lay_out();
         for (std::size_t i = 0; i < program_.steps.size() && trace_.why_not.empty(); ++i) {
             Seen seen;
@@ -46,7 +50,10 @@ public:
                 trace_.steps.push_back(std::move(seen));
                 return std::move(trace_);
             }
-            look(seen);
+            if (seen.outcome != "begun") {  // else what is there changes while one looks
+                seen.threads = threads_.settle();
+                look(seen);
+            }
             trace_.steps.push_back(std::move(seen));
         }
         if (trace_.why_not.empty()) {
@@ -69,6 +76,20 @@ private:
             give_up(fmt::format("{}: {}", what, kernel::to_string(outcome)));
         }
         return static_cast<u64>(outcome.value);
+    }
+
+    void make_threads() {
+        u32 first = has_sleepers(program_) ? 0 : 1;
+        for (const Step& step : program_.steps) {
+            if (!step.child && step.thread >= first && trace_.why_not.empty()) {
+                note(threads_.prepare(0, step.thread));
+            }
+        }
+    }
+    void note(const Result<void>& result) {
+        if (!result) {
+            give_up(result.error().message);
+        }
     }
 
     void lay_out() {
@@ -127,7 +148,8 @@ private:
                                 program_.features & ~offered));
             return -1;
         }
-        const u64 wanted = program_.features | feature_sigbus | (offered & feature_wp_shmem);
+        const u64 wanted = program_.features | (program_.messages ? u64{0} : feature_sigbus) |
+                           (offered & feature_wp_shmem);
         fd = static_cast<int>(must(in(0).perform(Call::uffd_create()), "userfaultfd"));
         must(in(0).perform(Call::uffd_api(fd, abi::uffd_api_version, wanted)), "UFFDIO_API");
         return fd;
@@ -143,11 +165,21 @@ private:
     Call uffd_call(const Step& step, Kernel& kernel, u64 at, u64 length);
     std::string fill_or_call(const Step& step, Kernel& kernel, int process);
     std::string fork();
+    std::string finish(const Step& step, int process, const Outcome& outcome);
+    std::string by_thread(const Step& step, int process, const Call& call);
+    std::string messages(const Step& step);
     std::string provoke(const Step& step, int process);
-    std::string scan(const Step& step, Kernel& kernel);
-    std::string word(const Step& step, const Outcome& outcome) const;
+    std::string word(const Step& step, const Outcome& outcome) const {
+        return word_of(step.verb, outcome, unit_);
+    }
     void look(Seen& seen);
-    std::vector<PageFacts> facts(int process, u64 from);
+    std::vector<PageFacts> facts(int process, u64 from) {
+        const Result<std::vector<PageFacts>> found = facts_of(in(process), from, pages_, unit_);
+        if (!found) {
+            give_up(found.error().message);
+        }
+        return found.value_or(std::vector<PageFacts>{});
+    }
     void read_all(int process);
 
     kernel::World& world_;
@@ -166,28 +198,8 @@ private:
     int child_ = -1;
     std::array<int, 2> uffds_ = {-1, -1};
     u64 number_ = 0;  // of the step: what it stores
+    Threads threads_;
 };
-
-std::string Runner::word(const Step& step, const Outcome& outcome) const {
-    using kernel::Verdict;
-    if (outcome.verdict == Verdict::partial) {
-        return fmt::format("partly {}", static_cast<u64>(outcome.value) / unit_);
-    }
-    if (outcome.verdict == Verdict::signal) {
-        return outcome.value == SIGBUS ? "SIGBUS" : "SIGSEGV";
-    }
-    if (outcome.verdict == Verdict::timed_out) {
-        return hangs;
-    }
-    if (!outcome.ok()) {
-        const char* const name = ::strerrorname_np(outcome.error);
-        return outcome.error != 0 && name != nullptr ? name : kernel::to_string(outcome);
-    }
-    if (step.verb == Verb::load || step.verb == Verb::read) {
-        return fmt::format("= {}", outcome.value);
-    }
-    return step.verb == Verb::register_ ? fmt::format("done {:#x}", outcome.value) : "done";
-}
 
 Call Runner::uffd_call(const Step& step, Kernel& kernel, u64 at, u64 length) {
     constexpr std::pair<Verb, kernel::Op> raw[] = {
@@ -253,13 +265,47 @@ std::string Runner::fill_or_call(const Step& step, Kernel& kernel, int process) 
     if (!trace_.why_not.empty()) {
         return {};
     }
-    const Outcome outcome = kernel.perform(call);
+    const bool may_wait = has_sleepers(program_) && !is_uffd_ioctl(step.verb);
+    if (step.thread != 0 || may_wait) {
+        return by_thread(step, process, call);
+    }
+    return finish(step, process, kernel.perform(call));
+}
+
+std::string Runner::finish(const Step& step, int process, const Outcome& outcome) {
     if (step.verb == Verb::pin && outcome.ok()) {
         pin_ = static_cast<int>(outcome.value);
+    }
+    if (step.verb == Verb::fork && outcome.ok()) {
+        child_ = static_cast<int>(outcome.value);
     }
     const bool fills_second = step.verb == Verb::remap || step.verb == Verb::map;
     second_used_ = second_used_ || (fills_second && process == 0 && outcome.ok());
     return word(step, outcome);
+}
+
+std::string Runner::by_thread(const Step& step, int process, const Call& call) {
+    const Result<std::string> outcome = threads_.begin(step, process, call);
+    if (!outcome) {
+        give_up(outcome.error().message);
+    }
+    return outcome.value_or(std::string());
+}
+
+std::string Runner::messages(const Step& step) {
+    std::array<kernel::Event, 64> events;
+    Payload payload;
+    payload.events = events;
+    const int fd = uffd(step.other);
+    if (!trace_.why_not.empty()) {
+        return {};
+    }
+    const Outcome outcome = in(0).perform(Call{.op = kernel::Op::uffd_read, .fd = fd}, payload);
+    if (!outcome.ok() && outcome.verdict != kernel::Verdict::would_block) {
+        return word(step, outcome);
+    }
+    const auto count = outcome.ok() ? static_cast<std::size_t>(outcome.value) : 0;
+    return what_is_said(std::span(events).first(count), {first_, second_, length_, unit_});
 }
 
 std::string Runner::fork() {
@@ -282,47 +328,6 @@ std::string Runner::provoke(const Step& step, int process) {
     return "done";
 }
 
-/// "= 2" pages were selected, "= all".
-std::string Runner::scan(const Step& step, Kernel& kernel) {
-    std::array<kernel::ScanRegion, 64> regions{};
-    kernel::ScanQuestion question;
-    const bool blind = (step.mode & ScanMode::blind) != 0;
-    if (!blind) {
-        question.regions = regions;
-    }
-    const u64 without = (step.mode >> ScanMode::without_shift) & ScanMode::categories;
-    question.category_mask = (step.mode & ScanMode::categories) | without;
-    question.category_inverted = without;
-    question.pages_max = (step.mode & ScanMode::one) != 0 ? 1 : 0;
-    question.return_mask = abi::PageIs::written;
-    if (step.verb == Verb::arm) {
-        question.flags = abi::PagemapScanFlag::wp_matching | abi::PagemapScanFlag::check_wp_async;
-        question.category_mask |= abi::PageIs::written;
-    }
-    Payload payload;
-    payload.scan = &question;
-    const u64 length = bytes(step.at);
-    const Outcome outcome = kernel.perform(Call::scan(address(step.at), length), payload);
-    if (!outcome.ok()) {
-        return word(step, outcome);
-    }
-    std::string until;
-    if (question.pages_max != 0) {
-        const u64 walked = outcome.walk_end - address(step.at);
-        until = walked == length ? " to the end" : fmt::format(" to {}", walked / unit_);
-    }
-    if (blind) {
-        return "done" + until;
-    }
-    u64 selected = 0;
-    for (i64 i = 0; i < outcome.value; ++i) {
-        const kernel::ScanRegion& one = regions[static_cast<std::size_t>(i)];
-        selected += one.end - one.start;
-    }
-    return (selected == length && program_.huge ? "= all" : fmt::format("= {}", selected / unit_)) +
-           until;
-}
-
 std::string Runner::step(const Step& step) {
     if (step.child && child_ < 0) {
         give_up("a step of a child that was not forked");
@@ -330,10 +335,14 @@ std::string Runner::step(const Step& step) {
     }
     const int process = step.child ? child_ : 0;
     if (step.verb == Verb::fork) {
-        return fork();
+        return step.thread != 0 || has_sleepers(program_) ? by_thread(step, process, {}) : fork();
+    }
+    if (step.verb == Verb::messages) {
+        return messages(step);
     }
     if (step.verb == Verb::exit) {
         world_.exit(process);
+        threads_.forget(process);
         child_ = -1;
         return "done";
     }
@@ -341,33 +350,13 @@ std::string Runner::step(const Step& step) {
         return provoke(step, process);
     }
     if (step.verb == Verb::scan || step.verb == Verb::arm) {
-        return scan(step, in(process));
+        const Scanned scanned = scan(in(process), step, address(step.at), bytes(step.at));
+        if (!scanned.outcome.ok()) {
+            return word(step, scanned.outcome);
+        }
+        return scanned.text(step, bytes(step.at), program_.huge ? 0 : unit_);
     }
     return fill_or_call(step, in(process), process);
-}
-
-std::vector<PageFacts> Runner::facts(int process, u64 from) {
-    std::vector<PageFacts> found(pages_);
-    for (u64 i = 0; i < pages_; ++i) {
-        PageFacts& page = found[i];
-        const u64 at = from + i * unit_;
-        Payload words;
-        words.out = std::as_writable_bytes(std::span(&page.word, 1));
-        must(in(process).perform(Call::pagemap_read(at, page_size), words), "pagemap");
-        std::array<kernel::ScanRegion, 1> region{};
-        kernel::ScanQuestion question;
-        question.regions = region;
-        question.return_mask = (abi::PageIs::guard << 1) - 1;
-        Payload scan;
-        scan.scan = &question;
-        Outcome outcome = in(process).perform(Call::scan(at, page_size), scan);
-        if (outcome.error == EINVAL) {  // before 6.15 there is no category GUARD
-            question.return_mask = abi::PageIs::guard - 1;
-            outcome = in(process).perform(Call::scan(at, page_size), scan);
-        }
-        page.categories = outcome.ok() && outcome.value == 1 ? region[0].categories : 0;
-    }
-    return found;
 }
 
 void Runner::look(Seen& seen) {
@@ -382,8 +371,17 @@ void Runner::look(Seen& seen) {
 
 void Runner::read_all(int process) {
     for (u64 i = 0; process >= 0 && i < pages_; ++i) {
-        const Outcome outcome = in(process).perform(Call::load(first_ + i * unit_));
-        trace_.contents.push_back(word(Step{}, outcome));
+        const Call load = Call::load(first_ + i * unit_);
+        if (!has_sleepers(program_)) {
+            trace_.contents.push_back(word(Step{}, in(process).perform(load)));
+            continue;
+        }
+        const Result<std::string> seen = threads_.look(process, load);
+        if (!seen) {
+            give_up(seen.error().message);
+            return;
+        }
+        trace_.contents.push_back(*seen);
     }
 }
 

@@ -25,10 +25,11 @@ struct PageFacts {
 };
 
 struct Seen {
-    std::string outcome;            // "done", "= 3", "SIGBUS", "EEXIST", "partly 1", …
-    std::vector<PageFacts> first;   // the area, in the first process; of a huge page two pages
-    std::vector<PageFacts> second;  // the second area, once it is in use
-    std::vector<PageFacts> child;   // the area, in the child
+    std::string outcome;                 // "done", "= 3", "SIGBUS", "EEXIST", "partly 1", …
+    std::vector<PageFacts> first;        // the area, in the first process; of a huge page two pages
+    std::vector<PageFacts> second;       // the second area, once it is in use
+    std::vector<PageFacts> child;        // the area, in the child
+    std::vector<std::string> threads{};  // that were in a call before this step: "t1:blocked"
     friend bool operator==(const Seen&, const Seen&) = default;
 };
 

@@ -48,6 +48,33 @@ bool pages_match(std::string_view wanted, const std::vector<PageFacts>& pages, u
     return true;
 }
 
+bool outcome_matches(std::string_view seen, std::string_view word) {
+    if (word == "silent" || word == "done") {
+        return seen.starts_with("done") || seen.starts_with('=');
+    }
+    return seen == (word == "msg" ? "SIGBUS" : word);
+}
+
+/// Is the word one of those that blanks separate?
+bool has_part(std::string_view text, std::string_view word) {
+    while (!text.empty()) {
+        const std::string_view one = text.substr(0, text.find(' '));
+        if (one == word) {
+            return true;
+        }
+        text.remove_prefix(std::min(one.size() + 1, text.size()));
+    }
+    return false;
+}
+
+/// A step that says which messages there are names them all.
+bool has_more_messages(const Step& step, const Seen& seen) {
+    const auto named = std::ranges::count_if(
+        step.expected, [&](std::string_view word) { return has_part(seen.outcome, word); });
+    return step.verb == Verb::messages && named != 0 &&
+           named != std::ranges::count(seen.outcome, ' ') + 1;
+}
+
 const std::vector<PageFacts>& pages_of(const Step& step, const Seen& seen) {
     return step.child ? seen.child : step.at.second ? seen.second : seen.first;
 }
@@ -102,13 +129,17 @@ bool matches(const Step& step, const Seen& seen, std::string_view word) {
     if (word == "dirty" || word == "undirtied") {  // soft-dirty
         return page != nullptr && page->soft_dirty() == (word == "dirty");
     }
-    if (word == "silent" || word == "done") {
-        return seen.outcome.starts_with("done") || seen.outcome.starts_with('=');
+    if (const std::size_t colon = word.find(':'); colon != std::string_view::npos) {
+        const std::string_view name = word.substr(0, colon + 1);
+        return std::ranges::any_of(seen.threads, [&](std::string_view one) {
+            return one.starts_with(name) &&
+                   outcome_matches(one.substr(colon + 1), word.substr(colon + 1));
+        });
     }
-    if (word == "msg") {
-        return seen.outcome == "SIGBUS";
+    if (step.verb == Verb::messages && seen.outcome != word) {
+        return has_part(seen.outcome, word);
     }
-    return seen.outcome == word;
+    return outcome_matches(seen.outcome, word);
 }
 
 std::string to_text(const Seen& seen) {
@@ -118,6 +149,9 @@ std::string to_text(const Seen& seen) {
     }
     if (!seen.child.empty()) {
         text += " child " + area_text(seen.child);
+    }
+    for (const std::string& one : seen.threads) {
+        text += " " + one;
     }
     return text;
 }
@@ -141,6 +175,10 @@ std::string unmet(const Program& program, const Trace& trace) {
                 return fmt::format("step {}, {}: {} was not what happened\n{}", i + 1,
                                    to_text(program.steps[i]), word, to_text(program, trace));
             }
+        }
+        if (has_more_messages(program.steps[i], trace.steps[i])) {
+            return fmt::format("step {}, {}: there are more messages than that\n{}", i + 1,
+                               to_text(program.steps[i]), to_text(program, trace));
         }
     }
     return {};

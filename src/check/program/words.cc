@@ -52,6 +52,7 @@ constexpr auto words = std::to_array<Word>({
     {"clear_refs", Verb::clear_refs},
     {"scan", Verb::scan},
     {"arm", Verb::arm},
+    {"messages", Verb::messages},
     advice("DONTNEED", kernel::Advice::drop),
     advice("REMOVE", kernel::Advice::remove),
     advice("NOHUGEPAGE", kernel::Advice::no_huge_page),
@@ -130,10 +131,14 @@ constexpr auto modes = std::to_array<ModeWord>({
 });
 
 constexpr auto feature_options = std::to_array<Option>({
-    {"async", u64{1} << 15},
-    {"unpopulated", u64{1} << 13},
-    {"move", u64{1} << 16},
-    {"poison", u64{1} << 14},
+    {"async", abi::Feature::wp_async},
+    {"unpopulated", abi::Feature::wp_unpopulated},
+    {"move", abi::Feature::move},
+    {"poison", abi::Feature::poison},
+    {"EVENT_FORK", abi::Feature::event_fork},
+    {"EVENT_REMAP", abi::Feature::event_remap},
+    {"EVENT_REMOVE", abi::Feature::event_remove},
+    {"EVENT_UNMAP", abi::Feature::event_unmap},
 });
 
 }  // namespace
@@ -151,6 +156,19 @@ bool takes_one_page(Verb verb) {
     constexpr Verb those[] = {Verb::load,     Verb::store,     Verb::read,       Verb::write,
                               Verb::force,    Verb::pin,       Verb::file_write, Verb::copy,
                               Verb::zeropage, Verb::continue_, Verb::poison,     Verb::move};
+    return std::ranges::find(those, verb) != std::end(those);
+}
+
+bool may_sleep(const Step& step) {
+    constexpr Verb not_those[] = {Verb::file_write, Verb::scan,    Verb::arm,
+                                  Verb::exit,       Verb::provoke, Verb::messages};
+    return std::ranges::find(not_those, step.verb) == std::end(not_those);
+}
+
+bool is_uffd_ioctl(Verb verb) {
+    constexpr Verb those[] = {
+        Verb::register_, Verb::unregister, Verb::wake,   Verb::write_protect, Verb::copy,
+        Verb::zeropage,  Verb::continue_,  Verb::poison, Verb::move,          Verb::close};
     return std::ranges::find(those, verb) != std::end(those);
 }
 

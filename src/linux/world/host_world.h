@@ -48,13 +48,11 @@ public:
     void exit(int id) override;
     Result<int> thread(int process) override;
     void start(int thread, const kernel::Call& call) override;
+    Result<void> start_fork(int thread) override;
     std::optional<kernel::Outcome> finished(int thread) override;
     kernel::Provoked provoke(int id, kernel::Trigger trigger, u64 address, u64 length) override;
     u64 huge_page_size() override;
 
-    /// As start, with fork(2) for a call; done with the new process' id. For contexts with
-    /// EVENT_FORK, whose reader lets the fork go on: fork() would wait for it for ever.
-    Result<void> start_fork(int thread);
     /// So many huge pages in the machine's pool, while this world lives.
     Result<void> need_huge_pages(u64 count);
     bool alive(int id);

@@ -66,7 +66,7 @@ kernel::Event event_of(const Message& message) {
                     message.end - message.address};
         case MessageKind::remap:
             return {EventKind::remapped, false, message.address, message.end, message.length};
-        case MessageKind::fork: break;
+        case MessageKind::fork: return {EventKind::forked, false, 0, 0, 0};
     }
     return {};
 }

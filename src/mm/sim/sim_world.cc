@@ -140,10 +140,16 @@ Result<int> SimWorld::thread(int process) {
     Helper& helper = *helpers_.back();
     const auto number = static_cast<int>(helpers_.size()) - 1;
     kernel::Kernel& kernel = this->process(process);
-    helper.task = scheduler_.spawn(process, fmt::format("thread {}", number), [&, this] {
+    helper.task = scheduler_.spawn(process, fmt::format("thread {}", number), [&, process, this] {
         for (;;) {
             scheduler_.block([&] { return helper.call.has_value(); }, {"its next call"});
-            helper.outcome = kernel.perform(*helper.call);
+            if (std::exchange(helper.forks, false)) {
+                const Result<int> forked = fork(process);
+                helper.outcome = forked ? kernel::Outcome::done(*forked)
+                                        : kernel::failure(forked.error().os_error);
+            } else {
+                helper.outcome = kernel.perform(*helper.call);
+            }
             helper.call.reset();
         }
     });
@@ -154,6 +160,12 @@ void SimWorld::start(int thread, const kernel::Call& call) {
     Helper& helper = *helpers_.at(static_cast<std::size_t>(thread));
     VERSO_CHECK(!helper.call, "thread {} is at {}", thread, to_string(*helper.call));
     helper.call = call;
+}
+
+Result<void> SimWorld::start_fork(int thread) {
+    start(thread, {});
+    helpers_.at(static_cast<std::size_t>(thread))->forks = true;
+    return {};
 }
 
 std::optional<kernel::Outcome> SimWorld::finished(int thread) {

@@ -43,6 +43,7 @@ public:
     void exit(int id) override;
     Result<int> thread(int process) override;
     void start(int thread, const kernel::Call& call) override;
+    Result<void> start_fork(int thread) override;
     std::optional<kernel::Outcome> finished(int thread) override;
     kernel::Provoked provoke(int id, kernel::Trigger trigger, u64 address, u64 length) override;
     u64 huge_page_size() override;
@@ -85,6 +86,7 @@ private:
     struct Helper {
         Scheduler::TaskId task = 0;
         std::optional<kernel::Call> call;  ///< to be made, or being made
+        bool forks = false;                ///< fork(2) instead
         kernel::Outcome outcome;
     };
     const Versions& versions() const { return memory_.versions(); }
