@@ -61,7 +61,11 @@ Result<Written> Region::written_async(Mark since) {
             continue;
         }
         if (!outcome.ok()) {
-            // Rounds before this one re-armed pages: the next call must look at the marks.
+            // Rounds before this one re-armed pages, and so may this one have: a scan that comes to
+            // a mapping that is not tracked fails with EPERM and names none of the pages that it
+            // armed on its way there (seen on 6.18). What nobody named counts as written, and the
+            // next call must look at the marks.
+            marks_.note(to_pages(at - base_), to_pages(end - at));
             (void)marks_.advance();
             return refuse(
                 outcome, fmt::format("scanning region '{}' (was it unmapped or replaced?)", name_));
