@@ -6,6 +6,7 @@
 //   explore/   all programs of a scope on the model, shortest counterexample first
 //   shrink/    the shortest program that shows the same
 //   conform/   random programs on the model and on the running kernel
+//   safety/    whether snapshots are safe on a kernel, in one line
 //
 // May include: base, abi, kernel, mm, linux, engine.
 #pragma once

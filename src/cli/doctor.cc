@@ -4,6 +4,8 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "check/program/where.h"
+
 namespace verso::cli {
 namespace {
 using nlohmann::ordered_json;
@@ -58,6 +60,37 @@ ordered_json tracking_of(const DoctorReport& report) {
             {"layout_events", can.layout_events},
             {"pagemap_scan", can.pagemap_scan}};
 }
+
+ordered_json safety_of(const std::optional<check::Safety>& safety) {
+    if (!safety) {
+        return nullptr;
+    }
+    const auto shown = [](const std::vector<check::Safety::Shown>& list) {
+        ordered_json all = ordered_json::array();
+        for (const check::Safety::Shown& one : list) {
+            all.push_back({{"program", one.program}, {"what", one.what}, {"seen", one.how}});
+        }
+        return all;
+    };
+    ordered_json not_tried = ordered_json::array();
+    for (const check::Safety::NotTried& one : safety->not_tried) {
+        not_tried.push_back({{"program", one.program}, {"why", one.why}});
+    }
+    return {{"line", safety->line()},
+            {"programs_tried", safety->tried},
+            {"not_tried", not_tried},
+            {"broken", shown(safety->broken)},
+            {"exceptions", shown(safety->exceptions)},
+            {"avoided", shown(safety->avoided)}};
+}
+
+/// A call that never returns costs the patience once.
+check::Safety try_this_kernel() {
+    constexpr u64 patience_ms = 1'000;
+    return check::judge_safety([](const check::Program& program) {
+        return check::run_on_running_kernel(program, patience_ms);
+    });
+}
 }  // namespace
 
 std::string to_json(const DoctorReport& report) {
@@ -79,13 +112,17 @@ std::string to_json(const DoctorReport& report) {
                            {"tracking", tracking_of(report)},
                            {"verbs", verbs},
                            {"advice", report.advice},
-                           {"unseen_writes", blind}};
+                           {"unseen_writes", blind},
+                           {"safety", safety_of(report.safety)}};
     // Text from /proc may be anything; what is not UTF-8 is replaced, not thrown.
     return all.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 
 int doctor(const DoctorOptions& options, kernel::Kernel& kernel) {
-    const DoctorReport report = make_report(kernel.abilities(), gather_facts());
+    DoctorReport report = make_report(kernel.abilities(), gather_facts());
+    if (!options.quick && report.abilities.userfaultfd) {
+        report.safety = try_this_kernel();
+    }
     fmt::print("{}", options.json ? to_json(report) : to_text(report));
     return 0;
 }

@@ -4,15 +4,19 @@
 //   Abilities (tried, kernel/) ─┐
 //                               ├─ make_report ─▶ DoctorReport ─▶ text or JSON
 //   MachineFacts (read, /proc) ─┘   a pure function: tests ask it about machines they lack
+//   Safety (tried, check/)     ── does this kernel keep its promise? some seconds, --quick leaves
+//                                 it out
 //
-// It changes nothing, needs no privilege, and its exit code is 0 whenever the report was printed: a
-// machine without userfaultfd is an answer, not a failure.
+// It needs no privilege, and its exit code is 0 whenever the report was printed: a machine without
+// userfaultfd is an answer, not a failure. As root the trials swap and move pages of processes of
+// their own; a swap file and settings that this takes are put back.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "check/safety/safety.h"
 #include "kernel/kernel.h"
 #include "linux/linux_kernel.h"  // the kernel that a command line asks about
 
@@ -20,6 +24,7 @@ namespace verso::cli {
 
 struct DoctorOptions {
     bool json = false;
+    bool quick = false;  // do not try whether this kernel keeps its promise
 };
 int doctor(const DoctorOptions& options, kernel::Kernel& kernel);
 
@@ -75,6 +80,7 @@ struct DoctorReport {
     std::vector<std::string> advice;  // what to change, most useful first; empty: nothing
     std::vector<BlindSpot> blind_spots;
     static constexpr bool blind_spots_detectable = false;
+    std::optional<check::Safety> safety;  // nullopt: not tried
 };
 DoctorReport make_report(const kernel::Abilities& abilities, const MachineFacts& facts);
 

@@ -1,4 +1,6 @@
 // The report for people: three aligned columns, and sentences wrapped at 96 columns.
+#include <map>
+
 #include <fmt/format.h>
 
 #include "cli/doctor.h"
@@ -122,6 +124,36 @@ std::string list_part(const std::string& title, const std::vector<std::string>& 
     }
     return text;
 }
+
+/// The verdict is the last line, and one line however long.
+std::string safety_part(const DoctorReport& report) {
+    if (!report.safety) {
+        return {};
+    }
+    const check::Safety& safety = *report.safety;
+    std::string text;
+    std::vector<std::string> known;
+    for (const check::Safety::Shown& one : safety.avoided) {
+        known.push_back(fmt::format("{}. Seen: {} ({})", one.what, one.how, one.program));
+    }
+    if (!known.empty()) {
+        text += list_part("what this kernel breaks, and why no region meets it", known);
+    }
+    std::map<std::string, std::vector<std::string>> by_reason;
+    for (const check::Safety::NotTried& one : safety.not_tried) {
+        by_reason[one.why].push_back(one.program);
+    }
+    std::vector<std::string> unknown;
+    for (const auto& [why, programs] : by_reason) {
+        unknown.push_back(fmt::format(
+            "{} ({})", why,
+            programs.size() == 1 ? programs.front() : fmt::format("{} programs", programs.size())));
+    }
+    if (!unknown.empty()) {
+        text += list_part("not tried, and so not known", unknown);
+    }
+    return text + fmt::format("\nsnapshots on this kernel: {}\n", safety.line());
+}
 }  // namespace
 
 std::string to_text(const DoctorReport& report) {
@@ -135,7 +167,7 @@ std::string to_text(const DoctorReport& report) {
     }
     blind.emplace_back("Can this process detect any of these: no. Do not make them.");
     text += list_part("writes that no snapshot sees, on any machine", blind);
-    return text;
+    return text + safety_part(report);
 }
 
 }  // namespace verso::cli

@@ -185,6 +185,8 @@ void add_doctor(CLI::App& app, Chosen& chosen) {
         *app.add_subcommand("doctor", "What this machine offers and what to change to get more");
     const auto options = std::make_shared<DoctorOptions>();
     verb.add_flag("--json", options->json, "print JSON instead of text");
+    verb.add_flag("--quick", options->quick,
+                  "do not try whether this kernel keeps its promise (some seconds)");
     verb.callback([options, &chosen] {
         chosen = [options] {
             host::LinuxKernel kernel;

@@ -231,6 +231,24 @@ TEST(Doctor, RunsHereAndAsNobody) {
     }
 }
 
+TEST(Doctor, ItsLastLineSaysWhetherSnapshotsAreSafe) {
+    DoctorReport report = make_report(all_abilities(), good_facts());
+    EXPECT_THAT(to_text(report), Not(HasSubstr("snapshots on this kernel")));  // it was not tried
+    EXPECT_TRUE(nlohmann::json::parse(to_json(report))["safety"].is_null());
+    check::Safety safety;
+    safety.safe = check::Safe::no;
+    safety.tried = 3;
+    safety.broken.push_back({"SS: store", "a store goes unnoticed", "silent"});
+    safety.not_tried.push_back({"SS: load", "no swap here"});
+    report.safety = safety;
+    EXPECT_THAT(to_text(report), testing::EndsWith("\nsnapshots on this kernel: unsafe because a "
+                                                   "store goes unnoticed [3 programs, 1 could not "
+                                                   "be tried here]\n"));
+    EXPECT_THAT(to_text(report), HasSubstr("no swap here (SS: load)"));
+    EXPECT_EQ(nlohmann::json::parse(to_json(report))["safety"]["broken"][0]["program"],
+              "SS: store");
+}
+
 TEST(Doctor, FactsOfThisMachineAreThere) {
     const MachineFacts facts = gather_facts();
     EXPECT_THAT(facts.kernel_release, Not(IsEmpty()));

@@ -35,14 +35,6 @@ bool tracks_soft_dirty() {
 
 }  // namespace
 
-std::string running_release() {
-    utsname name{};
-    // Why safe: fills the structure it is given.
-    ::uname(&name);
-    const std::string release = name.release;
-    return release.substr(0, release.find('.', release.find('.') + 1));
-}
-
 mm::Rules running_rules() {
     std::string best = "5.7";
     for (const std::string& one : mm::preset_names()) {

@@ -5,13 +5,12 @@
 
 #include "base/choice.h"
 #include "check/program/run.h"
+#include "check/program/where.h"
 #include "linux/world/machine.h"
 #include "mm/rules.h"
 
 namespace verso::check {
 
-/// "6.18" of "6.18.44-…".
-std::string running_release();
 /// The preset of the running release, or of the newest one before it, with what this kernel is
 /// configured for.
 mm::Rules running_rules();
