@@ -72,9 +72,16 @@ void Region::serve_live_held(FillTarget& target, Layer& layer, u64 page, PageRan
     const PageRange chunk = within(page, window);
     const u64 chunk_first = chunk.first;
     const u64 chunk_end = chunk.first + chunk.count;
+    u64 word_at = pages_;  // of what was looked up last
+    u64 taken = 0;
     const auto shareable = [&](u64 at) {
-        return !target.served->test(at) && frozen_.holder(layer, at) == nullptr;
+        if (const u64 first = round_down(at, BitmapView::bits_per_word); first != word_at) {
+            word_at = first;
+            taken = target.served->word_of(at) | frozen_.captured_since(layer, at);
+        }
+        return ((taken >> (at - word_at)) & 1) == 0;
     };
+    expect_order(target, page);
     // One call from the wanted page to the first that is not shareable, one for those before it.
     u64 end = page + 1;
     while (end < chunk_end && shareable(end)) {
@@ -217,11 +224,14 @@ bool Region::bring_to_layer_held(Layer& layer, u64 first, u64 count) {
 }
 
 /// A child that comes to the chunk after those it has asked for reads in order: one chunk may be
-/// mapped ahead, then two, and so on up to eight, so that mapping goes on beside the reading.
+/// mapped ahead, then two, and so on up to eight, so that mapping goes on beside the reading. Of
+/// live pages one: each that is mapped and never read costs the source 7 µs when it writes it, and
+/// more than one gains nothing (bench: child_scan).
 void Region::expect_order(FillTarget& target, u64 page) const {
     const u64 next = target.ahead_next;
+    const u64 depth_max = target.base_of(page) == BaseFile::live ? 1 : chunks_ahead_max;
     if (next > 0 && page == next) {
-        target.ahead_depth = std::clamp<u64>(target.ahead_depth * 2, 1, chunks_ahead_max);
+        target.ahead_depth = std::clamp<u64>(target.ahead_depth * 2, 1, depth_max);
         target.ahead_left = target.ahead_depth.load();
     } else if (page < next && page + chunks_ahead_max * Stripes::chunk_pages >= next) {
         return;  // asked for while it was being mapped
@@ -232,25 +242,45 @@ void Region::expect_order(FillTarget& target, u64 page) const {
     target.ahead_next = round_down(page, Stripes::chunk_pages) + Stripes::chunk_pages;
 }
 
+/// Whether a chunk can be mapped into the child without a copy, all of it.
+bool Region::maps_whole_held(const FillTarget& target, const Layer& layer, PageRange chunk) const {
+    const u64 end = chunk.first + chunk.count;
+    if (target.is_moving(chunk.first) || target.served->any(chunk.first, chunk.count)) {
+        return false;
+    }
+    if (target.base_of(chunk.first) == BaseFile::frozen) {
+        return layer.captured.next_clear(chunk.first) >= end &&
+               !layer.lost.any(chunk.first, chunk.count);
+    }
+    bool live = origin_ != Origin::child;  // a child's own pages are in no file
+    for (u64 at = chunk.first; at < end && live; at += BitmapView::bits_per_word) {
+        live = frozen_.captured_since(layer, at) == 0;
+    }
+    return live;
+}
+
 bool Region::serve_ahead(FillTarget& target, Layer& layer) {
     const u64 first = target.ahead_next;
     if (target.ahead_left == 0 || first >= pages_) {
         return false;
     }
+    const PageRange chunk = target.chunk(Stripes::chunk_of(first));
     target.ahead_next = first + Stripes::chunk_pages;
     --target.ahead_left;
-    const u64 end = std::min(first + Stripes::chunk_pages, pages_);
     const Stripes::One held(stripes_, first);
-    const bool whole = target.base_of(first) == BaseFile::frozen && !target.is_moving(first) &&
-                       layer.captured.next_clear(first) >= end &&
-                       !layer.lost.any(first, end - first) &&
-                       !target.served->any(first, end - first);
-    if (!whole) {
+    if (!maps_whole_held(target, layer, chunk)) {
         target.ahead_left = 0;
         return false;
     }
-    const place::Mapped mapped = place::base_pages(kernel_, target, first, end - first, first);
+    if (target.base_of(first) == BaseFile::live) {
+        exposed_->set_range(first, chunk.count);
+    }
+    const place::Mapped mapped =
+        place::base_pages(kernel_, target, first, chunk.count, chunk.first);
     count_.mapped.fetch_add(mapped.pages, std::memory_order_relaxed);
+    if (mapped.pages < chunk.count) {  // a hole of L, or the child is there already
+        target.ahead_left = 0;
+    }
     return true;
 }
 

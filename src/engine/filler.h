@@ -48,7 +48,7 @@ struct FillTarget {
         false};  // pages must arrive write-protected: the child has snapshots of its own
     std::atomic<u64> next_wanted{
         0};                          // whoever fills: where a child that reads in order faults next
-    std::atomic<u64> ahead_next{0};  // likewise, of a frozen child: the first chunk not mapped,
+    std::atomic<u64> ahead_next{0};  // likewise, the first chunk not mapped,
     std::atomic<u64> ahead_left{0};  // how many from there may be mapped before they are asked for
     std::atomic<u64> ahead_depth{0};  // and how many there were the last time
     Bitmap served;                    // pages that were put there once; only a hint

@@ -199,6 +199,7 @@ private:
     kernel::Outcome store_own(Layer& layer, u64 first, u64 count);
     bool read_own(u64 page, std::span<std::byte> out);
     void expect_order(FillTarget& target, u64 page) const;
+    bool maps_whole_held(const FillTarget& target, const Layer& layer, PageRange chunk) const;
     void serve_frozen_held(FillTarget& target, Layer& layer, u64 page);
     void copy_captured_held(FillTarget& target, Layer& layer, u64 page, PageRange window);
     bool bring_to_layer_held(Layer& layer, u64 first, u64 count);

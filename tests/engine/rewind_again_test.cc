@@ -120,22 +120,5 @@ TEST_F(RewindAgain, AForkOfTheSnapshotIsRightWhateverWasRewound) {
     }
 }
 
-TEST(ReadingInOrder, AChildOfCapturedPagesAsksForAFewChunksAndSeesTheRestRight) {
-    VERSO_NEEDS_USERFAULTFD();
-    constexpr u64 chunks = 40;
-    Result<Region> region = Region::create({.size = to_bytes(chunks * 512)});
-    VERSO_ASSERT_OK(region);
-    write_all(region->bytes(), 1, 0);
-    const Result<Snapshot> moment = region->snapshot();
-    VERSO_ASSERT_OK(moment);
-    write_all(region->bytes(), 1, 1);
-    const u64 before = region->stats().pages_mapped;
-    const Result<Region> child = moment->fork();
-    VERSO_ASSERT_OK(child);
-    EXPECT_TRUE(holds(child->bytes(), 1, 0));
-    EXPECT_GE(region->stats().pages_mapped - before, 39U * 512);  // shared, none copied
-    EXPECT_EQ(region->stats().pages_copied, 0U);
-}
-
 }  // namespace
 }  // namespace verso::test
