@@ -14,7 +14,7 @@ set(alone_folders base abi kernel mm check)
 set(check_folders behaviour claims conform explore)
 # Folders that look at the project from outside (its text, its installed tree, its program).
 set(outside_folders house packaging)
-set(program_folders cli packaging)
+set(program_folders cli demo packaging)
 
 file(GLOB support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cc)
 if(support)

@@ -12,9 +12,10 @@ namespace {
 
 constexpr int reserved = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 // The same place in every run, so that addresses in a report mean the same; the first of these that
-// is free.
-constexpr u64 first_base = u64{0x2000} << 32;
-constexpr u64 base_step = u64{1} << 36;
+// is free. They lie below where Linux puts programs (0x5555'5555'4000 and up), in a range that both
+// AddressSanitizer and ThreadSanitizer leave to programs; elsewhere the latter asks for address 0.
+constexpr u64 first_base = u64{0x5500} << 32;
+constexpr u64 base_step = u64{1} << 32;
 constexpr unsigned bases = 64;
 
 void* pointer_to(u64 address) { return reinterpret_cast<void*>(address); }      // NOLINT
