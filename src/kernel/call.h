@@ -210,6 +210,7 @@ struct Call {
     static Call unwatch_segv(u64 address, u64 length) {
         return {Op::unwatch_segv, -1, address, length, 0, 0};
     }
+    /// With no descriptors and a timeout of 0: gives the processor to whoever else wants it.
     static Call wait(u64 timeout_ms) { return {Op::wait, -1, 0, 0, 0, timeout_ms}; }
     static Call event_create() { return {Op::event_create, -1, 0, 0, 0, 0}; }
     static Call event_signal(int fd) { return {Op::event_signal, fd, 0, 0, 0, 0}; }
