@@ -226,7 +226,7 @@ bool Region::bring_to_layer_held(Layer& layer, u64 first, u64 count) {
 /// A child that comes to the chunk after those it has asked for reads in order: one chunk may be
 /// mapped ahead, then two, and so on up to eight, so that mapping goes on beside the reading. Of
 /// live pages one: each that is mapped and never read costs the source 7 µs when it writes it, and
-/// more than one gains nothing (bench: child_scan).
+/// one is enough for mapping and reading to go on at once (docs/performance.md, `child_scan`).
 void Region::expect_order(FillTarget& target, u64 page) const {
     const u64 next = target.ahead_next;
     const u64 depth_max = target.base_of(page) == BaseFile::live ? 1 : chunks_ahead_max;
