@@ -3,6 +3,7 @@
 //   program.h  a program as a value, its notation
 //   run.h      running it on a World, what was seen, expectations, comparison
 //   where.h    … on the model under some rules, on the running kernel
+//   litmus/    one claim as a small text, its verdict over all runs
 //   explore/   all programs of a scope on the model, shortest counterexample first
 //   shrink/    the shortest program that shows the same
 //   conform/   random programs on the model and on the running kernel
@@ -12,6 +13,7 @@
 #pragma once
 
 #include "check/conform/conform.h"
+#include "check/litmus/litmus.h"
 #include "check/program/program.h"
 #include "check/program/run.h"
 #include "check/program/where.h"

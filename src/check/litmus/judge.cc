@@ -1,0 +1,150 @@
+// Judging: every run is held against every condition. A condition that one run breaks is
+// forbidden; a `may` that no run shows is unseen.
+#include <algorithm>
+#include <charconv>
+
+#include "check/litmus/litmus.h"
+#include "check/program/where.h"
+
+namespace verso::check {
+namespace {
+
+/// What the page holds in the end: "= 3".
+bool holds_value(const Clause& clause, const Trace& trace) {
+    const bool has_child = !trace.steps.empty() && !trace.steps.back().child.empty();
+    const std::size_t pages = trace.contents.size() / (has_child ? 2 : 1);
+    const std::size_t at = clause.page + (clause.child ? pages : 0);
+    return clause.page < pages && at < trace.contents.size() &&
+           trace.contents[at] == fmt::format("= {}", clause.value);
+}
+
+bool holds(const Program& program, const Clause& clause, const Trace& trace) {
+    if (clause.step == 0) {
+        return holds_value(clause, trace);
+    }
+    const std::size_t at = clause.step - 1;
+    return at < trace.steps.size() && std::ranges::all_of(clause.words, [&](const auto& word) {
+               return matches(program.steps[at], trace.steps[at], word);
+           });
+}
+
+std::string state_text(const Trace& trace) {
+    std::string text;
+    for (const Seen& seen : trace.steps) {
+        text += (text.empty() ? "" : "; ") + seen.outcome;
+        for (const std::string& thread : seen.threads) {
+            text += " " + thread;
+        }
+    }
+    for (const std::string& one : trace.contents) {
+        text += (&one == &trace.contents.front() ? " | " : ", ") + one;
+    }
+    return text;
+}
+
+class Judge {
+public:
+    explicit Judge(const Litmus& litmus)
+        : litmus_(litmus), shown_by_(litmus.conditions.size(), false) {}
+
+    void add(const Trace& trace) {
+        ++verdict_.runs;
+        if (!trace.why_not.empty()) {
+            // How it would have gone on is not known: it neither shows nor breaks anything.
+            ++verdict_.could_not_go_on;
+            not_run_ = trace.why_not;
+            return;
+        }
+        count(state_text(trace));
+        if (const std::string text = unmet(litmus_.program, trace); !text.empty()) {
+            forbid(text.substr(0, text.find('\n')), trace);
+        }
+        for (std::size_t i = 0; i < litmus_.conditions.size(); ++i) {
+            const Condition& condition = litmus_.conditions[i];
+            const bool held = std::ranges::all_of(condition.all, [&](const Clause& clause) {
+                return holds(litmus_.program, clause, trace);
+            });
+            shown_by_[i] = shown_by_[i] || held;
+            if (condition.need != Need::may && held != (condition.need == Need::must)) {
+                forbid(to_text(condition), trace);
+            }
+        }
+    }
+
+    Judgement finish(bool cut) {
+        verdict_.cut = cut;
+        if (verdict_.kind == Judgement::Kind::forbidden) {
+            return std::move(verdict_);
+        }
+        if (verdict_.states.empty()) {
+            verdict_.kind = Judgement::Kind::not_run;
+            verdict_.why = not_run_;
+            return std::move(verdict_);
+        }
+        for (std::size_t i = 0; i < shown_by_.size(); ++i) {
+            if (litmus_.conditions[i].need == Need::may && !shown_by_[i]) {
+                verdict_.kind = Judgement::Kind::unseen;
+                verdict_.why = to_text(litmus_.conditions[i]);
+                break;
+            }
+        }
+        return std::move(verdict_);
+    }
+
+private:
+    void count(std::string text) {
+        const auto same = std::ranges::find(verdict_.states, text, &LitmusState::text);
+        if (same != verdict_.states.end()) {
+            ++same->runs;
+        } else {
+            verdict_.states.push_back({std::move(text), 1});
+        }
+    }
+
+    /// The first is kept.
+    void forbid(std::string why, const Trace& trace) {
+        if (verdict_.kind != Judgement::Kind::forbidden) {
+            verdict_.kind = Judgement::Kind::forbidden;
+            verdict_.why = std::move(why);
+            verdict_.witness = to_text(litmus_.program, trace);
+        }
+    }
+
+    const Litmus& litmus_;
+    std::vector<bool> shown_by_;
+    std::string not_run_{};
+    Judgement verdict_{};
+};
+
+}  // namespace
+
+std::string_view name_of(Judgement::Kind kind) {
+    switch (kind) {
+        case Judgement::Kind::ok: return "Ok";
+        case Judgement::Kind::unseen: return "Unseen";
+        case Judgement::Kind::forbidden: return "Forbidden";
+        case Judgement::Kind::not_run: return "not run";
+    }
+    return {};
+}
+
+Judgement judge_on_model(const mm::Rules& rules, const Litmus& litmus, u64 runs_max) {
+    Judge judge(litmus);
+    Enumerator every;
+    bool more = true;
+    for (u64 run = 0; more && run < runs_max; ++run) {
+        judge.add(run_on_model(rules, litmus.program, every));
+        more = every.next();
+    }
+    return judge.finish(more);
+}
+
+Judgement judge_on_running_kernel(const Litmus& litmus, u64 runs) {
+    Judge judge(litmus);
+    for (u64 run = 0; run < runs; ++run) {
+        judge.add(run_on_running_kernel(litmus.program));
+    }
+    return judge.finish(false);
+}
+
+}  // namespace verso::check
