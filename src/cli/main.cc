@@ -279,6 +279,33 @@ void add_conform(CLI::App& app, Chosen& chosen) {
     verb.callback([options, &chosen] { chosen = [options] { return conform(*options); }; });
 }
 
+constexpr const char* litmus_footer =
+    "\ndocs/litmus.md has the language. Where NAME.expected stands beside NAME.litmus, the exit\n"
+    "code says whether all verdicts are the expected ones; where not, whether none is Forbidden.";
+
+void add_litmus(CLI::App& app, Chosen& chosen) {
+    CLI::App& verb = *app.add_subcommand(
+        "litmus", "Judges claims about the kernel, on its model and on the running kernel");
+    const auto options = std::make_shared<LitmusOptions>();
+    verb.add_option("paths", options->paths, "litmus texts, or folders of them")
+        ->required()
+        ->type_name("FILE|DIR");
+    verb.add_option("--on", options->on, "presets, linux, all; else 6.18 and linux")
+        ->delimiter(',')
+        ->type_name("MACHINE");
+    verb.add_option("--runs", options->runs, "how many on the running kernel")
+        ->check(between(1, 1'000'000))
+        ->type_name("N")
+        ->capture_default_str();
+    verb.add_option("--print", options->print, "judge nothing, print the text: litmus, line")
+        ->check(one_of({"litmus", "line"}))
+        ->type_name("FORM");
+    verb.add_flag("--promote", options->promote, "make these verdicts the expected ones");
+    verb.add_flag("--json", options->json, "print JSON instead of text");
+    verb.footer(litmus_footer);
+    verb.callback([options, &chosen] { chosen = [options] { return litmus(*options); }; });
+}
+
 void add_version(CLI::App& app, Chosen& chosen) {
     app.add_subcommand("version", "Prints the version")->callback([&chosen] {
         chosen = [] {
@@ -332,6 +359,7 @@ int run(int argc, char** argv) {
     add_conform(app, chosen);
     add_doctor(app, chosen);
     add_explore(app, chosen);
+    add_litmus(app, chosen);
     add_version(app, chosen);
     try {
         app.parse(argc, argv);

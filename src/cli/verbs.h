@@ -8,6 +8,7 @@
 //   conform  random programs on the model and on the running kernel      cli/conform.h
 //   doctor   what this machine offers and what to change                 cli/doctor.h
 //   explore  all small programs on the model of the kernel               cli/explore.h
+//   litmus   claims about the kernel, judged                             cli/litmus.h
 //
 // Locks: none of its own. May include: everything to the left.
 #pragma once
@@ -17,3 +18,4 @@
 #include "cli/demo/demo.h"
 #include "cli/doctor.h"
 #include "cli/explore.h"
+#include "cli/litmus.h"
