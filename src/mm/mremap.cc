@@ -224,7 +224,8 @@ int vma_error(const State& state, const Call& call, const Vma* vma, u64 old_page
         return EINVAL;
     }
     // Length 0 duplicates a shared mapping on Linux; here it is refused like that of a private one.
-    if (old_pages == 0 || (dontunmap && vma->has(VmFlag::pfnmap))) {
+    const bool fixed_kind = vma->has(VmFlag::pfnmap) || is_hugetlb(state, *vma);
+    if (old_pages == 0 || (dontunmap && fixed_kind)) {
         return EINVAL;
     }
     if (old_pages > vma->end - at || (new_pages > old_pages && vma->has(VmFlag::pfnmap))) {

@@ -48,6 +48,11 @@ bool is_alike(const Program& program, Area area, const PageFacts& model, const P
     if (one == other) {
         return true;
     }
+    // Huge memory comes in whole again once its page table is gone.
+    if (program.huge && one.written() == other.written() && is_tracked(one) == is_tracked(other) &&
+        (are_one_of(one, other, "N", "P") || are_one_of(one, other, "N", "Pf"))) {
+        return true;
+    }
     if (program.kind != Kind::A && is_unprotected_hole(one) && comes_by_itself(other)) {
         return true;
     }

@@ -21,7 +21,7 @@ constexpr u64 sure_patience_ms = 4'000;
 /// Of so many programs, that many need the machine, at the end of each block: its lock is others',
 /// too, and its swap file takes a while to make.
 constexpr u64 block = 4096;
-constexpr u64 machine_in_block = 128;
+constexpr u64 machine_in_block = 256;
 constexpr u64 hang_once_in = 4096;
 constexpr unsigned shrinks_per_key = 2;
 constexpr unsigned rounds_max = 3;

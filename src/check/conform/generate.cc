@@ -46,7 +46,7 @@ constexpr auto weights = std::to_array<Weight>({
     {"UNMERGEABLE", {0, 1, 0}},   {"GUARD_INSTALL", {1, 5, 0}},
     {"GUARD_REMOVE", {0, 4, 0}},  {"reclaim", {0, 14, 0}, true},
     {"swapoff", {0, 1, 0}, true}, {"migrate", {0, 6, 0}, true},
-    {"hint", {0, 1, 0}, true},    {"merge", {0, 1, 0}, true},
+    {"hint", {0, 1, 0}, true},    {"merge", {0, 4, 0}, true},
     {"unmerge", {0, 1, 0}, true}, {"collapse", {0, 1, 0}, true},
     {"split", {0, 2, 0}, true},   {"writeback", {0, 2, 0}, true},
 });
@@ -72,6 +72,10 @@ public:
         if (one_in(6)) {
             steps(disturb, 2 + choice_.choose(7));
             return program_;
+        }
+        if (batch_ == Batch::machine && program_.pages > 1 && !is_hugetlb(program_.kind) &&
+            one_in(8)) {
+            begin_equal();
         }
         steps(fill, choice_.choose(4));
         if (!one_in(10)) {
@@ -130,6 +134,17 @@ private:
             program_.features |= Feature::wp_unpopulated;
         }
         program_.features |= Feature::move | Feature::poison;
+    }
+
+    /// Pages that can be merged.
+    void begin_equal() {
+        for (u32 page = 0; page < program_.pages; ++page) {
+            add("store", [&](Step& step) {
+                step.at.first = page;
+                step.value = 7;
+            });
+        }
+        add("MERGEABLE");
     }
 
     void begin_huge() {
@@ -200,7 +215,8 @@ private:
         }
         for (u32 i = 0; i < count; ++i) {
             const std::string_view word = weights[weighted(of)].word;
-            if (makes_sense(word)) {
+            const bool takes_a_second = word == "hint" || word == "swapoff";
+            if (makes_sense(word) && (!takes_a_second || one_in(10))) {
                 add(word, [&](Step& step) { arguments(step); });
             }
         }

@@ -95,10 +95,61 @@ bool dropped_copy_is_clean(const Occasion& of) {
            of.program.kind != Kind::A;
 }
 
+bool is_called_clean_and_empty(const PageFacts& page) {
+    return page.text() == "N" && (page.categories & abi::PageIs::wp_allowed) != 0 &&
+           !page.written();
+}
+
 bool empty_hugetlb(const Occasion& of) {
-    const bool scans =
-        of.step.verb == Verb::arm || of.step.verb == Verb::scan || of.step.verb == Verb::register_;
-    return is_hugetlb(of.program.kind) && is_async(of.program) && scans;
+    const bool scans = of.step.verb == Verb::arm || of.step.verb == Verb::scan;
+    const bool seen =
+        of.said() != nullptr && (std::ranges::any_of(of.said()->first, is_called_clean_and_empty) ||
+                                 std::ranges::any_of(of.said()->second, is_called_clean_and_empty));
+    return is_hugetlb(of.program.kind) && is_async(of.program) && (scans || seen);
+}
+
+bool hugetlb_truncation_forgets(const Occasion& of) {
+    return is_hugetlb(of.program.kind) && of.step.verb == Verb::truncate;
+}
+
+bool is_trigger(const Step& step, kernel::Trigger which) {
+    return step.verb == Verb::provoke && step.mode == static_cast<u64>(which);
+}
+
+bool merge_forgets(const Occasion& of) {
+    return is_trigger(of.step, kernel::Trigger::ksm_merge) && some_page(of, shows_protection);
+}
+
+/// The source was in swap.
+bool moved_swap_stays_protected(const Occasion& of) {
+    if (of.step.verb != Verb::move || of.said() == nullptr) {
+        return false;
+    }
+    return std::ranges::any_of(of.said()->first,
+                               [](const PageFacts& page) { return page.text() == "Su"; });
+}
+
+/// Never written to, and never known to be there.
+bool clean_page_goes(const Occasion& of) {
+    return (of.program.kind == Kind::SS || of.program.kind == Kind::SP) &&
+           (is_trigger(of.step, kernel::Trigger::reclaim) || came_before(of, [](const Step& step) {
+                return is_trigger(step, kernel::Trigger::reclaim);
+            }));
+}
+
+/// mprotect() brings the pages in, for writing.
+bool locked_becomes_writable(const Occasion& of) {
+    return of.step.verb == Verb::protect && came_before(of, locks) && !is_shared(of.program.kind);
+}
+
+/// mlock() of a range with a hole says ENOMEM and has locked what lies before it.
+bool locked_in_part(const Occasion& of) {
+    for (std::size_t i = 0; i < of.index && i < of.model.steps.size(); ++i) {
+        if (of.program.steps[i].verb == Verb::lock && of.model.steps[i].outcome == "ENOMEM") {
+            return true;
+        }
+    }
+    return false;
 }
 
 /// With which of the two the step's pages are registered is not the one of the step.
@@ -148,8 +199,13 @@ bool mappings_stay_apart(const Occasion& of) {
                (step.verb == Verb::register_ || step.verb == Verb::unregister ||
                 step.verb == Verb::protect || step.verb == Verb::lock || step.verb == Verb::advise);
     });
-    return one_part && of.said() != nullptr && (fills(of.step) || of.step.verb == Verb::move) &&
-           (of.said()->outcome == "ENOENT" || of.said()->outcome == "EINVAL");
+    if (!one_part || of.said() == nullptr) {
+        return false;
+    }
+    const std::string& outcome = of.said()->outcome;
+    return (of.step.verb == Verb::remap && outcome == "EFAULT") ||
+           ((fills(of.step) || of.step.verb == Verb::move) &&
+            (outcome == "ENOENT" || outcome == "EINVAL"));
 }
 
 /// Where the source has no page table the destination is not looked at.
@@ -234,6 +290,23 @@ constexpr auto list = std::to_array<Known>({
      "SP, 2 pages: pwrite; load@1; REGISTER(WP); WRITEPROTECT; store",
      "a fault maps neighbours of the page that was asked for, where nothing is registered",
      was_mapped_ahead},
+    {"merge-forgets", Blame::promise, "6.18", "E-KS2, I9",
+     "A, 2 pages: store(7); store(7)@1; MERGEABLE; REGISTER(WP); WRITEPROTECT; merge; store",
+     "same-page merging takes the protection of a page away", merge_forgets},
+    {"moved-swap-stays-protected", Blame::promise, "6.18", "MV-17, MV-22, I4",
+     "A, move: map; store@'; REGISTER(WP)@'; WRITEPROTECT@'; reclaim@'; REGISTER(MISSING); MOVE",
+     "UFFDIO_MOVE of a page in swap brings the source's protection along",
+     moved_swap_stays_protected},
+    {"hugetlb-truncation-forgets", Blame::kernel, "6.18", "E-ZP12",
+     "HS: REGISTER(WP); WRITEPROTECT; truncate",
+     "truncation of a hugetlb file takes protection markers along", hugetlb_truncation_forgets},
+    {"locked-becomes-writable", Blame::model, "6.18", "8.1",
+     "A: mprotect(READ); lock; mprotect(READ|WRITE)",
+     "mprotect of locked private memory brings its pages in for writing", locked_becomes_writable},
+    {"locked-in-part", Blame::model, "6.18", "8.1", "A, 2 pages: munmap@1; lock; DONTNEED@0",
+     "mlock over a hole locks what lies before it", locked_in_part},
+    {"clean-page-goes", Blame::model, "6.18", "E-SW3", "SS: load; REGISTER(MISSING); reclaim; load",
+     "reclaim drops a page of shared memory that nobody ever wrote to", clean_page_goes},
 });
 
 }  // namespace
