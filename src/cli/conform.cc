@@ -56,13 +56,13 @@ int run_one(const check::Program& program, const mm::Rules& rules) {
 }
 
 void print_summary(const check::ConformReport& report, u64 seed, u64 workers) {
-    const auto rate = [&](u64 count, double seconds) {
-        return seconds > 0 ? static_cast<double>(count) * static_cast<double>(workers) / seconds
-                           : 0;
+    const auto rate = [](u64 count, double seconds) {
+        return seconds > 0 ? static_cast<double>(count) / seconds : 0;
     };
-    fmt::print("seed {}: {} programs, {} steps, compared after every step; {:.0f} programs/s\n",
-               seed, report.quick + report.machine, report.steps,
-               rate(report.quick, report.quick_seconds));
+    const double each_s = report.quick_seconds / static_cast<double>(workers);
+    fmt::print(
+        "seed {}: {} programs, {} steps, compared after every step; {:.0f} quick programs/s\n",
+        seed, report.quick + report.machine, report.steps, rate(report.quick, each_s));
     fmt::print("  {} of them with triggers or a pool of huge pages, {:.0f}/s{}\n", report.machine,
                rate(report.machine, report.machine_seconds),
                report.machine_missing.empty() ? "" : ": " + report.machine_missing);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -18,18 +19,16 @@ namespace {
 
 constexpr u64 quick_patience_ms = 1'000;
 constexpr u64 sure_patience_ms = 4'000;
-/// Of so many programs, that many need the machine, at the end of each block: its lock is others',
-/// too, and its swap file takes a while to make.
-constexpr u64 block = 4096;
-constexpr u64 machine_in_block = 256;
+/// Of so many programs, one may be of those that need the machine.
+constexpr u64 machine_one_in = 16;
+/// Its lock is others', too: held for so long, then left alone for so long.
+constexpr u64 machine_turn_ns = 10'000'000'000;
+constexpr u64 machine_rest_ns = 15'000'000'000;
+constexpr u64 pool_of_huge_pages = 16;
 constexpr u64 hang_once_in = 4096;
 constexpr unsigned shrinks_per_key = 2;
 constexpr unsigned rounds_max = 3;
 constexpr unsigned choices_max = 200;
-
-Batch batch_of(u64 index) {
-    return index % block >= block - machine_in_block ? Batch::machine : Batch::quick;
-}
 
 u64 now_ns() { return host::LinuxKernel().now_ns(); }
 
@@ -146,53 +145,75 @@ private:
     std::map<std::string, Finding> findings_;  // under guard_; by shortest program
 };
 
+/// Where the next program's number comes from, and when there is none.
+struct Supply {
+    const Batch batch;
+    const u64 programs_max;  // 0: no limit
+    const u64 end_ns;        // 0: no limit
+    std::atomic<u64> next = 0;
+
+    std::optional<u64> take() {
+        if (end_ns != 0 && now_ns() >= end_ns) {
+            return std::nullopt;
+        }
+        const u64 index = next++;
+        return programs_max != 0 && index >= programs_max ? std::nullopt : std::optional(index);
+    }
+};
+
 class Worker {
 public:
-    Worker(const ConformOptions& options, Findings& findings, std::atomic<u64>& next, u64 end_ns)
-        : options_(options), findings_(findings), next_(next), end_ns_(end_ns) {}
+    Worker(const ConformOptions& options, Findings& findings, Supply& supply)
+        : options_(options), findings_(findings), supply_(supply) {}
 
     void operator()() {
-        u64 begun = now_ns();
-        while (end_ns_ == 0 || begun < end_ns_) {
-            const u64 index = next_++;
-            if (options_.programs_max != 0 && index >= options_.programs_max) {
-                return;
+        if (supply_.batch == Batch::quick) {
+            while (one_more()) {}
+            return;
+        }
+        while (turn_at_the_machine()) {
+            const u64 ready_ns = now_ns() + machine_rest_ns;
+            while (now_ns() < ready_ns && (supply_.end_ns == 0 || now_ns() < supply_.end_ns)) {
+                std::this_thread::sleep_for(std::chrono::milliseconds(50));
             }
-            const bool quick = batch_of(index) == Batch::quick;
-            if (!quick && !have_machine()) {
-                continue;
-            }
-            if (quick) {
-                machine_.reset();  // others may want it
-            }
-            one(index);
-            const u64 ended = now_ns();
-            findings_.count(quick ? &ConformReport::quick : &ConformReport::machine);
-            findings_.spend(quick ? &ConformReport::quick_seconds : &ConformReport::machine_seconds,
-                            ended - begun);
-            begun = ended;
         }
     }
 
 private:
-    bool have_machine() {
-        constexpr u64 huge_pages = 16;
-        if (machine_ == nullptr && !refused_) {
-            Result<std::shared_ptr<host::Machine>> got = host::Machine::get();
-            const Result<void> pool =
-                got ? (*got)->huge_pages(huge_pages) : Result<void>(pass(got));
-            if (!pool) {
-                findings_.machine_is_missing(pool.error().message);
-                refused_ = true;
+    /// False: all were run, or the machine is not to be had.
+    bool turn_at_the_machine() {
+        Result<std::shared_ptr<host::Machine>> machine = host::Machine::get();
+        const Result<void> pool =
+            machine ? (*machine)->huge_pages(pool_of_huge_pages) : Result<void>(pass(machine));
+        if (!pool) {
+            findings_.machine_is_missing(pool.error().message);
+            return false;
+        }
+        const u64 over_ns = supply_.programs_max != 0 ? ~u64{0} : now_ns() + machine_turn_ns;
+        while (now_ns() < over_ns) {
+            if (!one_more()) {
                 return false;
             }
-            machine_ = std::move(*got);
         }
-        return machine_ != nullptr;
+        return true;
+    }
+
+    bool one_more() {
+        const std::optional<u64> index = supply_.take();
+        if (!index) {
+            return false;
+        }
+        const bool quick = supply_.batch == Batch::quick;
+        const u64 begun = now_ns();
+        one(*index);
+        findings_.count(quick ? &ConformReport::quick : &ConformReport::machine);
+        findings_.spend(quick ? &ConformReport::quick_seconds : &ConformReport::machine_seconds,
+                        now_ns() - begun);
+        return true;
     }
 
     void one(u64 index) {
-        Program program = generate(options_.seed, index, options_.scope, batch_of(index));
+        Program program = generate(options_.seed, index, options_.scope, supply_.batch);
         for (unsigned round = 0; round < rounds_max; ++round) {
             if (index % hang_once_in != 0) {
                 avoid_hangs(program);
@@ -271,10 +292,7 @@ private:
 
     const ConformOptions& options_;
     Findings& findings_;
-    std::atomic<u64>& next_;
-    const u64 end_ns_;
-    std::shared_ptr<host::Machine> machine_;
-    bool refused_ = false;
+    Supply& supply_;
 };
 
 }  // namespace
@@ -286,15 +304,27 @@ std::string_view name_of(Verdict verdict) {
     return names[static_cast<std::size_t>(verdict)];
 }
 
+/// Is there anything in the scope that needs it?
+static bool wants_machine(const Scope& scope) {
+    const bool hugetlb = scope.kinds.empty() || std::ranges::any_of(scope.kinds, is_hugetlb);
+    return hugetlb || scope.calls.empty() || std::ranges::any_of(scope.calls, needs_machine);
+}
+
 ConformReport conform(const ConformOptions& options) {
     static_cast<void>(host::Keeper::get());  // while there is one thread
     const u64 end_ns =
         options.seconds_max == 0 ? 0 : now_ns() + static_cast<u64>(options.seconds_max * 1e9);
+    const bool both = wants_machine(options.scope);
+    const u64 of_machine = both ? options.programs_max / machine_one_in : 0;
     Findings findings(options);
-    std::atomic<u64> next = 0;
+    Supply quick{Batch::quick, options.programs_max - of_machine, end_ns};
+    Supply machine{Batch::machine, of_machine, end_ns};
     std::vector<std::thread> threads;
     for (unsigned i = 0; i < options.workers; ++i) {
-        threads.emplace_back(Worker(options, findings, next, end_ns));
+        threads.emplace_back(Worker(options, findings, quick));
+    }
+    if (both && (of_machine != 0 || options.programs_max == 0)) {
+        threads.emplace_back(Worker(options, findings, machine));
     }
     for (std::thread& thread : threads) {
         thread.join();

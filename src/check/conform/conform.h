@@ -12,6 +12,9 @@
 // step that differs is then taken out and the program run again, so that what lies behind a known
 // difference is seen as well.
 //
+// Programs that need the machine's settings have a worker of their own, which takes the machine's
+// lock in turns of seconds: others want it as well.
+//
 // Locks: Findings' own, a leaf. Each worker has worlds of its own.
 #pragma once
 

@@ -145,6 +145,7 @@ private:
             });
         }
         add("MERGEABLE");
+        equal_ = true;
     }
 
     void begin_huge() {
@@ -216,7 +217,7 @@ private:
         for (u32 i = 0; i < count; ++i) {
             const std::string_view word = weights[weighted(of)].word;
             const bool takes_a_second = word == "hint" || word == "swapoff";
-            if (makes_sense(word) && (!takes_a_second || one_in(10))) {
+            if (makes_sense(word) && (!takes_a_second || one_in(30))) {
                 add(word, [&](Step& step) { arguments(step); });
             }
         }
@@ -227,7 +228,11 @@ private:
     bool makes_sense(std::string_view word) const {
         const bool of_huge_pages =
             word == "COLLAPSE" || word == "HUGEPAGE" || word == "collapse" || word == "split";
-        return of_huge_pages ? program_.huge : word != "pin" || program_.kind != Kind::FS;
+        if (of_huge_pages || word == "merge") {
+            // Where nothing can be merged, it takes seconds to be sure of it.
+            return word == "merge" ? equal_ : program_.huge;
+        }
+        return word != "pin" || program_.kind != Kind::FS;
     }
 
     void arguments(Step& step) {
@@ -365,6 +370,7 @@ private:
     Program program_;
     bool forked_ = false;
     bool second_ = false;
+    bool equal_ = false;
     bool pinned_ = false;
     bool open_[2] = {};       // the userfaultfds
     bool inherited_[2] = {};  // … by the child
