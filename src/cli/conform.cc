@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "check/conform/conform.h"
-#include "check/conform/subject.h"
+#include "check/program/where.h"
 
 namespace verso::cli {
 namespace {
@@ -48,7 +48,7 @@ int run_one(const check::Program& program, const mm::Rules& rules) {
     if (!finding) {
         FirstChoice first;
         fmt::print("model and kernel agree, and keep their promises:\n{}",
-                   to_text(program, check::on_the_model(program, rules, first)));
+                   to_text(program, check::run_on_model(rules, program, first)));
         return 0;
     }
     print(*finding);
@@ -102,7 +102,7 @@ std::vector<std::string_view> conform_rules() {
 }
 
 int conform(const ConformOptions& options) {
-    mm::Rules rules = check::running_rules();
+    mm::Rules rules = check::rules_of_running_kernel();
     for (const mm::Switch& one : mm::switches()) {
         if (one.name == options.broken_rule) {
             rules.*one.value = !(rules.*one.value);

@@ -174,7 +174,8 @@ int validate_range(const State& state, u64 start, u64 length) {
 }
 
 /// FD-1 to FD-7. A step of the model is a whole turn of the fault handler, so that the second look
-/// of FD-7 could only find what the first one found, and no access must not wait (FD-4, FD-5).
+/// of FD-7 could only find what the first one found. No access must not wait (FD-5); those that may
+/// not be tried again are FOLL_FORCE's: /proc/self/mem follows pages with its lock held.
 Fault handle_userfault(Machine& machine, u8 thread, const Vma& vma, const Access& access,
                        u8 flags) {
     State& state = machine.state;
@@ -187,6 +188,9 @@ Fault handle_userfault(Machine& machine, u8 thread, const Vma& vma, const Access
     }
     const bool by_kernel = access.kernel || access.kind >= AccessKind::gup_read;
     if (by_kernel && context.user_mode_only) {  // FD-3
+        return Fault::sigbus;
+    }
+    if (access.forced) {  // FD-4
         return Fault::sigbus;
     }
     if (context.released) {  // FD-6

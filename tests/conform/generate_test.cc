@@ -31,10 +31,12 @@ TEST(Generator, ReachesEveryKindAndEveryWord) {
     std::set<Kind> kinds;
     std::set<std::pair<Verb, u64>> steps;
     for (u64 i = 0; i < many; ++i) {
-        const Program program = generate(1, i, {}, Batch::machine);
-        kinds.insert(program.kind);
-        for (const Step& step : program.steps) {
-            steps.insert({step.verb, step.mode});
+        for (const Batch batch : {Batch::machine, Batch::quick}) {
+            const Program program = generate(1, i, {}, batch);
+            kinds.insert(program.kind);
+            for (const Step& step : program.steps) {
+                steps.insert({step.verb, step.mode});
+            }
         }
     }
     EXPECT_EQ(kinds.size(), std::size(every_kind));

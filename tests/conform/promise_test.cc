@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "check/conform/generate.h"
-#include "check/conform/subject.h"
+#include "check/program/where.h"
 
 namespace verso::check {
 namespace {
@@ -13,7 +13,7 @@ namespace {
 std::optional<Broken> broken(std::string_view text, const mm::Rules& rules) {
     const Program program = *parse(text);
     FirstChoice first;
-    return broken_promise(program, on_the_model(program, rules, first));
+    return broken_promise(program, run_on_model(rules, program, first));
 }
 
 mm::Rules without(bool mm::Rules::*rule) {
@@ -54,6 +54,19 @@ TEST(Promises, AChangeThatIsCalledCleanIsFound) {
     EXPECT_EQ(broken(program, mm::mainline()), std::nullopt);
 }
 
+/// UN-8, as a trace: no rule of the model's forgets to wake.
+TEST(Promises, AThreadThatSleepsOnAfterUnregisteringIsFound) {
+    const Program program =
+        *parse("A, messages: store; REGISTER(WP); WRITEPROTECT; t1 store; UNREGISTER");
+    Trace trace = run_on_model(mm::mainline(), program);
+    ASSERT_FALSE(broken_promise(program, trace).has_value());
+    ASSERT_EQ(trace.steps[4].threads, std::vector<std::string>{"t1:done"});
+    trace.steps[4].threads = {"t1:blocked"};
+    const auto found = broken_promise(program, trace);
+    ASSERT_TRUE(found.has_value());
+    EXPECT_EQ(found->promise, "END");
+}
+
 /// What is silent about everything finds nothing; what speaks of the innocent is not believed.
 TEST(Promises, AreKeptByTheModelInRandomPrograms) {
     constexpr u64 programs = 3000;
@@ -62,7 +75,7 @@ TEST(Promises, AreKeptByTheModelInRandomPrograms) {
     for (u64 i = 0; i < programs; ++i) {
         const Program program = generate(11, i, {}, Batch::quick);
         FirstChoice first;
-        const Trace trace = on_the_model(program, rules, first);
+        const Trace trace = run_on_model(rules, program, first);
         const auto found = broken_promise(program, trace);
         // A scan that fails half way, SC-9, is as the documents have it.
         const bool half_way = found && program.steps[found->step].verb == Verb::arm &&

@@ -110,7 +110,7 @@ constexpr std::pair<Area, std::vector<PageFacts> Seen::*> areas[] = {
     {Area::first, &Seen::first}, {Area::second, &Seen::second}, {Area::child, &Seen::child}};
 
 bool steps_alike(const Program& program, const Step& step, const Seen& model, const Seen& kernel) {
-    return outcomes_alike(program, step, model, kernel) &&
+    return outcomes_alike(program, step, model, kernel) && model.threads == kernel.threads &&
            std::ranges::all_of(areas, [&](const auto& one) {
                return are_alike(program, one.first, model.*one.second, kernel.*one.second);
            });
@@ -147,6 +147,13 @@ std::string key_of(const Program& program, const Step& step, const Seen& before,
         const std::size_t at = step.at.first;
         key += fmt::format(" | {} | says {} -> {}", at < pages.size() ? facts_text(pages[at]) : "",
                            said(model.outcome), said(kernel.outcome));
+    }
+    for (std::size_t i = 0; i < std::max(model.threads.size(), kernel.threads.size()); ++i) {
+        const std::string one = i < model.threads.size() ? said(model.threads[i]) : "";
+        const std::string two = i < kernel.threads.size() ? said(kernel.threads[i]) : "";
+        if (one != two) {
+            key += fmt::format(" | {} -> {}", one, two);
+        }
     }
     for (const auto& [area, pages] : areas) {
         const std::optional<std::string> differs =

@@ -9,7 +9,7 @@
 #include <mutex>
 #include <thread>
 
-#include "check/conform/subject.h"
+#include "check/program/where.h"
 #include "check/shrink/shrink.h"
 #include "linux/linux_kernel.h"
 #include "linux/world/machine.h"
@@ -49,11 +49,25 @@ struct Both {
     std::size_t step() const { return difference ? difference->step : by_kernel->step; }
 };
 
+/// Is there an answer to the model's choices under which it shows what the kernel did?
+bool model_allows(const Program& program, const mm::Rules& rules, const Trace& kernel) {
+    Enumerator every;
+    for (unsigned tries = 0; tries < choices_max; ++tries) {
+        if (!compare(program, run_on_model(rules, program, every), kernel)) {
+            return true;
+        }
+        if (!every.next()) {
+            return false;
+        }
+    }
+    return false;
+}
+
 Both run_both(const Program& program, const mm::Rules& rules, u64 patience_ms) {
     FirstChoice first;
     Both both;
-    both.model = on_the_model(program, rules, first);
-    both.kernel = on_the_running_kernel(program, patience_ms);
+    both.model = run_on_model(rules, program, first);
+    both.kernel = run_on_running_kernel(program, patience_ms);
     both.difference = compare(program, both.model, both.kernel);
     both.by_kernel = broken_promise(program, both.kernel);
     both.by_model = broken_promise(program, both.model);
@@ -251,7 +265,7 @@ private:
 
     void avoid_hangs(Program& program) {
         FirstChoice first;
-        const Trace model = on_the_model(program, options_.rules, first);
+        const Trace model = run_on_model(options_.rules, program, first);
         for (std::size_t i = 0; i < model.steps.size(); ++i) {
             if (is_known_to_hang(program, i, model) || ends_in_a_hang(program, i, model)) {
                 program.steps.erase(program.steps.begin() + static_cast<std::ptrdiff_t>(i));
@@ -268,7 +282,7 @@ private:
             findings_.count(&ConformReport::unrepeatable);
             return;
         }
-        if (both.difference && model_allows(program, options_.rules, both.kernel, choices_max)) {
+        if (both.difference && model_allows(program, options_.rules, both.kernel)) {
             findings_.count(&ConformReport::allowed);
             return;
         }
@@ -281,7 +295,7 @@ private:
             findings_.count(&ConformReport::unrepeatable);
             return;
         }
-        if (shown.difference && model_allows(shortest, options_.rules, shown.kernel, choices_max)) {
+        if (shown.difference && model_allows(shortest, options_.rules, shown.kernel)) {
             findings_.count(&ConformReport::allowed);
             return;
         }

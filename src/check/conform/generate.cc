@@ -7,49 +7,12 @@
 #include "abi/abi.h"
 #include "base/check.h"
 #include "base/choice.h"
+#include "check/conform/weights.h"
 #include "check/program/words.h"
 #include "kernel/call.h"
 
 namespace verso::check {
 namespace {
-
-/// Phases of a program: what is drawn most in each.
-enum Phase : u8 { fill, disturb, probe, phases };
-
-struct Weight {
-    std::string_view word;
-    u16 of[phases];  // fill, disturb, probe
-    bool machine = false;
-};
-
-constexpr auto weights = std::to_array<Weight>({
-    {"store", {30, 12, 30}},      {"load", {10, 6, 12}},
-    {"read", {1, 2, 3}},          {"write", {2, 4, 6}},
-    {"force", {1, 3, 3}},         {"pin", {1, 2, 1}},
-    {"unpin", {0, 1, 1}},         {"lock", {1, 2, 1}},
-    {"pwrite", {8, 3, 2}},        {"map", {5, 3, 0}},
-    {"munmap", {0, 3, 0}},        {"mremap", {0, 7, 0}},
-    {"mprotect", {2, 8, 2}},      {"truncate", {0, 2, 0}},
-    {"punch", {0, 4, 0}},         {"REGISTER", {3, 12, 1}},
-    {"UNREGISTER", {0, 6, 1}},    {"WAKE", {0, 1, 0}},
-    {"WRITEPROTECT", {0, 10, 3}}, {"clear", {0, 5, 2}},
-    {"COPY", {1, 7, 2}},          {"ZEROPAGE", {1, 5, 1}},
-    {"CONTINUE", {0, 5, 1}},      {"POISON", {0, 4, 0}},
-    {"MOVE", {0, 8, 1}},          {"close", {0, 3, 0}},
-    {"fork", {2, 4, 0}},          {"exit", {0, 1, 0}},
-    {"scan", {0, 3, 8}},          {"arm", {0, 9, 6}},
-    {"DONTNEED", {0, 10, 2}},     {"REMOVE", {0, 3, 0}},
-    {"NOHUGEPAGE", {1, 1, 0}},    {"POPULATE_WRITE", {3, 3, 2}},
-    {"POPULATE_READ", {3, 3, 1}}, {"FREE", {0, 3, 0}},
-    {"COLD", {0, 2, 0}},          {"COLLAPSE", {1, 2, 0}},
-    {"HUGEPAGE", {1, 1, 0}},      {"MERGEABLE", {2, 1, 0}},
-    {"UNMERGEABLE", {0, 1, 0}},   {"GUARD_INSTALL", {1, 5, 0}},
-    {"GUARD_REMOVE", {0, 4, 0}},  {"reclaim", {0, 14, 0}, true},
-    {"swapoff", {0, 1, 0}, true}, {"migrate", {0, 6, 0}, true},
-    {"hint", {0, 1, 0}, true},    {"merge", {0, 4, 0}, true},
-    {"unmerge", {0, 1, 0}, true}, {"collapse", {0, 1, 0}, true},
-    {"split", {0, 2, 0}, true},   {"writeback", {0, 2, 0}, true},
-});
 
 /// Neighbouring seeds and numbers have nothing in common (the finaliser of MurmurHash3).
 constexpr u64 mix(u64 seed, u64 index) {
@@ -68,6 +31,10 @@ public:
         head();
         if (program_.huge) {
             begin_huge();
+        }
+        if (batch_ == Batch::quick && !program_.huge && allowed("messages") && one_in(12)) {
+            with_messages();
+            return program_;
         }
         if (one_in(6)) {
             steps(disturb, 2 + choice_.choose(7));
@@ -157,6 +124,36 @@ private:
             add("store", [](Step& step) { step.at.first = 1; });
             add("COLLAPSE");
         }
+    }
+
+    /// No SIGBUS: whoever faults sleeps, in threads of its own, until somebody answers.
+    void with_messages() {
+        using abi::Feature;
+        program_.messages = true;
+        program_.features &= ~(one_in(4) ? u64{0} : Feature::wp_async);
+        constexpr u64 events[] = {Feature::event_remove, Feature::event_unmap, Feature::event_remap,
+                                  Feature::event_fork};
+        program_.features |= one_in(5) ? events[choice_.choose(4)] : 0;
+        steps(fill, choice_.choose(3));
+        add("REGISTER", [&](Step& step) { step.mode = usual_mode(); });
+        if (!one_in(3)) {
+            add("WRITEPROTECT");
+        }
+        const u32 rounds = 1 + choice_.choose(3);
+        for (u32 i = 0; i < rounds; ++i) {
+            const u32 before = static_cast<u32>(program_.steps.size());
+            steps(probe, 1);
+            for (u32 at = before; at < program_.steps.size(); ++at) {
+                Step& step = program_.steps[at];
+                step.thread = may_sleep(step) && !step.child && threads_ < 3 ? ++threads_ : 0;
+                step.background = step.thread != 0 && one_in(12);
+            }
+            if (one_in(2)) {
+                add("messages");
+            }
+            steps(disturb, 1 + choice_.choose(2));
+        }
+        add("messages");
     }
 
     u64 usual_mode() {
@@ -375,6 +372,7 @@ private:
     bool open_[2] = {};       // the userfaultfds
     bool inherited_[2] = {};  // … by the child
     u32 forks_ = 0;
+    u32 threads_ = 0;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "abi/abi.h"
+#include "check/conform/occasion.h"
 #include "kernel/call.h"
 
 namespace verso::check {
@@ -12,50 +13,24 @@ namespace {
 using kernel::Advice;
 using kernel::RegisterMode;
 
-bool is_advice(const Step& step, Advice which) {
-    return step.verb == Verb::advise && step.mode == static_cast<u64>(which);
-}
-
-/// Some page that the step is about was so.
-template <class Predicate>
-bool some_page(const Occasion& of, Predicate is) {
-    const PageRange range = pages_of(of.program, of.step);
-    if (of.before() == nullptr) {
+/// A layout event is told before the pages go; the model lets them go first.
+bool event_comes_first(const Occasion& of) {
+    if ((of.program.features & (abi::Feature::layout_events | abi::Feature::event_fork)) == 0) {
         return false;
     }
-    const auto& pages = of.step.at.second ? of.before()->second : of.before()->first;
-    for (std::size_t i = range.first; i < range.end && i < pages.size(); ++i) {
-        if (is(pages[i])) {
+    for (std::size_t i = 0; i <= of.index && i < of.model.steps.size(); ++i) {
+        const Verb verb = of.program.steps[i].verb;
+        const bool changes_layout = verb == Verb::advise || verb == Verb::unmap ||
+                                    verb == Verb::remap || verb == Verb::fork ||
+                                    verb == Verb::punch || verb == Verb::truncate;
+        const bool waits = of.model.steps[i].outcome == "blocked" ||
+                           (i < of.kernel.steps.size() && of.kernel.steps[i].outcome == "blocked");
+        if (changes_layout && waits) {
             return true;
         }
     }
     return false;
 }
-
-bool shows_protection(const PageFacts& page) { return (page.word & abi::PagemapBit::uffd_wp) != 0; }
-bool is_guard(const PageFacts& page) { return page.text() == "K(GUARD)"; }
-bool is_poisoned(const PageFacts& page) { return page.text() == "K(POISONED)"; }
-bool is_marker(const PageFacts& page) { return page.text() == "K(WP)"; }
-
-bool is_async(const Program& program) { return (program.features & abi::Feature::wp_async) != 0; }
-bool is_ordinary(const Program& program) {
-    return program.kind == Kind::FS || program.kind == Kind::FP;
-}
-bool hangs(const Occasion& of) { return of.said() != nullptr && of.said()->outcome == "hangs"; }
-
-/// Some earlier step was such, and went well.
-template <class Predicate>
-bool came_before(const Occasion& of, Predicate is) {
-    for (std::size_t i = 0; i < of.index && i < of.model.steps.size(); ++i) {
-        if (is(of.program.steps[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool locks(const Step& step) { return step.verb == Verb::lock; }
-bool reads_all(const Step& step) { return step.verb == Verb::load; }
 
 bool guard_install_hangs(const Occasion& of) {
     return hangs(of) && of.program.kind != Kind::A && is_advice(of.step, Advice::guard_install);
@@ -68,11 +43,6 @@ bool locked_marker_hangs(const Occasion& of) {
     }
     return hangs(of) && is_ordinary(of.program) && (locks(of.step) || came_before(of, locks)) &&
            some_page(of, shows_protection);
-}
-
-bool fills(const Step& step) {
-    return step.verb == Verb::copy || step.verb == Verb::continue_ || step.verb == Verb::zeropage ||
-           step.verb == Verb::poison;
 }
 
 bool guard_is_filled(const Occasion& of) { return fills(of.step) && some_page(of, is_guard); }
@@ -90,7 +60,8 @@ bool blind_arms_all(const Occasion& of) {
 /// A private copy of a file goes, and with it bytes that were written.
 bool dropped_copy_is_clean(const Occasion& of) {
     const bool zaps = is_advice(of.step, Advice::drop) || of.step.verb == Verb::truncate ||
-                      of.step.verb == Verb::remap;
+                      of.step.verb == Verb::remap ||
+                      (of.step.verb == Verb::punch && is_hugetlb(of.program.kind));
     return zaps && is_async(of.program) && !is_shared(of.program.kind) &&
            of.program.kind != Kind::A;
 }
@@ -110,10 +81,6 @@ bool empty_hugetlb(const Occasion& of) {
 
 bool hugetlb_truncation_forgets(const Occasion& of) {
     return is_hugetlb(of.program.kind) && of.step.verb == Verb::truncate;
-}
-
-bool is_trigger(const Step& step, kernel::Trigger which) {
-    return step.verb == Verb::provoke && step.mode == static_cast<u64>(which);
 }
 
 bool merge_forgets(const Occasion& of) {
@@ -232,6 +199,62 @@ bool failed_scan_arms(const Occasion& of) {
     return of.step.verb == Verb::arm && of.said() != nullptr && of.said()->outcome == "EPERM";
 }
 
+/// Registered for protection or minor faults only: UNREGISTER wakes those of MISSING.
+bool unregister_wakes_nobody(const Occasion& of) {
+    if (!of.program.messages || of.before() == nullptr || of.said() == nullptr) {
+        return false;
+    }
+    for (std::size_t i = 0; i <= of.index && i < of.kernel.steps.size(); ++i) {
+        const auto& model = of.model.steps[i].threads;
+        const auto& kernel = of.kernel.steps[i].threads;
+        if (of.program.steps[i].verb == Verb::unregister && model != kernel) {
+            return std::ranges::any_of(
+                kernel, [](const std::string& one) { return one.ends_with(":blocked"); });
+        }
+    }
+    return false;
+}
+
+/// The kernel gives empty page tables back, and with no table there is room for a huge page.
+bool table_was_given_back(const Occasion& of) {
+    return of.program.huge && of.program.kind == Kind::A &&
+           came_before(of, [](const Step& step) { return is_advice(step, Advice::drop); });
+}
+
+/// Whether an empty address counts depends on its page table, unless it is tracked (SC-22, SC-23).
+bool counts_empty_ones(const Occasion& of) {
+    return of.step.verb == Verb::scan && some_page(of, [](const PageFacts& page) {
+               return page.text() == "N" && (page.categories & abi::PageIs::wp_allowed) == 0;
+           });
+}
+
+/// mmap() for a new thread's stack takes an address that the program gave up.
+bool hole_is_used_again(const Occasion& of) {
+    return of.index == of.program.steps.size() && of.program.messages &&
+           came_before(of, [](const Step& step) {
+               return step.verb == Verb::unmap || step.verb == Verb::remap;
+           });
+}
+
+/// It tries again on a mapping that changed while it slept, and finds that it may not.
+bool populate_tries_again(const Occasion& of) {
+    return of.program.messages && came_before(of, [](const Step& step) {
+               return step.thread != 0 && (is_advice(step, Advice::make_writable) ||
+                                           is_advice(step, Advice::populate_read));
+           });
+}
+
+bool locked_hugetlb_is_dropped(const Occasion& of) {
+    return is_hugetlb(of.program.kind) && is_advice(of.step, Advice::drop) &&
+           came_before(of, locks);
+}
+
+/// A private copy of a hugetlb file beyond the file's end.
+bool fills_behind_the_end(const Occasion& of) {
+    return of.program.kind == Kind::HP && fills(of.step) &&
+           came_before(of, [](const Step& step) { return step.verb == Verb::truncate; });
+}
+
 constexpr auto list = std::to_array<Known>({
     {"guard-install-hangs", Blame::promise, "6.18", "E-GR2",
      "SS: REGISTER(WP); WRITEPROTECT; GUARD_INSTALL",
@@ -307,6 +330,30 @@ constexpr auto list = std::to_array<Known>({
      "mlock over a hole locks what lies before it", locked_in_part},
     {"clean-page-goes", Blame::model, "6.18", "E-SW3", "SS: load; REGISTER(MISSING); reclaim; load",
      "reclaim drops a page of shared memory that nobody ever wrote to", clean_page_goes},
+    {"unregister-wakes-nobody", Blame::promise, "6.18", "UN-8",
+     "A, messages: store; REGISTER(WP); WRITEPROTECT; t1 store; UNREGISTER",
+     "UNREGISTER does not wake a thread that sleeps in a write-protect or minor fault",
+     unregister_wakes_nobody},
+    {"table-was-given-back", Blame::nobody, "6.18", "E-TH7",
+     "A, huge: HUGEPAGE; store; REGISTER(MISSING)@0; REGISTER(WP); DONTNEED; load",
+     "an empty page table may go any time", table_was_given_back},
+    {"counts-empty-ones", Blame::nobody, "6.18", "SC-22, SC-23",
+     "A: map; pin; fork; child scan(WRITTEN|!PRESENT)@'",
+     "whether an empty address that is not tracked is reported depends on its page table",
+     counts_empty_ones},
+    {"hole-is-used-again", Blame::nobody, "6.18", "12", "",
+     "the process maps something of its own where the program gave memory up", hole_is_used_again},
+    {"locked-hugetlb-is-dropped", Blame::model, "6.18", "E-ZP1", "HS: lock; DONTNEED",
+     "DONTNEED drops locked hugetlb pages, EINVAL with all others", locked_hugetlb_is_dropped},
+    {"fills-behind-the-end", Blame::kernel, "6.18", "FL-13", "HP: REGISTER(WP); truncate; COPY",
+     "UFFDIO_COPY fills a private hugetlb page behind the end of its file", fills_behind_the_end},
+    {"populate-tries-again", Blame::model, "6.18", "8.2",
+     "SP, messages: REGISTER(MISSING); t1 POPULATE_WRITE; mprotect(NONE); UNREGISTER",
+     "MADV_POPULATE that slept says EINVAL on a mapping that lost its permissions meanwhile",
+     populate_tries_again},
+    {"event-comes-first", Blame::model, "6.18", "E-ZP14",
+     "A, 2 pages, messages, EVENT_REMOVE: store; REGISTER(MISSING); t1 DONTNEED",
+     "the pages go after the event was read; in the model before", event_comes_first},
 });
 
 }  // namespace

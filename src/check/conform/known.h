@@ -38,7 +38,7 @@ struct Known {
     Blame blame;
     std::string_view release;  // that shows it
     std::string_view rows;     // of the specification
-    std::string_view program;  // that shows it, the shortest
+    std::string_view program;  // that shows it; empty: it comes by chance
     std::string_view what;
     bool (*explains)(const Occasion& occasion);
 };

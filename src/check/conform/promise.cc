@@ -68,6 +68,10 @@ public:
             promise_ = "END";
             return "the call does not return";
         }
+        const std::string asleep = sleepers(step, before, after);
+        if (!asleep.empty()) {
+            return asleep;
+        }
         const PageRange range = pages_of(program_, step);
         for (std::size_t i = 0; i < pages_.size() && i < after.first.size(); ++i) {
             const std::size_t end = std::min(range.end, reached(range, after.outcome));
@@ -86,6 +90,34 @@ public:
     std::string_view promise() const { return promise_; }
 
 private:
+    /// Who slept in a fault of memory that is unregistered must go on (UN-8).
+    std::string sleepers(const Step& step, const Seen& before, const Seen& after) {
+        races_ = races_ || step.background;
+        if (races_) {
+            for (Page& page : pages_) {
+                page.open = true;  // in which order things happened is not seen
+            }
+        }
+        const bool all = step.verb == Verb::unregister && !step.at.second && step.at.first == 0 &&
+                         step.at.count == 0 && !step.child && step.thread == 0;
+        if (all && after.outcome == "done" && !races_ && !strays_) {
+            for (const std::string& thread : after.threads) {
+                const bool slept =
+                    thread.ends_with(":blocked") &&
+                    std::ranges::find(before.threads, thread) != before.threads.end();
+                if (slept) {
+                    promise_ = "END";
+                    return thread + " although the memory is registered no more: nobody wakes it";
+                }
+            }
+        }
+        // Asleep elsewhere, or in a call that tells of a change and waits for its reader.
+        const bool strays = step.at.second || step.child || !takes_one_page(step.verb);
+        strays_ = strays_ || (after.outcome == "blocked" && strays) || step.verb == Verb::remap ||
+                  step.verb == Verb::unmap;
+        return {};
+    }
+
     /// "partly 1": what lies behind was not touched.
     static std::size_t reached(const PageRange& range, const std::string& outcome) {
         constexpr std::string_view partly = "partly ";
@@ -113,6 +145,8 @@ private:
             promise_ = "I10";
             return "armed by a scan that failed: that it was written is told to nobody";
         }
+        const bool may_end_later = step.thread != 0 || outcome == "blocked";
+        page.open = page.open || (here && may_end_later);
         if (!here || !done) {
             // A fill or a zap that fails may have done a part, a walk its first mappings (WP-13).
             const bool in_parts = fills(step) || zaps(step) || step.verb == Verb::write_protect ||
@@ -206,7 +240,7 @@ private:
 
     std::string access(const Step& step, Page& page, const PageFacts& was, const PageFacts& now) {
         if (writes(step)) {
-            if (page.is_protected && !async_ && !page.open) {
+            if (page.is_protected && !async_ && !page.open && step.thread == 0) {
                 promise_ = "I9";
                 return fmt::format("a {} got through to a protected page ({} -> {})", word_of(step),
                                    was.text(), now.text());
@@ -284,6 +318,8 @@ private:
     const bool async_;
     const bool markers_;
     bool forked_ = false;
+    bool races_ = false;   // a step was not awaited
+    bool strays_ = false;  // who is asleep may be so for another reason than this memory
     std::vector<Page> pages_;
     std::string_view promise_;
 };

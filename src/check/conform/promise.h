@@ -5,7 +5,8 @@
 //   I4    leave a protection on memory that is not registered for it
 //   WP    say that it protected what then is not protected; drop a protection by itself
 //   GR    take away a guard, or a poisoned page, that nobody removed
-//   END   take a call and not come back
+//   END   take a call and not come back; leave a thread asleep in a fault of memory that is
+//         registered no more
 //
 // A promise that both the model and the kernel break is found here and nowhere else. The oracles
 // of mm/history.h see the model's own state; these see what a user sees: outcomes, pagemap, scans.

@@ -41,6 +41,12 @@ std::vector<Step> simpler_steps(const Step& step) {
     }
     with([](Step& s) { s.value = 0; });
     with([](Step& s) { s.other = false; });
+    with([](Step& s) { s.background = false; });
+    with([](Step& s) {
+        s.thread = 0;
+        s.background = false;
+    });
+    with([](Step& s) { s.thread = s.thread > 1 ? 1 : s.thread; });
     with([](Step& s) { s.child = false; });
     with([](Step& s) { s.at.second = false; });
     with([](Step& s) { s.at = {0, takes_one_page(s.verb) ? 1U : 0U, s.at.second}; });
@@ -105,6 +111,7 @@ bool Shrinker::simplify_head(Program& program) {
         changed |= adopt(program, simpler);
     };
     with([](Program& p) { p.huge = false; });
+    with([](Program& p) { p.messages = false; });
     with([](Program& p) { p.pages = 1; });
     with([](Program& p) { p.pages = p.pages > 2 ? 2 : p.pages; });
     for (u64 bit = 1; bit != 0; bit <<= 1) {
