@@ -72,6 +72,9 @@ TEST(Threads, AStoreToAProtectedPageSleepsUntilItIsCleared) {
         "SS, messages: store; REGISTER(WP); WRITEPROTECT; t1 store -> blocked [Pu]; messages -> "
         "wp+write@0 t1:blocked; clear -> t1:done [P]; load -> = 4");
 }
+TEST(Threads, AnAccessWithTheLockHeldFailsWhereOthersSleep) {  // FD-4: FOLL_FORCE
+    holds_here_and_there("A, messages: REGISTER(MISSING); force -> EIO; messages -> none");
+}
 TEST(Threads, AWakeWithoutAPageSendsItBackToSleepAndToAnotherMessage) {
     holds_here_and_there(
         "A, messages: REGISTER(MISSING); t1 load -> blocked; messages -> missing@0; WAKE -> "

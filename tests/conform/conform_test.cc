@@ -122,6 +122,9 @@ TEST(Known, AreStillAsTheyAreDescribed) {
             continue;  // of chance; hugetlb: behaviour/divergences.h has them
         }
         const std::optional<Finding> found = examine(*program, rules);
+        if (!found && one.blame == Blame::nobody) {
+            continue;  // it may go either way
+        }
         ASSERT_TRUE(found.has_value()) << one.name << " agrees: take it out of known.cc";
         ASSERT_NE(found->known, nullptr) << one.name << ": " << found->kernel;
         EXPECT_EQ(found->known->name, one.name) << found->kernel;

@@ -45,7 +45,12 @@ bool locked_marker_hangs(const Occasion& of) {
            some_page(of, shows_protection);
 }
 
-bool guard_is_filled(const Occasion& of) { return fills(of.step) && some_page(of, is_guard); }
+bool guard_is_filled(const Occasion& of) {
+    const bool later =
+        came_before(of, [](const Step& step) { return fills(step) && step.background; }) &&
+        came_before(of, [](const Step& step) { return is_advice(step, Advice::guard_install); });
+    return later || (fills(of.step) && some_page(of, is_guard));
+}
 bool guard_is_armed(const Occasion& of) {
     return of.step.verb == Verb::arm && some_page(of, is_guard);
 }
@@ -239,14 +244,14 @@ bool hole_is_used_again(const Occasion& of) {
 /// It tries again on a mapping that changed while it slept, and finds that it may not.
 bool populate_tries_again(const Occasion& of) {
     return of.program.messages && came_before(of, [](const Step& step) {
-               return step.thread != 0 && (is_advice(step, Advice::make_writable) ||
-                                           is_advice(step, Advice::populate_read));
+               return locks(step) || is_advice(step, Advice::make_writable) ||
+                      is_advice(step, Advice::populate_read);
            });
 }
 
 bool locked_hugetlb_is_dropped(const Occasion& of) {
-    return is_hugetlb(of.program.kind) && is_advice(of.step, Advice::drop) &&
-           came_before(of, locks);
+    return is_hugetlb(of.program.kind) && came_before(of, locks) &&
+           (is_advice(of.step, Advice::drop) || is_advice(of.step, Advice::remove));
 }
 
 /// A private copy of a hugetlb file beyond the file's end.

@@ -69,8 +69,8 @@ public:
             return "the call does not return";
         }
         const std::string asleep = sleepers(step, before, after);
-        if (!asleep.empty()) {
-            return asleep;
+        if (!asleep.empty() || races_) {
+            return asleep;  // in which order things happened is not seen
         }
         const PageRange range = pages_of(program_, step);
         for (std::size_t i = 0; i < pages_.size() && i < after.first.size(); ++i) {
@@ -93,11 +93,6 @@ private:
     /// Who slept in a fault of memory that is unregistered must go on (UN-8).
     std::string sleepers(const Step& step, const Seen& before, const Seen& after) {
         races_ = races_ || step.background;
-        if (races_) {
-            for (Page& page : pages_) {
-                page.open = true;  // in which order things happened is not seen
-            }
-        }
         const bool all = step.verb == Verb::unregister && !step.at.second && step.at.first == 0 &&
                          step.at.count == 0 && !step.child && step.thread == 0;
         if (all && after.outcome == "done" && !races_ && !strays_) {
