@@ -2,28 +2,20 @@
 #include "cli/litmus.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "check/litmus/litmus.h"
+#include "check/litmus/catalogue.h"
 #include "check/program/where.h"
 
 namespace verso::cli {
 namespace {
 
-namespace fs = std::filesystem;
+using check::CatalogueEntry;
 using check::Judgement;
 
 constexpr u64 model_runs_max = 4096;
-
-struct Text {
-    fs::path path;
-    check::Litmus litmus;
-};
 
 /// One machine: a preset's name, or "linux 6.18".
 struct Machine {
@@ -36,57 +28,6 @@ struct Judged {
     Judgement judgement;
     std::string expected;  // empty: nothing is kept
 };
-
-std::string read_file(const fs::path& path) {
-    std::ifstream file(path);
-    std::ostringstream text;
-    text << file.rdbuf();
-    return text.str();
-}
-
-Result<std::vector<fs::path>> files_of(const std::vector<std::string>& paths) {
-    std::vector<fs::path> files;
-    for (const std::string& path : paths) {
-        std::error_code error;
-        if (!fs::is_directory(path, error)) {
-            if (!fs::is_regular_file(path, error)) {
-                return fail(ErrorKind::invalid_argument, 0,
-                            "there is no file or folder '{}'; name a .litmus file or a folder",
-                            path);
-            }
-            files.emplace_back(path);
-            continue;
-        }
-        const std::size_t before = files.size();
-        for (const auto& entry : fs::recursive_directory_iterator(path, error)) {
-            if (entry.path().extension() == ".litmus") {
-                files.push_back(entry.path());
-            }
-        }
-        if (files.size() == before) {
-            return fail(ErrorKind::invalid_argument, 0,
-                        "the folder '{}' holds no .litmus file; name another", path);
-        }
-        std::sort(files.begin() + static_cast<std::ptrdiff_t>(before), files.end());
-    }
-    return files;
-}
-
-Result<std::vector<Text>> texts_of(const std::vector<std::string>& paths) {
-    Result<std::vector<fs::path>> files = files_of(paths);
-    if (!files) {
-        return pass(files);
-    }
-    std::vector<Text> texts;
-    for (const fs::path& path : *files) {
-        Result<check::Litmus> litmus = check::parse_litmus(read_file(path), path.string());
-        if (!litmus) {
-            return pass(litmus);
-        }
-        texts.push_back({path, std::move(*litmus)});
-    }
-    return texts;
-}
 
 Result<std::vector<Machine>> machines_of(std::vector<std::string> names) {
     if (names.empty()) {
@@ -113,42 +54,22 @@ Result<std::vector<Machine>> machines_of(std::vector<std::string> names) {
     return machines;
 }
 
-fs::path expected_path(const fs::path& path) {
-    return fs::path(path).replace_extension(".expected");
-}
-
-/// Lines "<machine>: <verdict>".
-std::vector<std::pair<std::string, std::string>> kept_of(const fs::path& path) {
-    std::vector<std::pair<std::string, std::string>> kept;
-    std::istringstream lines(read_file(expected_path(path)));
-    for (std::string line; std::getline(lines, line);) {
-        if (const std::size_t colon = line.find(": "); colon != std::string::npos) {
-            kept.emplace_back(line.substr(0, colon), line.substr(colon + 2));
-        }
-    }
-    return kept;
-}
-
 /// Those that were not judged now stay. False: the file could not be written.
-bool promote(const Text& text, const std::vector<Judged>& all) {
-    auto kept = kept_of(text.path);
+bool promote(CatalogueEntry& text, const std::vector<Judged>& all) {
     for (const Judged& one : all) {
         if (one.judgement.kind == Judgement::Kind::not_run && one.machine.starts_with("linux")) {
             continue;  // says something of this machine, not of the release
         }
         const std::string verdict(name_of(one.judgement.kind));
-        const auto same = std::ranges::find(kept, one.machine, &decltype(kept)::value_type::first);
-        if (same != kept.end()) {
+        const auto same = std::ranges::find(text.expected, one.machine,
+                                            &check::ExpectedVerdicts::value_type::first);
+        if (same != text.expected.end()) {
             same->second = verdict;
         } else {
-            kept.emplace_back(one.machine, verdict);
+            text.expected.emplace_back(one.machine, verdict);
         }
     }
-    std::ofstream file(expected_path(text.path));
-    for (const auto& [machine, verdict] : kept) {
-        file << machine << ": " << verdict << '\n';
-    }
-    return static_cast<bool>(file.flush());
+    return check::write_expected(text);
 }
 
 /// What was expected and did not come; a kernel that could not run it contradicts nothing.
@@ -195,16 +116,15 @@ nlohmann::ordered_json json_of(const Judged& one) {
             {"states", states}};
 }
 
-std::vector<Judged> judge(const Text& text, const std::vector<Machine>& machines, u64 runs) {
-    const auto kept = kept_of(text.path);
+std::vector<Judged> judge(const CatalogueEntry& text, const std::vector<Machine>& machines,
+                          u64 runs) {
     std::vector<Judged> all;
     for (const Machine& machine : machines) {
         Judged one{.machine = machine.name, .judgement = {}, .expected = {}};
         one.judgement = machine.model ? check::judge_on_model(*mm::preset(machine.name),
                                                               text.litmus, model_runs_max)
                                       : check::judge_on_running_kernel(text.litmus, runs);
-        const auto same = std::ranges::find(kept, one.machine, &decltype(kept)::value_type::first);
-        one.expected = same == kept.end() ? "" : same->second;
+        one.expected = text.expected_on(one.machine);
         all.push_back(std::move(one));
     }
     return all;
@@ -216,8 +136,29 @@ bool held(const Judged& one) {
                                 : !surprising(one);
 }
 
-int print_texts(const std::vector<Text>& texts, const std::string& as) {
-    for (const Text& text : texts) {
+std::size_t column_of(const std::string& machine) {
+    return std::max<std::size_t>(machine.size(), 9);
+}
+
+/// Many texts: a line for each, a column for each machine. What was not expected has a mark.
+void print_head(const std::vector<Machine>& machines) {
+    for (const Machine& machine : machines) {
+        fmt::print("{:<{}}  ", machine.name, column_of(machine.name));
+    }
+    fmt::print("\n");
+}
+void print_row(const CatalogueEntry& text, const std::vector<Judged>& all) {
+    for (const Judged& one : all) {
+        const bool unable = one.judgement.kind == Judgement::Kind::not_run;
+        const std::string cell =
+            fmt::format("{}{}", unable ? "–" : name_of(one.judgement.kind), held(one) ? "" : "!");
+        fmt::print("{:<{}}  ", cell, column_of(one.machine));
+    }
+    fmt::print("{}\n", text.path.string());
+}
+
+int print_texts(const std::vector<CatalogueEntry>& texts, const std::string& as) {
+    for (const CatalogueEntry& text : texts) {
         fmt::print("{}\n", as == "line" ? to_text(text.litmus.program) : to_text(text.litmus));
     }
     return 0;
@@ -231,7 +172,7 @@ int refuse(const std::string& message) {
 }  // namespace
 
 int litmus(const LitmusOptions& options) {
-    const Result<std::vector<Text>> texts = texts_of(options.paths);
+    Result<std::vector<CatalogueEntry>> texts = check::read_catalogue(options.paths);
     if (!texts) {
         return refuse(texts.error().message);
     }
@@ -243,22 +184,33 @@ int litmus(const LitmusOptions& options) {
         return refuse(machines.error().message);
     }
     nlohmann::ordered_json json = nlohmann::ordered_json::array();
+    const bool matrix = texts->size() > 1 && !options.json;
+    if (matrix) {
+        print_head(*machines);
+    }
     bool all_held = true;
-    for (const Text& text : *texts) {
+    for (CatalogueEntry& text : *texts) {
         const std::vector<Judged> all = judge(text, *machines, options.runs);
         if (options.promote && !promote(text, all)) {
             return refuse(fmt::format("'{}' cannot be written; make its folder writable",
-                                      expected_path(text.path).string()));
+                                      check::expected_path(text.path).string()));
         }
-        nlohmann::ordered_json entry = {{"file", text.path.string()}, {"title", text.litmus.title}};
-        if (!options.json) {
+        const bool held_here = options.promote || std::ranges::all_of(all, held);
+        all_held = all_held && held_here;
+        if (options.json) {
+            json.push_back({{"file", text.path.string()}, {"title", text.litmus.title}});
+            for (const Judged& one : all) {
+                json.back()["machines"].push_back(json_of(one));
+            }
+            continue;
+        }
+        if (matrix) {
+            print_row(text, all);
+        }
+        if (!matrix || !held_here) {
             fmt::print("{}: {}\n", text.path.string(), text.litmus.title);
+            std::ranges::for_each(all, print_block);
         }
-        for (const Judged& one : all) {
-            all_held = all_held && (options.promote || held(one));
-            options.json ? entry["machines"].push_back(json_of(one)) : print_block(one);
-        }
-        json.push_back(std::move(entry));
     }
     if (options.json) {
         fmt::print("{}\n", json.dump(2));

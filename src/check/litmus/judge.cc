@@ -71,6 +71,9 @@ public:
         }
     }
 
+    u64 ended() const { return verdict_.runs - verdict_.could_not_go_on; }
+    void refuse(std::string why) { not_run_ = std::move(why); }
+
     Judgement finish(bool cut) {
         verdict_.cut = cut;
         if (verdict_.kind == Judgement::Kind::forbidden) {
@@ -116,6 +119,18 @@ private:
     Judgement verdict_{};
 };
 
+bool asks_for_soft_dirty(const Litmus& litmus) {
+    const auto asks = [](const std::string& word) {
+        return word == "dirty" || word == "undirtied";
+    };
+    const auto in_step = [&](const Step& step) { return std::ranges::any_of(step.expected, asks); };
+    const auto in_clause = [&](const Clause& one) { return std::ranges::any_of(one.words, asks); };
+    return std::ranges::any_of(litmus.program.steps, in_step) ||
+           std::ranges::any_of(litmus.conditions, [&](const Condition& condition) {
+               return std::ranges::any_of(condition.all, in_clause);
+           });
+}
+
 }  // namespace
 
 std::string_view name_of(Judgement::Kind kind) {
@@ -139,9 +154,22 @@ Judgement judge_on_model(const mm::Rules& rules, const Litmus& litmus, u64 runs_
     return judge.finish(more);
 }
 
+/// A trigger may need luck: it is tried again until it was seen to act, and what was in vain is
+/// counted. What this machine lacks altogether does not come by asking: three times are enough then.
 Judgement judge_on_running_kernel(const Litmus& litmus, u64 runs) {
+    constexpr u64 tries_a_run = 20;
+    constexpr u64 tries_in_vain_max = 3;
     Judge judge(litmus);
-    for (u64 run = 0; run < runs; ++run) {
+    if (asks_for_soft_dirty(litmus) && !rules_of_running_kernel().softdirty_configured) {
+        judge.refuse("soft-dirty is not configured in this kernel");
+        return judge.finish(false);
+    }
+    const bool luck = std::ranges::any_of(
+        litmus.program.steps, [](const Step& step) { return step.verb == Verb::provoke; });
+    for (u64 tries = 0; judge.ended() < runs && tries < runs * (luck ? tries_a_run : 1); ++tries) {
+        if (judge.ended() == 0 && tries >= tries_in_vain_max) {
+            break;
+        }
         judge.add(run_on_running_kernel(litmus.program));
     }
     return judge.finish(false);
