@@ -36,7 +36,7 @@ Result<std::vector<Machine>> machines_of(std::vector<std::string> names) {
     const std::string here = "linux " + check::running_release();
     std::vector<Machine> machines;
     for (const std::string& name : names) {
-        if (name == "all") {
+        if (name == "all" || name == "model") {
             for (const std::string& preset : mm::preset_names()) {
                 machines.push_back({preset, true});
             }
@@ -45,9 +45,9 @@ Result<std::vector<Machine>> machines_of(std::vector<std::string> names) {
             machines.push_back({here, false});
         } else if (mm::preset(name)) {
             machines.push_back({name, true});
-        } else {
+        } else if (name != "model") {
             return fail(ErrorKind::invalid_argument, 0,
-                        "there is no machine '{}'; there are: linux, all, {}", name,
+                        "there is no machine '{}'; there are: linux, model, all, {}", name,
                         fmt::join(mm::preset_names(), ", "));
         }
     }

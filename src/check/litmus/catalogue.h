@@ -25,8 +25,8 @@ struct CatalogueEntry {
     std::string expected_on(std::string_view machine) const;
 };
 
-/// Files, and what folders hold at any depth, by name. The first text that is wrong is an error, and
-/// so is a folder without any.
+/// Files, and what folders hold at any depth, by name. The first text that is wrong is an error,
+/// and so is a folder without any.
 Result<std::vector<CatalogueEntry>> read_catalogue(const std::vector<std::string>& paths);
 
 std::filesystem::path expected_path(const std::filesystem::path& text);

@@ -155,7 +155,7 @@ Judgement judge_on_model(const mm::Rules& rules, const Litmus& litmus, u64 runs_
 }
 
 /// A trigger may need luck: it is tried again until it was seen to act, and what was in vain is
-/// counted. What this machine lacks altogether does not come by asking: three times are enough then.
+/// counted. What this machine lacks does not come by asking: three times are enough then.
 Judgement judge_on_running_kernel(const Litmus& litmus, u64 runs) {
     constexpr u64 tries_a_run = 20;
     constexpr u64 tries_in_vain_max = 3;
