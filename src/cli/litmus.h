@@ -12,7 +12,7 @@ namespace verso::cli {
 
 struct LitmusOptions {
     std::vector<std::string> paths;  // files, folders
-    std::vector<std::string> on;     // presets, linux, all; none: 6.18 and linux
+    std::vector<std::string> on;     // presets, linux, model, all; none: 6.18 and linux
     u64 runs = 1;                    // on the running kernel
     bool json = false;
     bool promote = false;

@@ -290,7 +290,7 @@ void add_litmus(CLI::App& app, Chosen& chosen) {
     verb.add_option("paths", options->paths, "litmus texts, or folders of them")
         ->required()
         ->type_name("FILE|DIR");
-    verb.add_option("--on", options->on, "presets, linux, all; else 6.18 and linux")
+    verb.add_option("--on", options->on, "presets, linux, model, all; else 6.18 and linux")
         ->delimiter(',')
         ->type_name("MACHINE");
     verb.add_option("--runs", options->runs, "how many on the running kernel")
