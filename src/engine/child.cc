@@ -89,6 +89,15 @@ void Region::unpin(Layer& layer) {
     frozen_.collect(garbage);
 }
 
+/// A child's own pages are anonymous, and same-page merging takes the protection of such a page
+/// away (replace_page(), seen on 6.18; docs/findings.md, merge-forgets): a write would go unnoticed.
+/// A process that asked for merging everywhere (PR_SET_MEMORY_MERGE, 6.4) gets every new mapping
+/// merged, so each says no for itself. Refused only where there is no merging.
+void Region::keep_from_merging(PageRange range) {
+    (void)kernel_.perform(Call::advise(base_ + to_bytes(range.first), to_bytes(range.count),
+                                       kernel::Advice::unmergeable));
+}
+
 Result<std::shared_ptr<Region>> Region::make_child(Runtime& runtime, const ChildPlan& plan) {
     Result<Runtime::Seat> seat = runtime.seat();
     if (!seat) {
@@ -115,6 +124,7 @@ Result<std::shared_ptr<Region>> Region::make_child(Runtime& runtime, const Child
     }
     child.app_ = std::move(*mapped);
     child.base_ = child.app_.address();
+    child.keep_from_merging({0, plan.pages});
     Result<void> ready = child.open_uffd(0);
     if (ready) {
         ready =

@@ -210,6 +210,9 @@ bool Region::map_layer(PageRange range) {
     }
     wait_for_reader();  // it has read our event, if there was one, and may not have got to it
     own_unmap_.store(no_page);
+    if (mapped.ok()) {
+        keep_from_merging(range);
+    }
     return mapped.ok();
 }
 

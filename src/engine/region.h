@@ -217,6 +217,7 @@ private:
     bool owns_none_once_protected(PageRange range);
     bool move_chunk(u64 chunk);
     bool map_layer(PageRange range);
+    void keep_from_merging(PageRange range);
 
     // rewind.cc
     struct PastRun {

@@ -83,7 +83,9 @@ constexpr auto hazard_list = std::to_array<Hazard>({
     {"dontunmap-forgets", true,
      "mremap(MREMAP_DONTUNMAP) of a region (unprotects it; the region is called damaged)"},
     {"failed-scan-arms", false, "what a failed scan may have armed counts as written"},
-    {"merge-forgets", false, "protected pages are a memfd's, which are never merged"},
+    {"merge-forgets", true,
+     "madvise(MADV_MERGEABLE) on a child's memory (merging unprotects it; PR_SET_MEMORY_MERGE does "
+     "not reach it)"},
     {"moved-swap-stays-protected", false,
      "the engine does not use UFFDIO_MOVE on what it protects"},
     {"unregister-wakes-nobody", false, "the engine wakes those who wait itself"},
