@@ -131,7 +131,7 @@ void History::before(const State& state, const Call& call) {
 std::string History::after(const Machine& machine, const Call& call, const Outcome& outcome) {
     const State& state = machine.state;
     const u8 space = call.thread < state.threads.size() ? state.threads[call.thread].space : nobody;
-    const Step step{state, machine.rules, call, outcome, space};
+    const Step step{state, machine.rules, call, outcome, space, &machine};
     std::string broken = check_scan(machine, step);
     if (broken.empty()) {
         fit(state);

@@ -110,6 +110,8 @@ public:
     void before(const State& state, const Call& call);
     /// The first oracle that does not hold, as a sentence that begins with its row.
     std::string after(const Machine& machine, const Call& call, const Outcome& outcome);
+    /// write(2): no step of the model, but its bytes are in the file from now on.
+    void wrote(u8 file, u32 index, Contents value);
 
     const Place& at(u8 space, Vpn page) const { return past_.places[space * space_pages_ + page]; }
     u64 hash() const;
@@ -127,7 +129,8 @@ private:
         const Rules& rules;
         const Call& call;
         const Outcome& outcome;
-        u8 space;  ///< the caller's
+        u8 space;                          ///< the caller's
+        const Machine* machine = nullptr;  ///< whose bytes a write's number stands for
         bool done() const { return outcome.verdict == Verdict::done; }
         bool covers(u8 space_of, Vpn at) const;
     };

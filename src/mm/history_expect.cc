@@ -149,7 +149,7 @@ std::string History::expect_access(const Step& step, const Access& access) {
         meet(Exception::blind_store, one.blind);
         one.stored = !one.blind;
         one.lazy = false;
-        expect_write(step.space, at, access.value);
+        expect_write(step.space, at, step.machine->written(one.value, access.value));
         return {};
     }
     one.changed = one.changed || access.kind == AccessKind::gup_pin;  // a device may write
@@ -190,6 +190,13 @@ void History::expect_file(u8 file, u32 index, Contents value) {
     }
 }
 
+void History::wrote(u8 file, u32 index, Contents value) {
+    const std::size_t at = file * std::size_t{past_.file_pages} + index;
+    if (index < past_.file_pages && at < past_.files.size()) {
+        expect_file(file, index, value);
+    }
+}
+
 void History::expect_write(u8 space, Vpn at, Contents value) {
     Place& one = place(space, at);
     if (one.shared) {
@@ -203,12 +210,13 @@ void History::expect_fill(const Step& step) {
     const u8 space = space_of(step.state, call.fd);
     const bool async = (features_of(step.state, call.fd) & abi::Feature::wp_async) != 0;
     const bool wp = call.op != Op::uffd_zeropage && (call.flags & abi::UffdFillMode::wp) != 0;
-    const Contents value = call.op == Op::uffd_copy ? call.value : zeroes;
     for (u64 done = 0; done < step.outcome.progress; done += page_size) {
         const Vpn at = static_cast<Vpn>(to_pages(call.address + done));
         Place& one = place(space, at);
         if (call.op != Op::uffd_continue) {
-            expect_write(space, at, value);
+            const auto nth = static_cast<u32>(to_pages(done));
+            const bool copy = call.op == Op::uffd_copy;
+            expect_write(space, at, copy ? step.machine->filled(call.value, nth) : zeroes);
         }
         one.armed = wp && !async;  // FL-28, FL-30, FL-36
         one.changed = !(wp && async);

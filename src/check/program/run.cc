@@ -11,6 +11,7 @@
 #include "abi/abi.h"
 #include "base/check.h"
 #include "check/program/calls.h"
+#include "check/program/file.h"
 #include "check/program/look.h"
 #include "check/program/run.h"
 #include "check/program/said.h"
@@ -30,9 +31,10 @@ constexpr u64 feature_wp_shmem = u64{1} << 12;
 
 class Runner {
 public:
-    Runner(kernel::World& world, const Program& program)
+    Runner(kernel::World& world, const Program& program, Onlooker* onlooker)
         : world_(world),
           program_(program),
+          onlooker_(onlooker),
           threads_(world, [this](auto&&... of) { return finish(of...); }) {}
 
     Trace run() {
@@ -41,24 +43,37 @@ public:
         for (std::size_t i = 0; i < program_.steps.size() && trace_.why_not.empty(); ++i) {
             Seen seen;
             number_ = i + 1;
+            if (onlooker_ != nullptr) {
+                onlooker_->before(i, layout());
+            }
             seen.outcome = step(program_.steps[i]);
             if (!trace_.why_not.empty()) {
                 break;
             }
-            if (seen.outcome ==
-                hangs) {  // whoever made that call was ended; there is nobody to ask
-                trace_.steps.push_back(std::move(seen));
-                return std::move(trace_);
-            }
-            if (seen.outcome != "begun") {  // else what is there changes while one looks
+            // After a call that hangs there is nobody to ask: who made it was ended. After one that
+            // was only begun, what is there changes while one looks.
+            const bool hung = seen.outcome == hangs;
+            const bool still = !hung && seen.outcome != "begun";
+            if (still) {
                 seen.threads = threads_.settle();
+            }
+            if (onlooker_ != nullptr) {
+                onlooker_->after(i, layout(), seen);
+            }
+            if (still) {
                 look(seen);
             }
             trace_.steps.push_back(std::move(seen));
+            if (hung) {
+                return std::move(trace_);
+            }
         }
         if (trace_.why_not.empty()) {
             read_all(0);
             read_all(child_);
+        }
+        if (onlooker_ != nullptr) {
+            onlooker_->at_the_end(layout());
         }
         return std::move(trace_);
     }
@@ -92,6 +107,8 @@ private:
         }
     }
 
+    Layout layout() const { return {unit_, pages_, first_, second_, child_, threads_.names()}; }
+
     void lay_out() {
         const u64 huge = world_.huge_page_size();
         unit_ = is_hugetlb(program_.kind) ? huge : page_size;
@@ -110,26 +127,13 @@ private:
         u64 flags =
             read_write | MapFlag::fixed | (is_shared(program_.kind) ? MapFlag::shared : u64{0});
         if (program_.kind != Kind::A) {
-            file_ = make_file();
+            const Result<int> made = make_file(in(0), program_.kind, length_);
+            if (!made) {
+                return give_up(made.error().message);
+            }
+            file_ = *made;
         }
         must(in(0).perform(Call::map(file_, 0, length_, flags, first_)), "map the area");
-    }
-
-    int make_file() {
-        Outcome made;
-        if (program_.kind == Kind::FS || program_.kind == Kind::FP) {
-            // Not /tmp, which may be memory.
-            constexpr std::string_view folder = "/var/tmp";
-            Payload where;
-            where.in = std::as_bytes(std::span(folder));
-            made = in(0).perform(Call::file_create(), where);
-        } else {
-            made = in(0).perform(
-                Call::memfd_create(is_hugetlb(program_.kind) ? kernel::MemfdFlag::huge : u64{0}));
-        }
-        const int fd = static_cast<int>(must(made, "make the file"));
-        must(in(0).perform(Call::file_resize(fd, length_)), "size the file");
-        return fd;
     }
 
     /// The userfaultfd of a step, opened when first asked for. A child has the descriptors that its
@@ -184,6 +188,7 @@ private:
 
     kernel::World& world_;
     const Program& program_;
+    Onlooker* const onlooker_;
     Trace trace_;
     u64 unit_ = page_size;
     u64 length_ = 0;
@@ -387,6 +392,8 @@ void Runner::read_all(int process) {
 
 }  // namespace
 
-Trace run(kernel::World& world, const Program& program) { return Runner(world, program).run(); }
+Trace run(kernel::World& world, const Program& program, Onlooker* onlooker) {
+    return Runner(world, program, onlooker).run();
+}
 
 }  // namespace verso::check

@@ -4,6 +4,8 @@
 // numbers, addresses, the size of a huge page) is not in them.
 #pragma once
 
+#include <utility>
+
 #include "check/program/program.h"
 #include "kernel/world.h"
 
@@ -39,7 +41,29 @@ struct Trace {
     std::string why_not;                // what kept it from going on
 };
 
-Trace run(kernel::World& world, const Program& program);
+/// Where a program lives, for whoever looks on.
+struct Layout {
+    u64 unit = page_size;  // bytes in a page of the program
+    u64 pages = 1;         // in each area
+    u64 first = 0;         // addresses of the areas
+    u64 second = 0;
+    int child = -1;  // the process that `fork` began, while it lives
+    std::vector<std::pair<std::string, int>> threads{};  // that began a call: name, number in the
+                                                         // world
+};
+/// Is told before and after each step, once sleepers that it woke have gone on; what the runner
+/// itself looks at (`seen` has no pages yet) happens outside. A step that could not be made has no
+/// after.
+class Onlooker {
+public:
+    virtual ~Onlooker() = default;
+    virtual void before(std::size_t step, const Layout& layout) = 0;
+    virtual void after(std::size_t step, const Layout& layout, const Seen& seen) = 0;
+    /// The contents were read, or the program could not go on.
+    virtual void at_the_end(const Layout& layout) = 0;
+};
+
+Trace run(kernel::World& world, const Program& program, Onlooker* onlooker = nullptr);
 
 /// The first expectation that was not met, as a sentence; empty: all were.
 std::string unmet(const Program& program, const Trace& trace);

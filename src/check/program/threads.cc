@@ -121,6 +121,14 @@ Result<std::string> Threads::look(int process, const kernel::Call& load) {
     return begin(step, process, load);
 }
 
+std::vector<std::pair<std::string, int>> Threads::names() const {
+    std::vector<std::pair<std::string, int>> all;
+    for (const Further& one : all_) {
+        all.emplace_back(name_of(one.process, one.number), one.in_world);
+    }
+    return all;
+}
+
 void Threads::forget(int process) {
     std::erase_if(all_, [&](const Further& one) { return one.process == process; });
 }

@@ -31,6 +31,8 @@ public:
     std::vector<std::string> settle();
     /// A load by whichever thread of the process is free: contents in the end.
     Result<std::string> look(int process, const kernel::Call& load);
+    /// All there are: their names and their numbers in the world.
+    std::vector<std::pair<std::string, int>> names() const;
     /// Its threads are gone.
     void forget(int process);
 

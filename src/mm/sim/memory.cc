@@ -53,14 +53,23 @@ void Memory::note_write(u8 file, u32 index, Contents now) {
     Call call{.op = Op::store, .fd = file};
     call.address = to_bytes(index);
     note(call, Outcome::ok(now));
+    if (watcher_ != nullptr) {
+        watcher_->wrote(file, index, now);
+    }
 }
 
 Outcome Memory::step(const Call& call) {
     if (versions_.wants_sweep()) {
         sweep();
     }
+    if (watcher_ != nullptr) {
+        watcher_->before(machine_, call);
+    }
     const Outcome outcome = mm::step(machine_, call);
     note(call, outcome);
+    if (watcher_ != nullptr) {
+        watcher_->after(machine_, call, outcome);
+    }
     return outcome;
 }
 

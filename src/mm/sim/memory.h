@@ -33,6 +33,16 @@
 
 namespace verso::mm::sim {
 
+/// Who is shown every step of a simulated machine, whoever makes it.
+class Watcher {
+public:
+    virtual ~Watcher() = default;
+    virtual void before(const Machine& machine, const Call& call) = 0;
+    virtual void after(const Machine& machine, const Call& call, const Outcome& outcome) = 0;
+    /// write(2), which is no step of the model.
+    virtual void wrote(u8 file, u32 index, Contents now) = 0;
+};
+
 class Memory {
 public:
     Memory(const Rules& rules, const Shape& shape, Choice& choice);
@@ -47,6 +57,7 @@ public:
     Versions& versions() { return versions_; }
     const Versions& versions() const { return versions_; }
     Choice& choice() { return machine_.choice; }
+    void watch(Watcher* watcher) { watcher_ = watcher; }
     u64 limit() const { return to_bytes(state_.shape.space_pages); }
 
     /// One step, as it is. What it reports besides is in machine().
@@ -128,6 +139,7 @@ private:
     const Rules rules_;
     Versions versions_;
     Machine machine_;
+    Watcher* watcher_ = nullptr;
     std::vector<Window> windows_;
     std::vector<std::unique_ptr<Behind>> behind_;
     std::vector<u8> orphans_;

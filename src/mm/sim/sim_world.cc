@@ -15,6 +15,7 @@ SimWorld::SimWorld(const Rules& rules, const Shape& shape, Choice& choice, Optio
       memory_(rules, shape, choice),
       scheduler_(choice, options_.limits),
       descriptors_([this] { return running_process(); }) {
+    memory_.watch(options_.watcher);
     scheduler_.on_finish = [this](Scheduler::TaskId task) { task_ends(task); };
     const int first = start_process();
     VERSO_CHECK(first == 0, "the first process is {}", first);
@@ -173,6 +174,17 @@ std::optional<kernel::Outcome> SimWorld::finished(int thread) {
     scheduler_.block([&] { return !helper.call || scheduler_.asleep(helper.task); },
                      {"another thread's call", 0, helper.task});
     return helper.call ? std::nullopt : std::optional(helper.outcome);
+}
+
+std::optional<u8> SimWorld::model_thread(int thread) const {
+    const Scheduler::TaskId task = helpers_.at(static_cast<std::size_t>(thread))->task;
+    for (const std::unique_ptr<Process>& process : processes_) {
+        const auto found = process->threads.find(task);
+        if (found != process->threads.end()) {
+            return found->second;
+        }
+    }
+    return std::nullopt;
 }
 
 std::pair<int, int> SimWorld::socket_pair(int one, int other) {

@@ -27,6 +27,7 @@ namespace verso::mm::sim {
 struct Options {
     bool privileged = true;  ///< processes have CAP_SYS_PTRACE: kernel-mode faults, EVENT_FORK
     Scheduler::Limits limits{};
+    Watcher* watcher = nullptr;  ///< must outlive the world; none: nobody looks
 };
 
 class SimWorld final : public kernel::World {
@@ -59,6 +60,11 @@ public:
     Outcome step(int process, Call call);
     u64 to_model(int process, u64 address) const;
     u64 from_model(int process, u64 address) const;
+    /// The address space that the process runs in: an index into State::spaces.
+    u8 space_of(int process) const { return at(process).space; }
+    /// The model's thread that a further thread is: an index into State::threads. None: it made no
+    /// call yet.
+    std::optional<u8> model_thread(int thread) const;
     const State& state() const { return memory_.state(); }
     const Rules& rules() const { return memory_.rules(); }
     /// The bytes that a page of these contents has.
