@@ -26,7 +26,7 @@ struct Machine {
 struct Judged {
     std::string machine;
     Judgement judgement;
-    std::string expected;  // empty: nothing is kept
+    check::Expected expected{};  // empty: nothing is kept
 };
 
 Result<std::vector<Machine>> machines_of(std::vector<std::string> names) {
@@ -60,13 +60,14 @@ bool promote(CatalogueEntry& text, const std::vector<Judged>& all) {
         if (one.judgement.kind == Judgement::Kind::not_run && one.machine.starts_with("linux")) {
             continue;  // says something of this machine, not of the release
         }
-        const std::string verdict(name_of(one.judgement.kind));
-        const auto same = std::ranges::find(text.expected, one.machine,
-                                            &check::ExpectedVerdicts::value_type::first);
+        const check::Expected now{.machine = one.machine,
+                                  .verdict = std::string(name_of(one.judgement.kind)),
+                                  .course = course_text(one.judgement)};
+        const auto same = std::ranges::find(text.expected, one.machine, &check::Expected::machine);
         if (same != text.expected.end()) {
-            same->second = verdict;
+            *same = now;
         } else {
-            text.expected.emplace_back(one.machine, verdict);
+            text.expected.push_back(now);
         }
     }
     return check::write_expected(text);
@@ -76,13 +77,23 @@ bool promote(CatalogueEntry& text, const std::vector<Judged>& all) {
 bool surprising(const Judged& one) {
     const bool unable =
         one.judgement.kind == Judgement::Kind::not_run && one.machine.starts_with("linux");
-    return !one.expected.empty() && !unable && one.expected != name_of(one.judgement.kind);
+    return !one.expected.verdict.empty() && !unable &&
+           one.expected.verdict != name_of(one.judgement.kind);
+}
+
+/// The verdict may be the same, but it was come to in another way.
+bool went_otherwise(const Judged& one) {
+    return !one.expected.course.empty() && one.expected.course != course_text(one.judgement);
 }
 
 void print_block(const Judged& one) {
     const Judgement& judgement = one.judgement;
     fmt::print("  {:<12} {}{}\n", one.machine, name_of(judgement.kind),
-               surprising(one) ? fmt::format(", expected was {}", one.expected) : "");
+               surprising(one) ? fmt::format(", expected was {}", one.expected.verdict) : "");
+    if (went_otherwise(one)) {
+        fmt::print("    course {} and not {}: something that no condition names went otherwise\n",
+                   course_text(judgement), one.expected.course);
+    }
     if (!judgement.why.empty()) {
         fmt::print("    {}\n", judgement.why);
     }
@@ -107,7 +118,9 @@ nlohmann::ordered_json json_of(const Judged& one) {
     }
     return {{"machine", one.machine},
             {"verdict", name_of(one.judgement.kind)},
-            {"expected", one.expected},
+            {"expected", one.expected.verdict},
+            {"course", course_text(one.judgement)},
+            {"expected_course", one.expected.course},
             {"why", one.judgement.why},
             {"witness", one.judgement.witness},
             {"runs", one.judgement.runs},
@@ -120,7 +133,7 @@ std::vector<Judged> judge(const CatalogueEntry& text, const std::vector<Machine>
                           u64 runs) {
     std::vector<Judged> all;
     for (const Machine& machine : machines) {
-        Judged one{.machine = machine.name, .judgement = {}, .expected = {}};
+        Judged one{.machine = machine.name, .judgement = {}};
         one.judgement = machine.model ? check::judge_on_model(*mm::preset(machine.name),
                                                               text.litmus, model_runs_max)
                                       : check::judge_on_running_kernel(text.litmus, runs);
@@ -132,8 +145,8 @@ std::vector<Judged> judge(const CatalogueEntry& text, const std::vector<Machine>
 
 /// With nothing kept beside a text, Forbidden is what did not hold.
 bool held(const Judged& one) {
-    return one.expected.empty() ? one.judgement.kind != Judgement::Kind::forbidden
-                                : !surprising(one);
+    return one.expected.verdict.empty() ? one.judgement.kind != Judgement::Kind::forbidden
+                                        : !surprising(one) && !went_otherwise(one);
 }
 
 std::size_t column_of(const std::string& machine) {

@@ -47,7 +47,7 @@ TEST(Catalogue, HasAtLeast150TextsOfAtMost30Lines) {
 TEST(Catalogue, HasAnExpectedVerdictOfEveryPresetBesideEveryText) {
     for (const CatalogueEntry& entry : entries_of(root)) {
         for (const std::string& preset : mm::preset_names()) {
-            EXPECT_NE(entry.expected_on(preset), "") << entry.path << " on " << preset;
+            EXPECT_NE(entry.expected_on(preset).verdict, "") << entry.path << " on " << preset;
         }
     }
 }
@@ -68,8 +68,12 @@ TEST_P(CatalogueFolder, IsJudgedByTheModelAsExpected) {
     for (const CatalogueEntry& entry : entries_of(root / GetParam())) {
         for (const std::string& preset : mm::preset_names()) {
             const Judgement judged = judge_on_model(*mm::preset(preset), entry.litmus, 4096);
-            EXPECT_EQ(name_of(judged.kind), entry.expected_on(preset))
+            const Expected expected = entry.expected_on(preset);
+            EXPECT_EQ(name_of(judged.kind), expected.verdict)
                 << entry.path << " on " << preset << ": " << judged.why;
+            EXPECT_EQ(course_text(judged), expected.course)
+                << entry.path << " on " << preset << " went otherwise: verso explain shows how; if "
+                << "that is meant, verso litmus --promote keeps it";
         }
     }
 }
@@ -79,7 +83,7 @@ TEST_P(CatalogueFolder, IsJudgedByTheRunningKernelAsExpected) {
     u64 judged_here = 0;
     std::string why_not = "nothing is kept of " + here;
     for (const CatalogueEntry& entry : entries_of(root / GetParam())) {
-        const std::string expected = entry.expected_on(here);
+        const std::string expected = entry.expected_on(here).verdict;
         if (expected.empty()) {
             continue;
         }

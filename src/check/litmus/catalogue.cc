@@ -5,6 +5,8 @@
 #include <fstream>
 #include <sstream>
 
+#include <fmt/format.h>
+
 namespace verso::check {
 namespace {
 namespace fs = std::filesystem;
@@ -48,8 +50,17 @@ ExpectedVerdicts read_expected(const fs::path& path) {
     ExpectedVerdicts kept;
     std::istringstream lines(read_file(path));
     for (std::string line; std::getline(lines, line);) {
-        if (const std::size_t colon = line.find(": "); colon != std::string::npos) {
-            kept.emplace_back(line.substr(0, colon), line.substr(colon + 2));
+        const std::size_t colon = line.find(": ");
+        if (colon == std::string::npos) {
+            continue;
+        }
+        Expected& one = kept.emplace_back(Expected{.machine = line.substr(0, colon)});
+        one.verdict = line.substr(colon + 2);
+        constexpr std::size_t digits = 8;
+        if (const std::size_t blank = one.verdict.rfind(' ');
+            blank != std::string::npos && one.verdict.size() - blank - 1 == digits) {
+            one.course = one.verdict.substr(blank + 1);
+            one.verdict.resize(blank);
         }
     }
     return kept;
@@ -57,9 +68,13 @@ ExpectedVerdicts read_expected(const fs::path& path) {
 
 }  // namespace
 
-std::string CatalogueEntry::expected_on(std::string_view machine) const {
-    const auto same = std::ranges::find(expected, machine, &ExpectedVerdicts::value_type::first);
-    return same == expected.end() ? "" : same->second;
+Expected CatalogueEntry::expected_on(std::string_view machine) const {
+    const auto same = std::ranges::find(expected, machine, &Expected::machine);
+    return same == expected.end() ? Expected{} : *same;
+}
+
+std::string course_text(const Judgement& judgement) {
+    return judgement.course == 0 ? "" : fmt::format("{:08x}", judgement.course);
 }
 
 Result<std::vector<CatalogueEntry>> read_catalogue(const std::vector<std::string>& paths) {
@@ -84,8 +99,9 @@ fs::path expected_path(const fs::path& text) {
 
 bool write_expected(const CatalogueEntry& entry) {
     std::ofstream file(expected_path(entry.path));
-    for (const auto& [machine, verdict] : entry.expected) {
-        file << machine << ": " << verdict << '\n';
+    for (const Expected& one : entry.expected) {
+        file << one.machine << ": " << one.verdict << (one.course.empty() ? "" : " ") << one.course
+             << '\n';
     }
     return static_cast<bool>(file.flush());
 }

@@ -1,20 +1,27 @@
 // A catalogue: a folder of litmus texts, each with the verdicts that are expected of it beside it.
 //
 //   litmus/zap/a-hole-keeps-the-marker.litmus      the text
-//   litmus/zap/a-hole-keeps-the-marker.expected    "5.19: Forbidden", "linux 6.18: Ok", a line each
+//   litmus/zap/a-hole-keeps-the-marker.expected    "5.19: Forbidden 6d1c09fe", "linux 6.18: Ok", a line each
+//
+// Behind the verdict of a model stands the course (litmus.h): a rule that came to do something else
+// changes it, also where no condition looks.
 #pragma once
 
 #include <filesystem>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "check/litmus/litmus.h"
 
 namespace verso::check {
 
-/// Machine and verdict, in the file's order.
-using ExpectedVerdicts = std::vector<std::pair<std::string, std::string>>;
+struct Expected {
+    std::string machine{};
+    std::string verdict{};
+    std::string course{};  ///< empty: a kernel's, which has none
+};
+/// In the file's order.
+using ExpectedVerdicts = std::vector<Expected>;
 
 struct CatalogueEntry {
     std::filesystem::path path;
@@ -22,7 +29,7 @@ struct CatalogueEntry {
     ExpectedVerdicts expected;
 
     /// Empty: nothing is kept.
-    std::string expected_on(std::string_view machine) const;
+    Expected expected_on(std::string_view machine) const;
 };
 
 /// Files, and what folders hold at any depth, by name. The first text that is wrong is an error,
@@ -30,6 +37,8 @@ struct CatalogueEntry {
 Result<std::vector<CatalogueEntry>> read_catalogue(const std::vector<std::string>& paths);
 
 std::filesystem::path expected_path(const std::filesystem::path& text);
+/// "1f09a2c4"; empty where there is none.
+std::string course_text(const Judgement& judgement);
 /// False: the file could not be written.
 bool write_expected(const CatalogueEntry& entry);
 

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <charconv>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "check/litmus/litmus.h"
 #include "check/program/where.h"
 
@@ -49,6 +52,7 @@ public:
 
     void add(const Trace& trace) {
         ++verdict_.runs;
+        note_course(trace);
         if (!trace.why_not.empty()) {
             // How it would have gone on is not known: it neither shows nor breaks anything.
             ++verdict_.could_not_go_on;
@@ -95,6 +99,16 @@ public:
     }
 
 private:
+    void note_course(const Trace& trace) {
+        if (trace.end == 0) {
+            return;  // a kernel's
+        }
+        const std::string seen = to_text(litmus_.program, trace) + trace.why_not;
+        const u64 hash = XXH3_64bits_withSeed(seen.data(), seen.size(), trace.end);
+        verdict_.course =
+            static_cast<u32>(XXH3_64bits_withSeed(&hash, sizeof hash, verdict_.course));
+    }
+
     void count(std::string text) {
         const auto same = std::ranges::find(verdict_.states, text, &LitmusState::text);
         if (same != verdict_.states.end()) {

@@ -51,7 +51,9 @@ mm::Shape shape_for(const Program& program) {
 
 Trace run_on_model(const mm::Rules& rules, const Program& program, Choice& choice) {
     mm::sim::SimWorld world(rules, shape_for(program), choice);
-    return run(world, program);
+    Trace trace = run(world, program);
+    trace.end = mm::hash_of(world.state()) ^ world.trace();
+    return trace;
 }
 
 Trace run_on_model(const mm::Rules& rules, const Program& program) {
