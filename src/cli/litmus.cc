@@ -203,6 +203,9 @@ int litmus(const LitmusOptions& options) {
     }
     bool all_held = true;
     for (CatalogueEntry& text : *texts) {
+        if (!all_held && options.fail_fast) {
+            break;
+        }
         const std::vector<Judged> all = judge(text, *machines, options.runs);
         if (options.promote && !promote(text, all)) {
             return refuse(fmt::format("'{}' cannot be written; make its folder writable",

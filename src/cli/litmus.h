@@ -16,6 +16,7 @@ struct LitmusOptions {
     u64 runs = 1;                    // on the running kernel
     bool json = false;
     bool promote = false;
+    bool fail_fast = false;  // end at the first that is not as expected
     std::string print;  // instead: litmus, line
 };
 int litmus(const LitmusOptions& options);

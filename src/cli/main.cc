@@ -301,6 +301,7 @@ void add_litmus(CLI::App& app, Chosen& chosen) {
         ->check(one_of({"litmus", "line"}))
         ->type_name("FORM");
     verb.add_flag("--promote", options->promote, "make these verdicts the expected ones");
+    verb.add_flag("--fail-fast", options->fail_fast, "end at the first that is not as expected");
     verb.add_flag("--json", options->json, "print JSON instead of text");
     verb.footer(litmus_footer);
     verb.callback([options, &chosen] { chosen = [options] { return litmus(*options); }; });
