@@ -49,7 +49,8 @@ TEST(Notation, WhatIsWrongIsSaidWithItsWords) {
          {std::pair{"store; load", "kind of memory"}, std::pair{"X: store", "'X'"},
           std::pair{"A: shop", "'shop'"}, std::pair{"A: REGISTER(WQ)", "'WQ'"},
           std::pair{"A: store@x", "'x'"}, std::pair{"A, blue: store", "'blue'"},
-          std::pair{"A: COPY(WP", "not closed"}, std::pair{"A: DONTNEED(WP)", "parentheses"}}) {
+          std::pair{"A: exit", "child exit"}, std::pair{"A: COPY(WP", "not closed"},
+          std::pair{"A: DONTNEED(WP)", "parentheses"}}) {
         const Result<Program> program = parse(text);
         ASSERT_FALSE(program.has_value()) << text;
         EXPECT_NE(program.error().message.find(about), std::string::npos)

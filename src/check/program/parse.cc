@@ -170,6 +170,9 @@ Result<Step> parse_step(std::string_view text) {
     if (step.thread != 0 && !may_sleep(step)) {
         return wrong("'{}' cannot be a further thread's step", verb);
     }
+    if (step.verb == Verb::exit && !step.child) {
+        return wrong("'{}' would end the program's own process; the child's is 'child exit'", verb);
+    }
     if (step.background && step.thread == 0) {
         return wrong("'{} &': only a further thread's step may be left running; name it (t1)",
                      verb);

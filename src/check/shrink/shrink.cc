@@ -47,7 +47,7 @@ std::vector<Step> simpler_steps(const Step& step) {
         s.background = false;
     });
     with([](Step& s) { s.thread = s.thread > 1 ? 1 : s.thread; });
-    with([](Step& s) { s.child = false; });
+    with([](Step& s) { s.child = s.verb == Verb::exit; });
     with([](Step& s) { s.at.second = false; });
     with([](Step& s) { s.at = {0, takes_one_page(s.verb) ? 1U : 0U, s.at.second}; });
     with([](Step& s) { s.at.first = 0; });
