@@ -1,4 +1,5 @@
-# What is neither product nor test: bench/*.cc → verso_micro, examples/*.{cc,c} → example_<name>,
+# What is neither product nor test: bench/*.cc → verso_micro, bench/against → verso_against,
+# examples/*.{cc,c} → example_<name>,
 # fuzz/*.cc → fuzz_<name> (libFuzzer; only in the fuzz preset; together: target `fuzzers`).
 if(VERSO_BENCH)
     file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/*.cc)
@@ -7,6 +8,10 @@ if(VERSO_BENCH)
         target_link_libraries(verso_micro PRIVATE
             verso_cli verso_mm benchmark::benchmark benchmark::benchmark_main verso_flags)
     endif()
+    # What other checkers are compared with (bench/against/spin runs both).
+    add_executable(verso_against ${PROJECT_SOURCE_DIR}/bench/against/explore_toy.cc)
+    target_link_libraries(verso_against PRIVATE verso_check verso_flags)
+    target_include_directories(verso_against PRIVATE ${PROJECT_SOURCE_DIR}/bench)
 endif()
 
 # Examples see what an application sees: the merged library and include/verso, nothing of src/.

@@ -15,8 +15,8 @@ test::Ran compile(const std::string& compiler, const std::string& language,
                   const std::string& text) {
     return test::run(fmt::format(
         "printf '%s\\n' '{}' | '{}' -x {} -Wall -Wextra -Werror -fsyntax-only -I'{}/src' "
-        "-I'{}/include' -I'{}/tests' - 2>&1",
-        text, compiler, language, root(), root(), root()));
+        "-I'{}/include' -I'{}/tests' -I'{}/bench' - 2>&1",
+        text, compiler, language, root(), root(), root(), root()));
 }
 
 std::vector<std::string> headers() {
