@@ -90,7 +90,7 @@ void Region::unpin(Layer& layer) {
 }
 
 /// A child's own pages are anonymous, and same-page merging takes the protection of such a page
-/// away (replace_page(), seen on 6.18; docs/findings.md, merge-forgets): a write would go unnoticed.
+/// away (replace_page(), seen on 6.18; docs/findings.md, merge-forgets): no write would be noticed.
 /// A process that asked for merging everywhere (PR_SET_MEMORY_MERGE, 6.4) gets every new mapping
 /// merged, so each says no for itself. Refused only where there is no merging.
 void Region::keep_from_merging(PageRange range) {
