@@ -68,7 +68,8 @@ function(verso_test_folder folder)
     add_executable(${target} ${sources})
     target_link_libraries(${target} PRIVATE
         verso_test_facts fmt::fmt rapidcheck GTest::gmock GTest::gmock_main verso_flags)
-    target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+    target_include_directories(${target} PRIVATE
+        ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/bench)
     if(folder IN_LIST alone_folders)
         target_link_libraries(${target} PRIVATE verso_${folder})
     elseif(folder IN_LIST check_folders)

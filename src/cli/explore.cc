@@ -24,6 +24,9 @@ using search::Counterexample;
 using search::Ending;
 using search::Report;
 
+/// Nothing was found, but not because everything was searched.
+constexpr int out_of_memory = 3;
+
 int refuse(const std::string& message) {
     fmt::print(stderr, "verso: {}\n", message);
     return 2;
@@ -172,9 +175,15 @@ void print_text(const Report& report, const ExploreOptions& options) {
         fmt::print("left out, for these rules do not have it: {}\n", one);
     }
     const double rate = static_cast<double>(report.states) / report.seconds;
-    fmt::print("{:L} states, {:L} steps of the model, {} acts, {:.3f} s, {:.2f} M states/s, {}\n",
-               report.states, report.edges, report.acts, report.seconds, rate / 1e6,
-               size_text(static_cast<double>(report.bytes)));
+    fmt::print(
+        "{:L} states, {:L} steps of the model ({:L} tried), {} acts, {:.3f} s, "
+        "{:.2f} M states/s, {}\n",
+        report.states, report.edges, report.tried, report.acts, report.seconds, rate / 1e6,
+        size_text(static_cast<double>(report.bytes)));
+    if (report.resumed_depth != 0) {
+        fmt::print("went on from a checkpoint of {} steps, whose figures are in these\n",
+                   report.resumed_depth);
+    }
     fmt::print("states are told apart by 128 bits: odds that two were taken for one {:.0e}\n",
                search::collision_odds(report.states));
     if (report.outside != 0) {
@@ -196,7 +205,9 @@ void print_json(const Report& report, const ExploreOptions& options) {
     json["depth"] = report.depth;
     json["states"] = report.states;
     json["steps"] = report.edges;
+    json["tried"] = report.tried;
     json["outside"] = report.outside;
+    json["resumed_depth"] = report.resumed_depth;
     json["seconds"] = report.seconds;
     json["states_per_second"] = static_cast<double>(report.states) / report.seconds;
     json["bytes"] = report.bytes;
@@ -294,6 +305,13 @@ int explore(const ExploreOptions& options) {
         if (!one.exception) {
             return 1;
         }
+    }
+    if (report->ending == Ending::memory) {
+        fmt::print(stderr,
+                   "verso: the {} of --memory did not suffice; give more, or fewer steps, kinds or "
+                   "calls\n",
+                   options.memory);
+        return out_of_memory;
     }
     return 0;
 }

@@ -1,5 +1,6 @@
 // verso explore: searches all programs of a scope for one that breaks what the model's oracles ask,
-// shortest first. 0: none was found; 1: some; 2: the request was wrong.
+// shortest first. 0: none was found; 1: some; 2: the request was wrong; 3: none was found, but the
+// search did not fit into its memory.
 //
 //   estimate, progress ──▶ stderr        result: text, or one JSON object ──▶ stdout
 #pragma once

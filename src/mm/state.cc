@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <span>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -73,7 +74,9 @@ u64 hash_of_parts(const State& state) {
 /// Gives pages new numbers in the order in which they are met.
 class Renumber {
 public:
-    explicit Renumber(std::size_t count) : to_(count, no_page) {}
+    explicit Renumber(std::size_t count) : numbers_(count, no_page), to_(numbers_.data()) {}
+    Renumber(const Renumber&) = delete;
+    Renumber& operator=(const Renumber&) = delete;
     void meet(PageId page) {
         if (page != no_page && to_[page] == no_page) {
             to_[page] = next_++;
@@ -83,9 +86,12 @@ public:
     PageId operator()(PageId page) const { return page == no_page ? no_page : to_[page]; }
 
 private:
-    InlineVector<PageId, Pages::inside> to_;
+    InlineVector<PageId, Pages::inside> numbers_;
+    PageId* const to_;  // them: where they are is asked once
     PageId next_ = 0;
 };
+
+using PageSpan = std::span<const Page>;
 
 bool refers_to_page(const Entry& entry) {
     return entry.maps_page() || entry.kind == EntryKind::migration ||
@@ -101,14 +107,16 @@ void renumber(Entry& entry, const Renumber& pages, const Renumber& slots) {
 }
 
 /// Whole folios stay in a row: a head is met with its tails.
-void meet(Renumber& pages, const State& state, PageId page) {
-    while (page != no_page && state.pages[page].tail) {
+void meet(Renumber& pages, PageSpan all, PageId page) {
+    if (page == no_page) {
+        return;
+    }
+    while (all[page].tail) {
         --page;
     }
     pages.meet(page);
-    for (PageId next = page;
-         next != no_page && next + 1U < state.pages.size() && state.pages[next + 1].tail;) {
-        pages.meet(++next);
+    while (page + 1U < all.size() && all[page + 1U].tail) {
+        pages.meet(++page);
     }
 }
 
@@ -132,29 +140,30 @@ u64 key_of(const State& state, PageId head) {
 }
 
 /// Pages that only the swap cache, a pin or a lock keeps: in the order of what they hold.
-void meet_orphans(const State& state, Renumber& pages, Renumber& slots) {
+void meet_orphans(const State& state, PageSpan all, Renumber& pages, Renumber& slots) {
     struct Orphan {
         u64 key;
         PageId head;
     };
     InlineVector<Orphan, 4> orphans;
-    for (PageId id = 0; id < state.pages.size(); ++id) {
-        const Page& page = state.pages[id];
+    for (PageId id = 0; id < all.size(); ++id) {
+        const Page& page = all[id];
         if (page.use != PageUse::free && !page.tail && !pages.met(id)) {
             orphans.push_back({key_of(state, id), id});
         }
     }
     std::ranges::sort(orphans, {}, &Orphan::key);
     for (const Orphan& one : orphans) {
-        meet(pages, state, one.head);
-        slots.meet(state.pages[one.head].slot);
+        meet(pages, all, one.head);
+        slots.meet(all[one.head].slot);
     }
 }
 
 void meet_all(const State& state, Renumber& pages, Renumber& slots) {
+    const PageSpan all(state.pages);
     const auto meet_entry = [&](const Entry& entry) {
         if (refers_to_page(entry)) {
-            meet(pages, state, entry.target);
+            meet(pages, all, entry.target);
         } else if (entry.kind == EntryKind::swap) {
             slots.meet(entry.target);
         }
@@ -169,18 +178,18 @@ void meet_all(const State& state, Renumber& pages, Renumber& slots) {
     }
     for (const File& file : state.files) {
         for (const Cached& cached : file.cache) {
-            meet(pages, state, cached.page);
+            meet(pages, all, cached.page);
             slots.meet(cached.slot);
         }
     }
-    meet_orphans(state, pages, slots);
-    for (PageId page = 0; page < state.pages.size(); ++page) {
-        slots.meet(state.pages[page].slot);  // in the swap cache, where no entry names the slot
+    meet_orphans(state, all, pages, slots);
+    for (const Page& page : all) {
+        slots.meet(page.slot);  // in the swap cache, where no entry names the slot
     }
     // The free ones, node by node; slots that failed while nobody had them come first.
     for (u8 node = 0; node < state.shape.nodes; ++node) {
-        for (PageId page = 0; page < state.pages.size(); ++page) {
-            if (state.pages[page].node == node) {
+        for (PageId page = 0; page < all.size(); ++page) {
+            if (all[page].node == node) {
                 pages.meet(page);
             }
         }
@@ -199,7 +208,7 @@ void meet_all(const State& state, Renumber& pages, Renumber& slots) {
 /// is a third of the work. False: perhaps, in states that have what is rare.
 class InOrder {
 public:
-    explicit InOrder(const State& state) : state_(state) {}
+    explicit InOrder(const State& state) : state_(state), all_(state.pages) {}
 
     bool holds() {
         if (state_.shape.nodes != 1) {
@@ -211,6 +220,9 @@ public:
             }
             for (const Entry& entry : space.entries) {
                 meet(entry);
+            }
+            if (!ok_) {
+                return false;
             }
         }
         for (const File& file : state_.files) {
@@ -236,7 +248,7 @@ private:
         }
         ok_ = ok_ && page == pages_;
         ++pages_;
-        while (pages_ < state_.pages.size() && state_.pages[pages_].tail) {
+        while (pages_ < all_.size() && all_[pages_].tail) {
             ++pages_;
         }
     }
@@ -248,11 +260,11 @@ private:
         ++slots_;
     }
     bool rest_is_free() {
-        for (PageId page = 0; page < state_.pages.size(); ++page) {
-            if (page >= pages_ && state_.pages[page].use != PageUse::free) {
+        for (PageId page = 0; page < all_.size(); ++page) {
+            if (page >= pages_ && all_[page].use != PageUse::free) {
                 return false;
             }
-            meet_slot(state_.pages[page].slot);
+            meet_slot(all_[page].slot);
         }
         for (u32 slot = slots_; slot < state_.slots.size(); ++slot) {
             ok_ = ok_ && state_.slots[slot].unreadable == 0;
@@ -261,6 +273,7 @@ private:
     }
 
     const State& state_;
+    const PageSpan all_;
     u32 pages_ = 0;
     u32 slots_ = 0;
     bool ok_ = true;
@@ -316,15 +329,18 @@ void canonicalise(State& state) {
     Renumber pages(state.pages.size());
     Renumber slots(state.slots.size());
     meet_all(state, pages, slots);
-    Pages new_pages(state.pages.size());
-    for (PageId page = 0; page < state.pages.size(); ++page) {
-        new_pages[pages(page)] = state.pages[page];
-        new_pages[pages(page)].slot = slots(state.pages[page].slot);
+    const Pages pages_before = state.pages;
+    const std::span<Page> now(state.pages);
+    for (PageId id = 0; const Page& page : pages_before) {
+        Page& moved = now[pages(id++)];
+        moved = page;
+        moved.slot = slots(page.slot);
     }
-    Slots new_slots(state.slots.size());
-    for (PageId slot = 0; slot < state.slots.size(); ++slot) {
-        new_slots[slots(slot)] = state.slots[slot];
-        new_slots[slots(slot)].cached = pages(state.slots[slot].cached);
+    const Slots slots_before = state.slots;
+    for (PageId id = 0; const Slot& slot : slots_before) {
+        Slot& moved = state.slots[slots(id++)];
+        moved = slot;
+        moved.cached = pages(slot.cached);
     }
     for (Space& space : state.spaces) {
         for (Pmd& pmd : space.pmds) {
@@ -340,8 +356,6 @@ void canonicalise(State& state) {
             cached.slot = slots(cached.slot);
         }
     }
-    state.pages = std::move(new_pages);
-    state.slots = std::move(new_slots);
 }
 
 u64 hash_of(const State& state) {

@@ -34,6 +34,40 @@ TEST(ExploreVerb, ReplaysTheTokenThatItPrinted) {
     EXPECT_NE(ran.output.find("I9: a write to page 0"), std::string::npos) << ran.output;
 }
 
+/// The value of a key of the JSON text that it prints.
+std::string value_of(const std::string& json, const std::string& key) {
+    const std::size_t at = json.find("\"" + key + "\": ");
+    return at == std::string::npos ? "none" : json.substr(at, json.find('\n', at) - at);
+}
+
+TEST(ExploreVerb, GoesOnToTheSameCountsAfterItWasKilled) {
+    const test::TemporaryFolder folder;
+    const std::string file = folder.path() + "/checkpoint";
+    const std::string scope = "explore --scope kinds=A+SS,steps=7 --json";
+    // Killed as soon as there is a checkpoint: several levels are still to come.
+    const test::Ran killed = test::run(
+        fmt::format("'{}/verso' {} --checkpoint {} >/dev/null 2>&1 & search=$!; "
+                    "while [ ! -s {} ]; do sleep 0.01; done; kill -9 $search; wait $search",
+                    VERSO_BINARY_DIR, scope, file, file));
+    ASSERT_EQ(killed.code, 137) << "it was over before it could be killed";
+    const std::string resumed = run_verso(scope + " --resume " + file).output;
+    const std::string whole = run_verso(scope).output;
+    for (const char* const key : {"states", "steps", "tried", "ending"}) {
+        EXPECT_EQ(value_of(resumed, key), value_of(whole, key));
+        EXPECT_NE(value_of(whole, key), "none");
+    }
+    EXPECT_NE(value_of(resumed, "resumed_depth"), value_of(whole, "resumed_depth"));
+}
+
+TEST(ExploreVerb, ExitsWithThreeIfTheMemoryThatItMayUseDoesNotSuffice) {
+    const test::Ran ran = test::run(fmt::format(
+        "'{}/verso' explore --scope kinds=all,pages=2,steps=9 --memory 64M 2>&1 >/dev/null",
+        VERSO_BINARY_DIR));
+    EXPECT_EQ(ran.code, 3);
+    EXPECT_NE(ran.output.find("verso: the 64M of --memory did not suffice"), std::string::npos)
+        << ran.output;
+}
+
 TEST(ExploreVerb, SaysInJsonWhatItSaysInText) {
     const test::Ran ran = run_verso("explore --scope kinds=A,steps=2 --json --coverage");
     EXPECT_EQ(ran.code, 0);

@@ -95,6 +95,7 @@ public:
     }
     const Origin& origin(u32 number) const { return origins_[number]; }
     Worker& worker(std::size_t index) { return *lanes_[index]->worker; }
+    const Worker& worker(std::size_t index) const { return *lanes_[index]->worker; }
     std::size_t workers() const { return lanes_.size(); }
     /// Called now and then while a level is done, by whichever thread.
     std::function<void()> on_progress{};

@@ -14,7 +14,7 @@
 namespace verso::check::explore {
 namespace {
 
-constexpr std::string_view magic = "verso explore 1\n";
+constexpr std::string_view magic = "verso explore 2\n";
 
 /// Writes, and hashes what it writes.
 class Writer {
@@ -108,6 +108,46 @@ private:
     XXH3_state_t hash_{};
 };
 
+void write_tally(Writer& to, const Tally& tally) {
+    for (const u64 one :
+         {tally.edges, tally.outside, tally.tried, tally.nanoseconds, tally.mattered.asked}) {
+        to.value(one);
+    }
+    to.list(tally.mattered.times);
+    to.list(tally.mattered.first_depth);
+    to.value(u64{tally.found.size()});
+    for (const auto& [kind, finding] : tally.found) {
+        to.text(kind);
+        to.text(finding.sentence);
+        to.value(finding.origin);
+        to.value(finding.depth);
+        to.value(finding.times);
+        to.value(u8{finding.exception});
+    }
+}
+
+bool read_tally(Reader& from, Tally& tally) {
+    for (u64* const one :
+         {&tally.edges, &tally.outside, &tally.tried, &tally.nanoseconds, &tally.mattered.asked}) {
+        *one = from.value<u64>();
+    }
+    tally.mattered.times = from.list<u64>();
+    tally.mattered.first_depth = from.list<unsigned>();
+    const auto count = from.value<u64>();
+    for (u64 i = 0; i < count && from.ok(); ++i) {
+        const std::string kind = from.text();
+        Finding& finding = tally.found[kind];
+        finding.sentence = from.text();
+        finding.origin = from.value<Origin>();
+        finding.depth = from.value<unsigned>();
+        finding.times = from.value<u64>();
+        finding.exception = from.value<u8>() != 0;
+    }
+    const std::size_t switches = mm::switches().size();
+    return from.ok() && tally.mattered.times.size() == switches &&
+           tally.mattered.first_depth.size() == switches;
+}
+
 void write_level(Writer& to, const Level& level) {
     to.value(u64{level.blocks().size()});
     for (const Level::Block& block : level.blocks()) {
@@ -156,6 +196,7 @@ Result<bool> write_checkpoint(const std::string& path, const std::string& identi
     to.text(identity);
     to.value(search.depth);
     to.list(search.level_states);
+    write_tally(to, search.tally);
     u64 count = 0;
     search.visited.for_each([&](const Fingerprint&) { ++count; });
     to.value(count);
@@ -185,10 +226,11 @@ Result<Checkpoint> read_checkpoint(const std::string& path, const std::string& i
     Checkpoint read;
     read.depth = from.value<unsigned>();
     read.level_states = from.list<u64>();
+    const bool counted = read_tally(from, read.tally);
     read.met = from.list<Fingerprint>();
     read.origins = from.list<Origin>();
-    const bool whole =
-        read_level(from, read.level) && from.finish() && read.level.states() <= read.origins.size();
+    const bool whole = counted && read_level(from, read.level) && from.finish() &&
+                       read.level.states() <= read.origins.size();
     if (!whole) {
         return fail(ErrorKind::invalid_argument, 0, "the checkpoint '{}' is damaged; begin anew",
                     path);

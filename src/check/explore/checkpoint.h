@@ -1,7 +1,7 @@
 // Checkpoint: a search between two levels, as a file. Whoever resumes needs the same request; the
 // file says which one it was.
 //
-//   ┌ "verso explore 1\n" ┬ identity ┬ depth, levels ┬ fingerprints ┬ origins ┬ level ┬ hash ┐
+//   ┌ "verso explore 2\n" ┬ identity ┬ depth, levels, tally ┬ fingerprints ┬ origins ┬ level ┬ hash ┐
 //
 // It is written beside its place and then renamed there: a search that is killed while it writes
 // leaves the previous one.
@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "check/explore/level.h"
+#include "check/explore/tally.h"
 #include "check/explore/visited.h"
 
 namespace verso::check::explore {
@@ -19,6 +20,7 @@ namespace verso::check::explore {
 struct Checkpoint {
     unsigned depth = 0;
     std::vector<u64> level_states;
+    Tally tally;
     std::vector<Fingerprint> met;
     std::vector<Origin> origins;
     Level level;
@@ -27,6 +29,7 @@ struct Checkpoint {
 struct CheckpointView {
     unsigned depth = 0;
     const std::vector<u64>& level_states;
+    Tally tally;
     const Visited& visited;
     const std::vector<Origin>& origins;
     const Level& level;

@@ -77,6 +77,8 @@ private:
                 return pass(read);
             }
             report_.level_states = std::move(read->level_states);
+            report_.resumed_depth = read->depth;
+            before_ = std::move(read->tally);
             search_.restore(read->met, std::move(read->origins), std::move(read->level),
                             read->depth);
             return true;
@@ -116,7 +118,7 @@ private:
             return true;
         }
         return write_checkpoint(request_.checkpoint, identity(),
-                                {search_.depth(), report_.level_states, search_.visited(),
+                                {search_.depth(), report_.level_states, tally(), search_.visited(),
                                  search_.origins(), search_.level()});
     }
 
@@ -150,7 +152,13 @@ private:
             listener_.progress({search_.depth() + 1, search_.states_so_far(), seconds()});
         }
     }
-    double seconds() const { return std::chrono::duration<double>(Clock::now() - began_).count(); }
+    u64 nanoseconds() const {
+        return static_cast<u64>(std::chrono::nanoseconds(Clock::now() - began_).count());
+    }
+    /// With those of before the checkpoint that it went on from.
+    double seconds() const {
+        return static_cast<double>(before_.nanoseconds + nanoseconds()) / 1e9;
+    }
 
     Path path_to(const Finding& finding) const {
         Path path;
@@ -181,59 +189,29 @@ private:
         return shown;
     }
 
-    /// The same kind of finding by two workers is one: the shorter way, then the earlier.
-    std::vector<Finding> all_findings() {
-        std::map<std::string, Finding> kinds;
+    Tally tally() const {
+        Tally sum = before_;
+        sum.edges += search_.edges();
+        sum.nanoseconds += nanoseconds();
         for (std::size_t i = 0; i < search_.workers(); ++i) {
-            for (const auto& [kind, finding] : search_.worker(i).found()) {
-                const auto [at, is_new] = kinds.try_emplace(kind, finding);
-                if (is_new) {
-                    continue;
-                }
-                const u64 times = at->second.times + finding.times;
-                if (before(finding, at->second)) {
-                    at->second = finding;
-                }
-                at->second.times = times;
-            }
+            sum.add(search_.worker(i));
         }
-        std::vector<Finding> all;
-        for (auto& [kind, finding] : kinds) {
-            all.push_back(std::move(finding));
-        }
-        std::ranges::stable_sort(all, before);
-        return all;
-    }
-    static bool before(const Finding& one, const Finding& two) {
-        const auto key = [](const Finding& f) {
-            return std::tuple(f.depth, f.origin.parent, f.origin.label.act, f.origin.label.variant);
-        };
-        return key(one) < key(two);
+        return sum;
     }
 
     Report finish() {
+        Tally sum = tally();
         report_.depth = search_.depth();
         report_.states = search_.states_so_far();
-        report_.edges = search_.edges();
+        report_.edges = sum.edges;
+        report_.tried = sum.tried;
+        report_.outside = sum.outside;
         report_.bytes = search_.bytes();
         report_.seconds = seconds();
-        report_.mattered.times.resize(mm::switches().size());
-        report_.mattered.first_depth.resize(mm::switches().size());
-        for (std::size_t i = 0; i < search_.workers(); ++i) {
-            const Mattered& more = search_.worker(i).mattered();
-            report_.outside += search_.worker(i).outside();
-            report_.mattered.asked += more.asked;
-            for (std::size_t k = 0; k < more.times.size(); ++k) {
-                unsigned& first = report_.mattered.first_depth[k];
-                report_.mattered.times[k] += more.times[k];
-                if (more.times[k] != 0 && (first == 0 || more.first_depth[k] < first)) {
-                    first = more.first_depth[k];
-                }
-            }
-        }
-        for (const Finding& finding : all_findings()) {
+        for (const Finding& finding : sum.in_order()) {
             report_.found.push_back(counterexample_of(finding));
         }
+        report_.mattered = std::move(sum.mattered);
         for (const Beginning& one : task_.beginnings) {
             if (!one.why_not.empty()) {
                 report_.skipped.push_back(fmt::format("{}: {}", name_of(one), one.why_not));
@@ -248,6 +226,7 @@ private:
     Packer packer_;
     Search search_;
     Report report_;
+    Tally before_;  // of the search that this one goes on with
     bool estimated_ = false;
     Clock::time_point began_ = Clock::now();
 };

@@ -52,8 +52,10 @@ struct Report {
     std::vector<std::string> skipped{};   ///< beginnings that this kernel does not have
     unsigned depth = 0;                   ///< all programs of so many steps were searched
     u64 states = 0;
-    u64 edges = 0;
+    u64 tried = 0;  ///< acts, at all states
+    u64 edges = 0;  ///< that led to a state
     u64 outside = 0;
+    unsigned resumed_depth = 0;  ///< of the checkpoint that it went on from
     double seconds = 0;
     u64 bytes = 0;
     std::size_t acts = 0;

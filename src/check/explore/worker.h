@@ -67,6 +67,7 @@ public:
                     emit(packer_.pack(next_, packed_), Label{act, variant});
                 }
                 ++variant;
+                ++tried_;
             } while (every.next());
         }
     }
@@ -77,6 +78,8 @@ public:
     const Mattered& mattered() const { return mattered_; }
     /// Steps that led out of what a State holds inside itself: more VMAs, messages, threads.
     u64 outside() const { return outside_; }
+    /// Acts that were made, or shown to be impossible, with each of their outcomes.
+    u64 tried() const { return tried_; }
     /// Of the nodes that are expanded from now on.
     void at_depth(unsigned depth) { depth_ = depth; }
     /// How a node was reached; whoever searches knows.
@@ -107,6 +110,7 @@ private:
     std::array<bool, Limits::threads_max> first_of_space_{};
     bool hugetlb_ = false;
     u64 outside_ = 0;
+    u64 tried_ = 0;
     std::map<std::string, Finding> found_;
     Mattered mattered_;
 };
