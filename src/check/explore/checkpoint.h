@@ -1,7 +1,7 @@
 // Checkpoint: a search between two levels, as a file. Whoever resumes needs the same request; the
 // file says which one it was.
 //
-//   ┌ "verso explore 2\n" ┬ identity ┬ depth, levels, tally ┬ fingerprints ┬ origins ┬ level ┬ hash ┐
+//   ┌ "verso explore 2\n" ┬ identity ┬ depth, levels, tally ┬ prints ┬ origins ┬ level ┬ hash ┐
 //
 // It is written beside its place and then renamed there: a search that is killed while it writes
 // leaves the previous one.

@@ -1,7 +1,7 @@
 // A catalogue: a folder of litmus texts, each with the verdicts that are expected of it beside it.
 //
 //   litmus/zap/a-hole-keeps-the-marker.litmus      the text
-//   litmus/zap/a-hole-keeps-the-marker.expected    "5.19: Forbidden 6d1c09fe", "linux 6.18: Ok", a line each
+//   litmus/zap/a-hole-keeps-the-marker.expected    "5.19: Forbidden 6d1c09fe", …, a line each
 //
 // Behind the verdict of a model stands the course (litmus.h): a rule that came to do something else
 // changes it, also where no condition looks.
