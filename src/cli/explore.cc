@@ -60,14 +60,17 @@ public:
             return;
         }
         last_ = now;
-        fmt::print(stderr, "{}step {}: {:L} states, {:.2f} M/s, {:.0f} s{}", terminal_ ? "\r" : "",
-                   progress.depth, progress.states,
+        const std::string of =
+            progress.expected > 0 ? fmt::format(" of about {:.1e}", progress.expected) : "";
+        fmt::print(stderr, "{}step {}: {:L}{} states, {:.2f} M/s, {:.0f} s{}",
+                   terminal_ ? "\r" : "", progress.depth, progress.states, of,
                    static_cast<double>(progress.states) / progress.seconds / 1e6, progress.seconds,
                    terminal_ ? "\033[K" : "\n");
         std::fflush(stderr);
         shown_ = true;
     }
-    void clear() const {
+    void clear() {
+        const std::lock_guard lock(mutex_);
         if (terminal_ && shown_) {
             fmt::print(stderr, "\r\033[K");
         }
@@ -204,6 +207,7 @@ void print_json(const Report& report, const ExploreOptions& options) {
     json["ending"] = ending_text(report, options);
     json["depth"] = report.depth;
     json["states"] = report.states;
+    json["states_of_step"] = report.level_states;
     json["steps"] = report.edges;
     json["tried"] = report.tried;
     json["outside"] = report.outside;
@@ -291,6 +295,7 @@ int explore(const ExploreOptions& options) {
     search::Listener listener;
     listener.progress = [&](const search::Progress& progress) { line.show(progress); };
     listener.estimate = [&](const search::Estimate& estimate) {
+        line.clear();
         fmt::print(options.estimate ? stdout : stderr,
                    "estimate, from {} levels: {:.1e} states, {:.0f} s, {}\n", estimate.levels,
                    estimate.states, estimate.seconds, size_text(estimate.bytes));

@@ -162,7 +162,11 @@ TEST(Explore, SaysHowLargeASearchWouldBe) {
     request.estimate_only = true;
     const Report report = explore(request).value();
     EXPECT_EQ(report.ending, Ending::estimated);
-    EXPECT_GT(report.estimate.states, static_cast<double>(report.states));
+    request.estimate_only = false;
+    const auto states = static_cast<double>(explore(request).value().states);
+    EXPECT_LT(static_cast<double>(report.states), states / 2);
+    EXPECT_GT(report.estimate.states, states / 3);
+    EXPECT_LT(report.estimate.states, states * 3);
 }
 
 TEST(Explore, SaysWhichRulesMattered) {

@@ -56,14 +56,28 @@ TEST(ExploreWalk, ASecondThreadMayMakeEveryCallThatTheFirstMay) {
 TEST(ExploreWalk, SaysHowLargeTheSearchWillBeOnceAndHowFarItIs) {
     std::vector<double> estimates;
     std::vector<u64> states;
+    double expected = 0;
     Listener listener;
     listener.estimate = [&](const Estimate& one) { estimates.push_back(one.states); };
-    listener.progress = [&](const Progress& one) { states.push_back(one.states); };
+    listener.progress = [&](const Progress& one) {
+        states.push_back(one.states);
+        expected = one.expected;
+    };
     const Report report = explore(request_of("kinds=all,steps=5"), listener).value();
     ASSERT_EQ(estimates.size(), 1U);
     EXPECT_LT(std::abs(estimates.front() / static_cast<double>(report.states) - 1), 0.5);
     ASSERT_GT(states.size(), 5U);
     EXPECT_TRUE(std::ranges::is_sorted(states));
+    EXPECT_GT(expected, 0);
+}
+
+TEST(ExploreWalk, SaysNoEstimateOfWhatIsOverAlready) {
+    unsigned told = 0;
+    Listener listener;
+    listener.estimate = [&](const Estimate&) { ++told; };
+    const Report report = explore(request_of("kinds=all,steps=4"), listener).value();
+    EXPECT_GT(report.states, 5'000U);
+    EXPECT_EQ(told, 0U);
 }
 
 TEST(ExploreWalk, AResumedSearchKnowsWhatWasFoundAndCountedBeforeIt) {

@@ -17,8 +17,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Search = BreadthFirst<ModelWorker>;
 
-/// What is searched before the estimate is made: 20 to 100 ms.
-constexpr u64 states_before_estimate = 20'000;
+/// What is searched before the estimate is made: 5 to 50 ms.
+constexpr u64 states_before_estimate = 5'000;
 
 class Explorer {
 public:
@@ -106,13 +106,15 @@ private:
     }
 
     Result<bool> between_levels() {
-        if (!estimated_ && (search_.states() >= states_before_estimate ||
-                            (request_.estimate_only && search_.depth() >= 4))) {
-            estimated_ = true;
-            report_.estimate = estimate();
-            if (listener_.estimate) {
+        const bool over = search_.level().states() == 0 || search_.depth() >= task_.scope.steps;
+        const bool enough = search_.states() >= states_before_estimate ||
+                            (request_.estimate_only && search_.depth() >= 4);
+        if (estimated_ || (enough && (!over || request_.estimate_only))) {
+            report_.estimate = estimate();  // anew after each level, for the progress
+            if (!estimated_ && listener_.estimate) {
                 listener_.estimate(report_.estimate);
             }
+            estimated_ = true;
         }
         if (request_.checkpoint.empty()) {
             return true;
@@ -122,34 +124,41 @@ private:
                                  search_.origins(), search_.level()});
     }
 
-    /// Each level grows by less than the one before; that goes on.
+    /// Each level grows by less than the one before, and by ever more nearly as much: what the
+    /// growth loses from one level to the next is the square root of what it lost before. Of five
+    /// scopes that were searched to the end, this guessed 0.7 to 2.7 times the states when 5,000
+    /// were known, and 0.8 to 1.3 times when 20,000 were.
     Estimate estimate() const {
         const std::vector<u64>& levels = report_.level_states;
         Estimate estimate{static_cast<double>(search_.states()), 0, 0,
                           static_cast<unsigned>(levels.size())};
         const auto growth_at = [&](std::size_t i) {
-            return static_cast<double>(levels[i]) / static_cast<double>(levels[i - 1]);
+            return static_cast<double>(levels[i]) / static_cast<double>(levels[i - 1]) - 1;
         };
         const std::size_t last = levels.size() - 1;
-        double growth = last >= 1 ? growth_at(last) : 1;
-        const double slows = last >= 2 ? std::min(1.0, growth / growth_at(last - 1)) : 1.0;
+        double growth = last >= 1 ? growth_at(last) : 0;
+        const double before = last >= 2 ? growth_at(last - 1) : 0;
+        double keeps = growth > 0 && before > growth ? std::max(0.05, growth / before) : 1;
         double level = static_cast<double>(levels[last]);
         for (unsigned depth = search_.depth(); depth < task_.scope.steps; ++depth) {
-            growth *= slows;
-            level *= growth;
+            keeps = std::sqrt(keeps);
+            growth *= keeps;
+            level *= 1 + growth;
             estimate.states += level;
         }
         const double each = seconds() / static_cast<double>(search_.states());
         estimate.seconds = each * estimate.states;
-        estimate.bytes = static_cast<double>(search_.level().bytes()) /
-                             static_cast<double>(search_.level().states()) * level * 2 +
-                         estimate.states * (2 * Visited::slot_bytes + sizeof(Origin));
+        const u64 here = std::max(u64{1}, search_.level().states());
+        estimate.bytes =
+            static_cast<double>(search_.level().bytes()) / static_cast<double>(here) * level * 2 +
+            estimate.states * (2 * Visited::slot_bytes + sizeof(Origin));
         return estimate;
     }
 
     void tell_progress() const {
         if (listener_.progress) {
-            listener_.progress({search_.depth() + 1, search_.states_so_far(), seconds()});
+            listener_.progress(
+                {search_.depth() + 1, search_.states_so_far(), report_.estimate.states, seconds()});
         }
     }
     u64 nanoseconds() const {

@@ -67,6 +67,7 @@ struct Report {
 struct Progress {
     unsigned depth = 0;
     u64 states = 0;
+    double expected = 0;  ///< states in the end, as the last level lets guess; 0: too early
     double seconds = 0;
 };
 
