@@ -201,7 +201,8 @@ constexpr const char* explore_footer =
     "thp=0, fine=0, calls=…, without=…, events=… (lists are joined by +). RULES is a preset and\n"
     "what differs from it: 6.18,-prot_wp_writenotify,none_policy=protected. The names of the\n"
     "switches are in docs/mm.md. Every counterexample comes as litmus text and with a\n"
-    "token for --replay.";
+    "token for --replay. Exit code 3: nothing was found, and --memory did not suffice.\n"
+    "docs/explore.md says more.";
 
 void add_explore(CLI::App& app, Chosen& chosen) {
     CLI::App& verb = *app.add_subcommand(

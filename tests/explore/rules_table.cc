@@ -26,6 +26,19 @@ are of one core of the machine that wrote it, and are not compared.
 
     verso explore --rules 6.18,-markers_exist --scope kinds=all,modes=sync+async,steps=6
 
+Before a search is long it says how large it will be, from what the levels so far have
+(`--estimate` says only that), and then how far it is. `--checkpoint FILE` is written whenever all
+programs of a length are done; after a kill, the same command with `--resume FILE` goes on from
+there, to the same counts and findings, and may go further (`steps`) than it was meant to.
+`--memory` bounds it: exit code 3 says that the search did not fit. `--coverage` says which rules
+would have made a difference. `threads=2` lets a second thread make every call, between any two of
+the first one's; it matters with `modes=messages`, where a thread that faults waits. States that
+differ in nothing but the numbers of physical pages and swap slots, in which of two threads is
+which, or in which of several values was stored (`values=2`), are one state. Pages of the area are
+not renamed: a call that walks a range goes upwards, so the first page is not like the last. Every
+counterexample comes as a line in the notation and as a token, which `--replay` makes again. How
+fast it is, and SPIN on the same small model: docs/performance.md.
+
 )";
 
 std::string cell(const std::string& text) {
