@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "against/toy.h"
 #include "check/explore/explore.h"
@@ -103,6 +104,20 @@ TEST(ExploreWalk, AResumedSearchKnowsWhatWasFoundAndCountedBeforeIt) {
     EXPECT_EQ(resumed.tried, whole.tried);
     EXPECT_EQ(resumed.resumed_depth, 3U);
     EXPECT_EQ(whole.resumed_depth, 0U);
+}
+
+TEST(ExploreWalk, ACheckpointTakesThePlaceOfNothingButAPlainFile) {
+    const std::string pipe = testing::TempDir() + "explore.pipe";
+    std::filesystem::remove(pipe);
+    // Why safe: a name of our own in the folder for tests.
+    ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    Request request = request_of("kinds=A,steps=2");
+    request.checkpoint = pipe;
+    const Result<Report> refused = explore(request);
+    EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+    std::filesystem::remove(pipe);
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_NE(refused.error().message.find("no plain file"), std::string::npos);
 }
 
 // What SPIN counts of the same model: bench/against/spin --size 2 2 3 3 3.

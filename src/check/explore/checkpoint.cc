@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 
 #define XXH_INLINE_ALL
@@ -190,6 +191,14 @@ bool read_level(Reader& from, Level& level) {
 
 Result<bool> write_checkpoint(const std::string& path, const std::string& identity,
                               const CheckpointView& search) {
+    std::error_code none;
+    const auto kind = std::filesystem::status(path, none).type();
+    if (kind != std::filesystem::file_type::not_found &&
+        kind != std::filesystem::file_type::regular) {
+        return fail(ErrorKind::invalid_argument, 0,
+                    "'{}' is no plain file, and the checkpoint would take its place; name another",
+                    path);
+    }
     const std::string beside = path + ".new";
     Writer to(beside);
     to.bytes(magic.data(), magic.size());
