@@ -313,9 +313,10 @@ int explore(const ExploreOptions& options) {
     }
     if (report->ending == Ending::memory) {
         fmt::print(stderr,
-                   "verso: the {} of --memory did not suffice; give more, or fewer steps, kinds or "
-                   "calls\n",
-                   options.memory);
+                   "verso: the {} of --memory did not suffice; give more{}, or fewer steps, kinds "
+                   "or calls\n",
+                   options.memory,
+                   options.checkpoint.empty() ? "" : " with --resume " + options.checkpoint);
         return out_of_memory;
     }
     return 0;
