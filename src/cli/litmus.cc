@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "check/litmus/catalogue.h"
+#include "check/litmus/print_c/print_c.h"
 #include "check/program/where.h"
 
 namespace verso::cli {
@@ -170,16 +171,25 @@ void print_row(const CatalogueEntry& text, const std::vector<Judged>& all) {
     fmt::print("{}\n", text.path.string());
 }
 
-int print_texts(const std::vector<CatalogueEntry>& texts, const std::string& as) {
-    for (const CatalogueEntry& text : texts) {
-        fmt::print("{}\n", as == "line" ? to_text(text.litmus.program) : to_text(text.litmus));
-    }
-    return 0;
-}
-
 int refuse(const std::string& message) {
     fmt::print(stderr, "verso: {}\n", message);
     return 2;
+}
+
+int print_texts(const std::vector<CatalogueEntry>& texts, const std::string& as) {
+    for (const CatalogueEntry& text : texts) {
+        if (as == "c") {
+            const Result<std::string> program =
+                check::to_c(text.litmus, text.path.stem().string());
+            if (!program) {
+                return refuse(fmt::format("{}: {}", text.path.string(), program.error().message));
+            }
+            fmt::print("{}", *program);
+            continue;
+        }
+        fmt::print("{}\n", as == "line" ? to_text(text.litmus.program) : to_text(text.litmus));
+    }
+    return 0;
 }
 
 }  // namespace

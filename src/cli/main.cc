@@ -298,8 +298,8 @@ void add_litmus(CLI::App& app, Chosen& chosen) {
         ->check(between(1, 1'000'000))
         ->type_name("N")
         ->capture_default_str();
-    verb.add_option("--print", options->print, "judge nothing, print the text: litmus, line")
-        ->check(one_of({"litmus", "line"}))
+    verb.add_option("--print", options->print, "judge nothing, print the text: litmus, line, c")
+        ->check(one_of({"litmus", "line", "c"}))
         ->type_name("FORM");
     verb.add_flag("--promote", options->promote, "make these verdicts the expected ones");
     verb.add_flag("--fail-fast", options->fail_fast, "end at the first that is not as expected");

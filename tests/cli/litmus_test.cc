@@ -50,6 +50,16 @@ TEST_F(LitmusVerb, APromotedVerdictIsTheExpectedOneFromThenOn) {
     EXPECT_NE(ran.output.find("expected was Ok"), std::string::npos) << ran.output;
 }
 
+TEST_F(LitmusVerb, PrintsACProgramOrNamesTheStepThatCannotBeOne) {
+    const test::Ran ran = litmus("--print c " + write("a.litmus", lost_write));
+    EXPECT_EQ(ran.code, 0);
+    EXPECT_NE(ran.output.find("cc -o a a.c"), std::string::npos) << ran.output;
+    EXPECT_NE(ran.output.find("must step 5: msg"), std::string::npos) << ran.output;
+    const test::Ran refused = litmus("--print c " + write("b.litmus", "t\nA\nstore\nhint\n"));
+    EXPECT_EQ(refused.code, 2);
+    EXPECT_NE(refused.output.find("b.litmus: step 2, hint"), std::string::npos) << refused.output;
+}
+
 TEST_F(LitmusVerb, WhatIsWrongIsRefusedBeforeAnythingRuns) {
     const std::string file = write("a.litmus", "t\nA\nshop\n");
     const test::Ran ran = litmus(file);
