@@ -179,8 +179,7 @@ int refuse(const std::string& message) {
 int print_texts(const std::vector<CatalogueEntry>& texts, const std::string& as) {
     for (const CatalogueEntry& text : texts) {
         if (as == "c") {
-            const Result<std::string> program =
-                check::to_c(text.litmus, text.path.stem().string());
+            const Result<std::string> program = check::to_c(text.litmus, text.path.stem().string());
             if (!program) {
                 return refuse(fmt::format("{}: {}", text.path.string(), program.error().message));
             }
