@@ -2,8 +2,10 @@
 #include "cli/conform.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "check/conform/conform.h"
+#include "check/litmus/claim.h"
 #include "check/program/where.h"
 
 namespace verso::cli {
@@ -15,8 +17,10 @@ void print(const check::Finding& finding) {
     fmt::print("── {}{}{}\n", name_of(finding.verdict),
                finding.promise.empty() ? "" : " (" + finding.promise + ")",
                finding.known == nullptr ? "" : fmt::format(", known: {}", finding.known->name));
-    fmt::print("{}\n   {}\n model:\n{} kernel:\n{}\n", to_text(finding.program), finding.sentence,
-               finding.model, finding.kernel);
+    fmt::print(
+        "{}\n   {}\n model:\n{} kernel:\n{} in C: verso conform --program '{}' --write DIR\n",
+        to_text(finding.program), finding.sentence, finding.model, finding.kernel,
+        to_text(finding.program));
     std::fflush(stdout);
 }
 
@@ -43,7 +47,22 @@ check::Scope scope_of(const ConformOptions& options) {
     return scope;
 }
 
-int run_one(const check::Program& program, const mm::Rules& rules) {
+/// Named after what is known, else numbered.
+void write_down(const check::Finding& finding, const std::string& folder) {
+    static std::atomic<u64> unknown = 0;
+    if (folder.empty()) {
+        return;
+    }
+    const Result<std::string> written =
+        check::write_claim(folder,
+                           finding.known != nullptr ? std::string(finding.known->name)
+                                                    : fmt::format("difference-{}", ++unknown),
+                           finding.claim);
+    fmt::print(" {}\n",
+               written ? "written: " + *written : "not written: " + written.error().message);
+}
+
+int run_one(const check::Program& program, const mm::Rules& rules, const std::string& folder) {
     const std::optional<check::Finding> finding = check::examine(program, rules);
     if (!finding) {
         FirstChoice first;
@@ -52,6 +71,7 @@ int run_one(const check::Program& program, const mm::Rules& rules) {
         return 0;
     }
     print(*finding);
+    write_down(*finding, folder);
     return 1;
 }
 
@@ -114,7 +134,7 @@ int conform(const ConformOptions& options) {
             fmt::print(stderr, "verso: {}; write it as in docs/mm.md\n", program.error().message);
             return 2;
         }
-        return run_one(*program, rules);
+        return run_one(*program, rules, options.write);
     }
     check::ConformOptions what;
     what.seed = options.seed;
@@ -127,6 +147,7 @@ int conform(const ConformOptions& options) {
     what.on_finding = [&](const check::Finding& finding) {
         if (finding.known == nullptr || options.all) {
             print(finding);
+            write_down(finding, options.write);
         }
     };
     const check::ConformReport report = check::conform(what);

@@ -20,6 +20,7 @@ struct ConformOptions {
     std::vector<std::string> calls;
     std::string program;      // instead: this one alone
     std::string broken_rule;  // of the model, switched on purpose
+    std::string write;        // a folder: NAME.litmus and NAME.c of each finding
     bool all = false;         // print known differences in full as well
 };
 int conform(const ConformOptions& options);

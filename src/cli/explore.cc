@@ -13,8 +13,11 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "check/conform/promise.h"
 #include "check/explore/explore.h"
 #include "check/explore/token.h"
+#include "check/litmus/claim.h"
+#include "check/program/where.h"
 
 namespace verso::cli {
 namespace {
@@ -110,6 +113,46 @@ std::string ending_text(const Report& report, const ExploreOptions& options) {
     return {};
 }
 
+/// The runs of the model are tried for one that breaks a promise, because the search knows which
+/// answers of the kernel lead there and the notation has no word for them.
+check::Litmus claim_of(const check::Program& program, const mm::Rules& rules,
+                       const std::string& sentence) {
+    constexpr unsigned runs_max = 200;
+    Enumerator every;
+    check::Trace first;
+    for (unsigned run = 0; run < runs_max; ++run) {
+        check::Trace trace = check::run_on_model(rules, program, every);
+        if (const auto broken = check::broken_promise(program, trace)) {
+            return check::claim_against(program, trace, broken->step, sentence);
+        }
+        first = run == 0 ? std::move(trace) : std::move(first);
+        if (!every.next()) {
+            break;
+        }
+    }
+    const std::size_t last = program.steps.empty() ? 0 : program.steps.size() - 1;
+    return check::claim_against(program, first, last, sentence);
+}
+
+/// `rules`: "A", or "A:B" of a comparison.
+void write_down(const std::string& text, const std::string& sentence, std::string rules,
+                const std::string& folder, const std::string& name) {
+    if (folder.empty()) {
+        return;
+    }
+    const Result<check::Program> program = check::parse(text);
+    const Result<mm::Rules> parsed = search::parse_rules(rules.substr(0, rules.find(':')));
+    if (text.empty() || !program || !parsed) {
+        fmt::print(stderr, "{}: not written: the notation has no word for one of its steps\n",
+                   name);
+        return;
+    }
+    const Result<std::string> written =
+        check::write_claim(folder, name, claim_of(*program, *parsed, sentence));
+    fmt::print(stderr, "{}\n",
+               written ? "written: " + *written : "not written: " + written.error().message);
+}
+
 void print_one(const Counterexample& one) {
     fmt::print("{}{}\n", one.exception ? "known exception " : "", one.sentence);
     fmt::print("  begins   {}\n  program  {}\n", one.beginning, fmt::join(one.acts, "; "));
@@ -120,6 +163,7 @@ void print_one(const Counterexample& one) {
     }
     fmt::print("  token    {}\n", one.token);
     fmt::print("  replay   verso explore --replay '{}'\n", one.token);
+    fmt::print("  in C     the same with --write DIR\n");
 }
 
 /// Everything that was found, each program once, with all beginnings that it works from.
@@ -232,7 +276,7 @@ void print_json(const Report& report, const ExploreOptions& options) {
     fmt::print("{}\n", json.dump(2));
 }
 
-int replay(const std::string& token) {
+int replay(const std::string& token, const std::string& folder) {
     const Result<search::Replay> made = search::replay(token);
     if (!made) {
         return refuse(made.error().message);
@@ -249,6 +293,11 @@ int replay(const std::string& token) {
         fmt::print("it ends in another state than when it was found: the model has changed\n");
     }
     fmt::print("{}\n", made->broken.empty() ? "nothing is broken" : made->broken);
+    if (!made->broken.empty()) {
+        const std::size_t begin = token.find('/') + 1;  // v1/RULES/…
+        write_down(made->litmus, made->broken, token.substr(begin, token.find('/', begin) - begin),
+                   folder, "counterexample");
+    }
     return made->broken.empty() && made->same_end ? 0 : 1;
 }
 
@@ -285,7 +334,7 @@ Result<search::Request> request_of(const ExploreOptions& options) {
 
 int explore(const ExploreOptions& options) {
     if (!options.replay.empty()) {
-        return replay(options.replay);
+        return replay(options.replay, options.write);
     }
     const Result<search::Request> request = request_of(options);
     if (!request) {
@@ -306,6 +355,10 @@ int explore(const ExploreOptions& options) {
         return refuse(report.error().message);
     }
     options.json ? print_json(*report, options) : print_text(*report, options);
+    for (std::size_t i = 0; i < report->found.size(); ++i) {
+        write_down(report->found[i].litmus, report->found[i].sentence, options.rules, options.write,
+                   fmt::format("counterexample-{}", i + 1));
+    }
     for (const Counterexample& one : report->found) {
         if (!one.exception) {
             return 1;

@@ -25,6 +25,7 @@ struct ExploreOptions {
     std::string checkpoint{};
     std::string resume{};
     std::string replay{};
+    std::string write{};  ///< a folder: NAME.litmus and NAME.c of everything that is found
 };
 
 int explore(const ExploreOptions& options);

@@ -17,7 +17,7 @@ struct LitmusOptions {
     bool json = false;
     bool promote = false;
     bool fail_fast = false;  // end at the first that is not as expected
-    std::string print;  // instead: litmus, line, c
+    std::string print;       // instead: litmus, line, c
 };
 int litmus(const LitmusOptions& options);
 

@@ -117,6 +117,12 @@ CLI::Validator one_of(const std::vector<std::string_view>& names) {
             ""};
 }
 
+void add_write(CLI::App& verb, std::string& folder) {
+    verb.add_option("--write", folder, "write NAME.litmus and NAME.c of what is found there")
+        ->check(CLI::ExistingDirectory)
+        ->type_name("DIR");
+}
+
 // ── the verbs ────────────────────────────────────────────────────────────────────────────────────
 
 void add_demo(CLI::App& app, Chosen& chosen) {
@@ -237,6 +243,7 @@ void add_explore(CLI::App& app, Chosen& chosen) {
         ->type_name("FILE");
     verb.add_option("--replay", options->replay, "make the program of a token again, step by step")
         ->type_name("TOKEN");
+    add_write(verb, options->write);
     verb.add_flag("--json", options->json, "print JSON instead of text");
     verb.footer(explore_footer);
     verb.callback([options, &chosen] { chosen = [options] { return explore(*options); }; });
@@ -276,6 +283,7 @@ void add_conform(CLI::App& app, Chosen& chosen) {
                     "turn a rule of the model round: a canary that must be found")
         ->check(one_of(conform_rules()))
         ->type_name("RULE");
+    add_write(verb, options->write);
     verb.add_flag("--all", options->all, "print known differences in full as well");
     verb.callback([options, &chosen] { chosen = [options] { return conform(*options); }; });
 }

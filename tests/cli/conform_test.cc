@@ -34,6 +34,22 @@ TEST(Conform, ACanaryIsShownAsAProgramOfThreeSteps) {
         << ran.output;
 }
 
+TEST(Conform, WritesADifferenceAsATextAndAsC) {
+    // Why safe: asks, changes nothing.
+    if (::geteuid() != 0) {
+        GTEST_SKIP() << "pagemap of other processes needs root";
+    }
+    const test::TemporaryFolder folder;
+    const test::Ran ran = conform(
+        "--break unregister_clears_u --program 'A: store; REGISTER(WP); WRITEPROTECT; "
+        "UNREGISTER' --write " +
+        folder.path());
+    EXPECT_EQ(ran.code, 1) << ran.output;
+    EXPECT_NE(ran.output.find("difference-1.litmus and difference-1.c"), std::string::npos)
+        << ran.output;
+    EXPECT_TRUE(std::filesystem::exists(folder.path() + "/difference-1.c"));
+}
+
 TEST(Conform, SaysHowManyProgramsOfWhichSeed) {
     const test::Ran ran = conform("--seed 42 --programs 50 --kinds A --calls store,load");
     EXPECT_EQ(ran.code, 0) << ran.output;

@@ -34,6 +34,17 @@ TEST(ExploreVerb, ReplaysTheTokenThatItPrinted) {
     EXPECT_NE(ran.output.find("I9: a write to page 0"), std::string::npos) << ran.output;
 }
 
+TEST(ExploreVerb, WritesWhatItFoundAsATextThatTheModelForbidsAndAsC) {
+    const test::TemporaryFolder folder;
+    const std::string write = " --write " + folder.path();
+    EXPECT_EQ(run_verso("explore --rules 5.19 --scope kinds=SS --oracle I9" + write).code, 1);
+    const std::string text = folder.path() + "/counterexample-1.litmus";
+    EXPECT_EQ(run_verso("litmus --on 5.19 " + text).code, 1);
+    EXPECT_EQ(run_verso("litmus --on 6.18 " + text).code, 0);
+    EXPECT_TRUE(std::filesystem::exists(folder.path() + "/counterexample-1.c"));
+    EXPECT_EQ(run_verso("explore --scope kinds=SS,steps=1 --write /nowhere").code, 2);
+}
+
 /// The value of a key of the JSON text that it prints.
 std::string value_of(const std::string& json, const std::string& key) {
     const std::size_t at = json.find("\"" + key + "\": ");

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <thread>
 
+#include "check/litmus/claim.h"
 #include "check/program/where.h"
 #include "check/shrink/shrink.h"
 #include "linux/linux_kernel.h"
@@ -95,6 +96,9 @@ Finding finding_of(const Program& program, const Both& both) {
     }
     finding.model = to_text(program, both.model);
     finding.kernel = to_text(program, both.kernel);
+    const bool by_model_alone = both.by_model && !both.by_kernel;
+    finding.claim = claim_against(program, by_model_alone ? both.model : both.kernel, both.step(),
+                                  finding.sentence);
     finding.known = known(program, both.model, both.kernel, both.step(), running_release());
     return finding;
 }

@@ -27,6 +27,7 @@
 #include "check/conform/generate.h"
 #include "check/conform/known.h"
 #include "check/conform/promise.h"
+#include "check/litmus/litmus.h"
 #include "mm/rules.h"
 
 namespace verso::check {
@@ -47,8 +48,9 @@ struct Finding {
     std::string sentence;  // which promise is broken, or where they differ
     std::string model;     // both traces, as text
     std::string kernel;
-    u64 index = 0;  // of the program that it was found in
-    u64 count = 0;  // of differences that look like it
+    Litmus claim{};  // that the step which shows it must not come to that
+    u64 index = 0;   // of the program that it was found in
+    u64 count = 0;   // of differences that look like it
     const Known* known = nullptr;
 };
 
