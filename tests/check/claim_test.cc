@@ -69,11 +69,11 @@ TEST(Claim, IsWrittenAsATextAndAsCOrSaysWhyNotAsC) {
     const Result<std::string> both = write_claim(folder.path(), "a", litmus);
     ASSERT_TRUE(both.has_value()) << both.error().message;
     EXPECT_TRUE(exists("a.litmus") && exists("a.c"));
-    litmus.program = program_of("A: store; hint");
+    litmus.program = program_of("A: store; child load");
     const Result<std::string> one = write_claim(folder.path(), "b", litmus);
     ASSERT_TRUE(one.has_value()) << one.error().message;
     EXPECT_TRUE(exists("b.litmus") && !exists("b.c"));
-    EXPECT_NE(one->find("no C: step 2, hint"), std::string::npos) << *one;
+    EXPECT_NE(one->find("no C: step 2, child load"), std::string::npos) << *one;
     EXPECT_FALSE(write_claim(folder.path() + "/nowhere", "a", litmus).has_value());
 }
 

@@ -55,9 +55,10 @@ TEST_F(LitmusVerb, PrintsACProgramOrNamesTheStepThatCannotBeOne) {
     EXPECT_EQ(ran.code, 0);
     EXPECT_NE(ran.output.find("cc -o a a.c"), std::string::npos) << ran.output;
     EXPECT_NE(ran.output.find("must step 5: msg"), std::string::npos) << ran.output;
-    const test::Ran refused = litmus("--print c " + write("b.litmus", "t\nA\nstore\nhint\n"));
+    const test::Ran refused = litmus("--print c " + write("b.litmus", "t\nA\nstore\nchild load\n"));
     EXPECT_EQ(refused.code, 2);
-    EXPECT_NE(refused.output.find("b.litmus: step 2, hint"), std::string::npos) << refused.output;
+    EXPECT_NE(refused.output.find("b.litmus: step 2, child load"), std::string::npos)
+        << refused.output;
 }
 
 TEST_F(LitmusVerb, WhatIsWrongIsRefusedBeforeAnythingRuns) {

@@ -88,7 +88,7 @@ TEST_P(PrintedSample, ComesToTheVerdictsOfTheRunningKernel) {
     constexpr std::size_t samples = 4;
     std::vector<CatalogueEntry> all = entries_of(root);
     std::erase_if(all, [](const CatalogueEntry& entry) {
-        return !to_c(entry.litmus, "x") || entry.path.parent_path().filename() == "findings";
+        return entry.path.parent_path().filename() == "findings";
     });
     const std::size_t stride = all.size() / (texts * samples);
     ASSERT_GT(stride, 0U);
@@ -108,14 +108,11 @@ TEST(PrintedC, BesideEveryFindingIsWhatIsPrintedNow) {
     }
 }
 
-TEST(PrintedC, NineInTenOfTheCatalogueCanBePrinted) {
-    std::size_t printed = 0;
-    const std::vector<CatalogueEntry> all = entries_of(root);
-    for (const CatalogueEntry& entry : all) {
-        printed += to_c(entry.litmus, "x") ? 1U : 0U;
+TEST(PrintedC, AllOfTheCatalogueCanBePrinted) {
+    for (const CatalogueEntry& entry : entries_of(root)) {
+        const Result<std::string> program = to_c(entry.litmus, "x");
+        EXPECT_TRUE(program.has_value()) << entry.path << ": " << program.error().message;
     }
-    std::printf("%zu of %zu texts\n", printed, all.size());
-    EXPECT_GE(printed * 10, all.size() * 9);
 }
 
 Litmus text_of(const char* text) {
@@ -147,9 +144,9 @@ TEST(PrintedC, AnExpectationBehindAStepIsAConditionToo) {
 }
 
 TEST(PrintedC, AStepThatCCannotMakeIsNamed) {
-    const Result<std::string> program = to_c(text_of("t\nA\n  store\n  hint\n"), "x");
+    const Result<std::string> program = to_c(text_of("t\nA\n  store\n  child load\n"), "x");
     ASSERT_FALSE(program.has_value());
-    EXPECT_NE(program.error().message.find("step 2, hint"), std::string::npos)
+    EXPECT_NE(program.error().message.find("step 2, child load"), std::string::npos)
         << program.error().message;
 }
 

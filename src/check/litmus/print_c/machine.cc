@@ -103,6 +103,7 @@ static void take_machine(void)
     signal(SIGINT, on_end);
     signal(SIGTERM, on_end);
 @swap     make_swap();
+@hints     change("/proc/sys/kernel/numa_balancing", "1");
 @luck     prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 )c"},

@@ -131,8 +131,9 @@ bool Conditions::holds(std::string_view name) const {
     const bool inverted = name.front() == '!';
     name.remove_prefix(inverted ? 1 : 0);
     const std::pair<std::string_view, bool> all[] = {
-        {"uffd", uffd},     {"messages", messages}, {"threads", threads}, {"sleepers", sleepers},
-        {"copies", copies}, {"machine", machine},   {"swap", swap},       {"luck", luck},
+        {"uffd", uffd},         {"messages", messages}, {"threads", threads},
+        {"sleepers", sleepers}, {"copies", copies},     {"machine", machine},
+        {"swap", swap},         {"luck", luck},         {"hints", hints},
     };
     const auto one = std::ranges::find(all, name, &std::pair<std::string_view, bool>::first);
     VERSO_CHECK(one != std::end(all), "there is no condition {}", name);

@@ -31,7 +31,8 @@ struct Conditions {
     bool copies = false;    // UFFDIO_COPY
     bool machine = false;   // settings are changed
     bool swap = false;
-    bool luck = false;  // a trigger may fail to act
+    bool hints = false;  // of the NUMA balancer
+    bool luck = false;   // a trigger may fail to act
 
     bool holds(std::string_view name) const;
 };

@@ -50,17 +50,16 @@ private:
                         "step {}, {}: is not to be had in C: {}; verso litmus judges it", at + 1,
                         to_text(step), why);
         };
-        if (step.verb == Verb::provoke && static_cast<Trigger>(step.mode) == Trigger::numa_hint) {
-            return refuse("the balancer has to be waited for");
-        }
-        if (step.verb == Verb::pin) {
-            pinned_by_child_ = step.child;
-        }
-        if (step.verb == Verb::unpin && step.child && !pinned_by_child_ && child_.empty()) {
-            return refuse("there is no child");
-        }
         if (step.child && child_.empty()) {
             return refuse("no child was forked before it");
+        }
+        if (step.verb == Verb::pin) {
+            pinned_by_ = process_of(step);
+            inherited_ = false;
+        }
+        if (step.verb == Verb::unpin && !pinned_by_.empty() && process_of(step) != pinned_by_ &&
+            !inherited_) {
+            return refuse("another process pinned it");
         }
         note_uffd(step);
         note_machine(step);
@@ -72,6 +71,7 @@ private:
             child_ = fmt::format("CHILD_{}", ++children_);
             plan_.actors.push_back({"", child_, child_});
             plan_.children.back() = child_;
+            inherited_ = true;
         }
         return {};
     }
@@ -99,6 +99,7 @@ private:
         }
         const auto trigger = static_cast<Trigger>(step.mode);
         all.luck = all.machine = true;
+        all.hints = all.hints || trigger == Trigger::numa_hint;
         all.swap = all.swap || trigger == Trigger::reclaim || trigger == Trigger::swap_off;
     }
 
@@ -131,7 +132,8 @@ private:
     std::string child_{};
     int children_ = 0;
     int current_[2] = {-1, -1};
-    bool pinned_by_child_ = false;
+    std::string pinned_by_{};
+    bool inherited_ = false;  // whoever was forked since then has it as well
 };
 
 }  // namespace

@@ -59,6 +59,7 @@ constexpr std::string_view includes = R"(#define _GNU_SOURCE
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 )";
 

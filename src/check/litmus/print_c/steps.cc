@@ -171,7 +171,7 @@ std::string trigger_text(const Parts& of) {
         case Trigger::swap_off:
             return fmt::format("leave_swap(a, pid_of[{}], {})", of.process, range);
         case Trigger::migrate: return fmt::format("migrate(a, {})", range);
-        case Trigger::numa_hint: break;  // refused by plan_of
+        case Trigger::numa_hint: return fmt::format("hint(a, {})", range);
         case Trigger::ksm_merge: return fmt::format("merge(a, pid_of[{}], {})", of.process, range);
         case Trigger::ksm_unmerge: return fmt::format("unmerge(a, {})", range);
         case Trigger::thp_collapse: return fmt::format("collapse(a, {})", range);

@@ -145,6 +145,70 @@ static void migrate(struct answer *a, unsigned long at, unsigned long bytes)
     acted(a, stayed == 0, "migrate: pages stayed in their frames: pinned, or no frame was free");
 }
 )c"},
+        {"number_after", R"c(
+static long number_after(const char *path, const char *name)
+{
+    char text[256];
+    long number = 0;
+    FILE *const lines = fopen(path, "r");
+    while (lines != NULL && fgets(text, sizeof text, lines) != NULL)
+        if (strncmp(text, name, strlen(name)) == 0)
+            number = atol(text + strlen(name) + strspn(text + strlen(name), " :\t"));
+    if (lines != NULL)
+        fclose(lines);
+    return number;
+}
+)c"},
+        {"spin", R"c(
+static long clock_ms(clockid_t which)
+{
+    struct timespec now;
+    clock_gettime(which, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* So much of the processor's time, or what can be had of it in two seconds. */
+static void spin(long ms)
+{
+    const long used = clock_ms(CLOCK_THREAD_CPUTIME_ID) + ms;
+    const long late = clock_ms(CLOCK_MONOTONIC) + 2000;
+    while (clock_ms(CLOCK_THREAD_CPUTIME_ID) < used && clock_ms(CLOCK_MONOTONIC) < late) {
+    }
+}
+)c"},
+        {"hint", R"c(
+static void *idle(void *unused)
+{
+    for (;;)
+        pause();
+    return unused;
+}
+
+/* The NUMA balancer walks the memory of a process that has used the processor for a second and has
+   more than one thread; later walks pass over what nobody accessed lately, until as many have
+   passed as there are threads. */
+static void hint(struct answer *a, unsigned long at, unsigned long bytes)
+{
+    static const char walks[] = "mm->numa_scan_seq", hints[] = "numa_pte_updates";
+    static pthread_t further;
+    const int wanted = count_entries(getpid(), at, bytes, is_present);
+    const long walks_before = number_after("/proc/self/sched", walks);
+    const long hints_before = number_after("/proc/vmstat", hints);
+    if (wanted == 0)
+        return acted(a, 0, "hint: no page of the range is in memory");
+    if (further == 0 && (errno = pthread_create(&further, NULL, idle, NULL)) != 0)
+        return cannot(a, "a further thread");
+    for (int portions = 0; portions < 160; ++portions) {
+        spin(50);
+        const long threads = number_after("/proc/self/status", "Threads");
+        const long enough = walks_before == 0 ? 1 : walks_before + threads + 2;
+        if (number_after("/proc/self/sched", walks) >= enough &&
+            number_after("/proc/vmstat", hints) >= hints_before + wanted)
+            return result(a, 0);
+    }
+    acted(a, 0, "hint: the balancer did not walk all memory in eight seconds");
+}
+)c"},
         {"merge", R"c(
 /* A page is merged in the second scan that finds it unchanged, or later. */
 static void merge(struct answer *a, pid_t process, unsigned long at, unsigned long bytes)
