@@ -112,18 +112,23 @@ kernel::Outcome SimKernel::memory_write(const kernel::Call& call, const kernel::
 }
 
 kernel::Outcome SimKernel::pin(const kernel::Call& call) {
-    auto pinned = std::make_shared<PinObject>(memory(), space());
+    // Kept by the kernel, not on this stack: a fiber that is never woken gives that up as it is.
+    const auto pinned = pins_under_way_.insert(pins_under_way_.end(),
+                                               std::make_shared<PinObject>(memory(), space()));
     const u64 end = call.address + call.length;
     for (u64 at = round_down(call.address, page_size); at < end; at += page_size) {
         Call pin{.op = Op::gup_pin};
         pin.address = model(at);
         const Outcome outcome = run(pin, pin.address, page_size);
         if (outcome.verdict != Verdict::done) {
+            pins_under_way_.erase(pinned);
             return kernel::failure(outcome.error);
         }
-        pinned->pages.push_back(pin.address);
+        (*pinned)->pages.push_back(pin.address);
     }
-    return number_for(std::move(pinned));
+    const ObjectRef whole = *pinned;
+    pins_under_way_.erase(pinned);
+    return number_for(whole);
 }
 
 kernel::Outcome SimKernel::watch_segv(const kernel::Call& call, const kernel::Payload& payload) {

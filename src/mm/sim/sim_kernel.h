@@ -12,6 +12,7 @@
 #pragma once
 
 #include <functional>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -146,6 +147,7 @@ private:
     SimWorld& world_;
     const int process_;
     std::vector<Watch> watches_;
+    std::list<std::shared_ptr<PinObject>> pins_under_way_;
     std::optional<kernel::Abilities> abilities_;
 };
 
