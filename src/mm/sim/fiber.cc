@@ -99,8 +99,26 @@ Fiber::Fiber(std::function<void()> body)
                   static_cast<unsigned>(self >> 32), static_cast<unsigned>(self));
 }
 
+/// AddressSanitizer keeps frames of a stack elsewhere, 11 MiB a fiber, and frees them only when the
+/// fiber leaves for good. One that is given up never does, so it is done in its name: as if this
+/// thread went there, and left. Programs with threads took 20 GiB in ten minutes without it.
+[[gnu::no_sanitize_address]] void Fiber::drop_fake_stack() {
+    if (fake_stack_ == nullptr) {
+        return;
+    }
+    void* mine = nullptr;
+    const void* low = nullptr;
+    std::size_t size = 0;
+    __sanitizer_start_switch_fiber(&mine, low_, size_);
+    __sanitizer_finish_switch_fiber(fake_stack_, &low, &size);
+    __sanitizer_start_switch_fiber(nullptr, low, size);
+    __sanitizer_finish_switch_fiber(mine, nullptr, nullptr);
+    fake_stack_ = nullptr;
+}
+
 Fiber::~Fiber() {
     if (stack_ != nullptr) {
+        drop_fake_stack();
         stacks().give_back(stack_);
         if (__tsan_destroy_fiber != nullptr) {
             __tsan_destroy_fiber(race_detector_);
@@ -112,6 +130,9 @@ void Fiber::switch_to(Fiber& next, bool for_good) {
     came_from = this;
     if (__sanitizer_start_switch_fiber != nullptr) {
         __sanitizer_start_switch_fiber(for_good ? nullptr : &fake_stack_, next.low_, next.size_);
+    }
+    if (for_good) {
+        fake_stack_ = nullptr;  // that freed it
     }
     if (__tsan_switch_to_fiber != nullptr) {
         __tsan_switch_to_fiber(next.race_detector_, 0);

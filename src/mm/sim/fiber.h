@@ -32,6 +32,7 @@ public:
 private:
     static void enter(unsigned high, unsigned low);
     void arrived(void* fake_stack);
+    void drop_fake_stack();
 
     std::function<void()> body_;
     std::byte* stack_ = nullptr;  // none: the thread's own
