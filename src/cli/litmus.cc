@@ -177,6 +177,9 @@ int refuse(const std::string& message) {
 }
 
 int print_texts(const std::vector<CatalogueEntry>& texts, const std::string& as) {
+    if (as == "c" && texts.size() > 1) {
+        return refuse("a C program is of one text; name one file");
+    }
     for (const CatalogueEntry& text : texts) {
         if (as == "c") {
             const Result<std::string> program = check::to_c(text.litmus, text.path.stem().string());

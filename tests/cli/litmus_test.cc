@@ -59,6 +59,7 @@ TEST_F(LitmusVerb, PrintsACProgramOrNamesTheStepThatCannotBeOne) {
     EXPECT_EQ(refused.code, 2);
     EXPECT_NE(refused.output.find("b.litmus: step 2, child load"), std::string::npos)
         << refused.output;
+    EXPECT_EQ(litmus("--print c " + folder_.string()).code, 2) << "two programs in one";
 }
 
 TEST_F(LitmusVerb, WhatIsWrongIsRefusedBeforeAnythingRuns) {
