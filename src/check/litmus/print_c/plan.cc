@@ -63,6 +63,9 @@ private:
         }
         note_uffd(step);
         note_machine(step);
+        if (!step.child && (step.thread != 0 || plan_.conditions.sleepers)) {
+            static_cast<void>(thread_of(step));  // prepared by whichever step names it first
+        }
         const bool threaded = is_by_thread(step);
         plan_.by_thread.push_back(threaded);
         plan_.whose.push_back(threaded ? thread_of(step) : process_of(step));
