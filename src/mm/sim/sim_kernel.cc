@@ -57,8 +57,8 @@ Outcome SimKernel::wait_and_retry(u64 address, u64 length) {
         // A copy: other fibers may begin threads meanwhile, and the list of threads moves.
         const Thread me = state().threads[self];
         const bool migration = me.waiting == Waiting::migration;
-        // By reference: a fiber that is never woken gives its stack up as it is, and what lies on it
-        // must own nothing.
+        // By reference: a fiber that is never woken gives its stack up as it is, and what lies on
+        // it must own nothing.
         scheduler().block(std::cref(may_retry), {migration ? "the end of a migration at"
                                                            : "a userfault to be resolved at",
                                                  address_of(me.access.address)});
