@@ -5,6 +5,7 @@
 //   where.h    … on the model under some rules, on the running kernel
 //   litmus/    one claim as a small text, its verdict over all runs
 //   explore/   all programs of a scope on the model, shortest counterexample first
+//   report/    what a program does to a machine, step by step, in words
 //   shrink/    the shortest program that shows the same
 //   conform/   random programs on the model and on the running kernel
 //   safety/    whether snapshots are safe on a kernel, in one line

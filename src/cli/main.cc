@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/types.h"
+#include "cli/help_texts.h"
 #include "cli/verbs.h"
 #include "verso/verso.hpp"
 
@@ -25,20 +26,6 @@ namespace verso::cli {
 namespace {
 
 constexpr int exit_refused = 2;
-constexpr const char* about =
-    "verso: fork() for memory.\n"
-    "Takes snapshots of memory that is in use, forks them into writable children that share\n"
-    "every untouched page, and rewinds. Start with `verso demo`; ask `verso doctor` what this\n"
-    "machine offers.";
-
-constexpr const char* demo_footer =
-    "\nWhat happens: a writer runs SQLite transactions at full speed on a database that lives\n"
-    "in a Region. Meanwhile snapshots are taken; child processes are forked from some of them\n"
-    "(two from a child); each checks the database, writes to it, and proves that nobody else\n"
-    "sees that. At the end the parent rewinds to the first snapshot and compares hashes. The\n"
-    "same work is then done with fork(2). Every check is printed; the exit code is 0 only if\n"
-    "all of them held.";
-
 /// A verb is chosen by the parser and runs after it: nothing happens while options are still being
 /// read.
 using Chosen = std::function<int()>;
@@ -201,15 +188,6 @@ void add_doctor(CLI::App& app, Chosen& chosen) {
     });
 }
 
-constexpr const char* explore_footer =
-    "\nSCOPE is name=value,… of: kinds=A+SS (A SS SP HS HP FS FP, all), modes=sync (async plain\n"
-    "messages), pages=1, threads=1, processes=1, areas=1, descriptors=1, steps=6, values=1,\n"
-    "thp=0, fine=0, calls=…, without=…, events=… (lists are joined by +). RULES is a preset and\n"
-    "what differs from it: 6.18,-prot_wp_writenotify,none_policy=protected. The names of the\n"
-    "switches are in docs/mm.md. Every counterexample comes as litmus text and with a\n"
-    "token for --replay. Exit code 3: nothing was found, and --memory did not suffice.\n"
-    "docs/explore.md says more.";
-
 void add_explore(CLI::App& app, Chosen& chosen) {
     CLI::App& verb = *app.add_subcommand(
         "explore", "Searches all small programs on the model of the kernel for broken promises");
@@ -247,6 +225,21 @@ void add_explore(CLI::App& app, Chosen& chosen) {
     verb.add_flag("--json", options->json, "print JSON instead of text");
     verb.footer(explore_footer);
     verb.callback([options, &chosen] { chosen = [options] { return explore(*options); }; });
+}
+
+void add_explain(CLI::App& app, Chosen& chosen) {
+    CLI::App& verb = *app.add_subcommand(
+        "explain", "Shows what a litmus text does to page tables, folios and messages, by step");
+    const auto options = std::make_shared<ExplainOptions>();
+    verb.add_option("file", options->file, "a litmus text")->required()->type_name("FILE");
+    verb.add_option("--on", options->on, "a kernel's preset")
+        ->type_name("PRESET")
+        ->capture_default_str();
+    verb.add_option("--html", options->html, "write a page for a browser instead")
+        ->check(writable_path())
+        ->type_name("FILE");
+    verb.footer(explain_footer);
+    verb.callback([options, &chosen] { chosen = [options] { return explain(*options); }; });
 }
 
 void add_conform(CLI::App& app, Chosen& chosen) {
@@ -287,10 +280,6 @@ void add_conform(CLI::App& app, Chosen& chosen) {
     verb.add_flag("--all", options->all, "print known differences in full as well");
     verb.callback([options, &chosen] { chosen = [options] { return conform(*options); }; });
 }
-
-constexpr const char* litmus_footer =
-    "\ndocs/litmus.md has the language. Where NAME.expected stands beside NAME.litmus, the exit\n"
-    "code says whether all verdicts are the expected ones; where not, whether none is Forbidden.";
 
 void add_litmus(CLI::App& app, Chosen& chosen) {
     CLI::App& verb = *app.add_subcommand(
@@ -368,6 +357,7 @@ int run(int argc, char** argv) {
     add_bench(app, chosen);
     add_conform(app, chosen);
     add_doctor(app, chosen);
+    add_explain(app, chosen);
     add_explore(app, chosen);
     add_litmus(app, chosen);
     add_version(app, chosen);

@@ -7,6 +7,7 @@
 //   bench    the engine's figures, each against a rival in the same run  cli/bench/
 //   conform  random programs on the model and on the running kernel      cli/conform.h
 //   doctor   what this machine offers and what to change                 cli/doctor.h
+//   explain  what a litmus text does to a machine, step by step       cli/explain.h
 //   explore  all small programs on the model of the kernel               cli/explore.h
 //   litmus   claims about the kernel, judged                             cli/litmus.h
 //
@@ -17,5 +18,6 @@
 #include "cli/conform.h"
 #include "cli/demo/demo.h"
 #include "cli/doctor.h"
+#include "cli/explain.h"
 #include "cli/explore.h"
 #include "cli/litmus.h"

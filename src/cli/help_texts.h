@@ -1,0 +1,37 @@
+// The longer texts of `verso --help` and of its verbs: what does not fit on an option's line.
+#pragma once
+
+namespace verso::cli {
+
+inline constexpr const char* about =
+    "verso: fork() for memory.\n"
+    "Takes snapshots of memory that is in use, forks them into writable children that share\n"
+    "every untouched page, and rewinds. Start with `verso demo`; ask `verso doctor` what this\n"
+    "machine offers.";
+
+inline constexpr const char* demo_footer =
+    "\nWhat happens: a writer runs SQLite transactions at full speed on a database that lives\n"
+    "in a Region. Meanwhile snapshots are taken; child processes are forked from some of them\n"
+    "(two from a child); each checks the database, writes to it, and proves that nobody else\n"
+    "sees that. At the end the parent rewinds to the first snapshot and compares hashes. The\n"
+    "same work is then done with fork(2). Every check is printed; the exit code is 0 only if\n"
+    "all of them held.";
+
+inline constexpr const char* explore_footer =
+    "\nSCOPE is name=value,… of: kinds=A+SS (A SS SP HS HP FS FP, all), modes=sync (async plain\n"
+    "messages), pages=1, threads=1, processes=1, areas=1, descriptors=1, steps=6, values=1,\n"
+    "thp=0, fine=0, calls=…, without=…, events=… (lists are joined by +). RULES is a preset and\n"
+    "what differs from it: 6.18,-prot_wp_writenotify,none_policy=protected. The names of the\n"
+    "switches are in docs/mm.md. Every counterexample comes as litmus text and with a\n"
+    "token for --replay. Exit code 3: nothing was found, and --memory did not suffice.\n"
+    "docs/explore.md says more.";
+
+inline constexpr const char* litmus_footer =
+    "\ndocs/litmus.md has the language. Where NAME.expected stands beside NAME.litmus, the exit\n"
+    "code says whether all verdicts are the expected ones; where not, whether none is Forbidden.";
+
+inline constexpr const char* explain_footer =
+    "\nThe text runs once, on the model of that kernel. Sleepers, halves of a migration and what\n"
+    "the kernel does in the background are shown, too. docs/explain.md says how to read it.";
+
+}  // namespace verso::cli
