@@ -30,6 +30,7 @@ endif()
 if(BUILD_TESTING)
     verso_need(GTest      "libgtest-dev libgmock-dev"  GTest::gmock)
     verso_need(rapidcheck librapidcheck-dev            rapidcheck)
+    verso_need(PNG        libpng-dev                   PNG::PNG)  # screenshots are looked at
 endif()
 if(VERSO_BENCH)
     verso_need(benchmark  libbenchmark-dev     benchmark::benchmark)

@@ -184,17 +184,29 @@ std::string heading_of(const Timeline& timeline) {
                        timeline.kernel);
 }
 
-std::string verdict_of(const Timeline& timeline) {
-    const std::size_t count = timeline.violations();
-    if (count == 0) {
-        return timeline.why_not.empty() ? "No promise was broken."
-                                        : "No promise was broken up to there.";
+std::string contents_in_words(const Timeline& timeline) {
+    std::string text;
+    for (const std::string& one : timeline.contents) {
+        text += (text.empty() ? "" : ", ") + one.substr(one.starts_with("= ") ? 2 : 0);
     }
-    const auto first = std::ranges::find_if(
-        timeline.moments, [](const Moment& one) { return !one.violations.empty(); });
-    return fmt::format("{} promise{} broken, first in step {} ({}): {}.", count,
-                       count == 1 ? " was" : "s were", first->number(), first->title,
-                       first->violations.front().name);
+    return text;
+}
+
+std::string verdict_of(const Timeline& timeline) {
+    std::string text;
+    std::string danger;
+    for (const Moment& moment : timeline.moments) {
+        for (const Violation& one : moment.violations) {
+            std::string& into = one.promise ? text : danger;
+            if (into.empty()) {
+                into = fmt::format("step {} ({}): {}.", moment.number(), moment.title, one.name);
+            }
+        }
+    }
+    text = !text.empty()              ? "A promise was broken in " + text
+           : timeline.why_not.empty() ? "No promise was broken."
+                                      : "No promise was broken up to there.";
+    return danger.empty() ? text : text + " The danger began in " + danger;
 }
 
 }  // namespace verso::check::report

@@ -26,7 +26,9 @@ std::vector<const Term*> terms_of(const Timeline& timeline);
 
 /// "1 page of shared shmem (memfd), on the model of Linux 6.18."
 std::string heading_of(const Timeline& timeline);
-/// "No promise was broken." "1 promise was broken, first in step 5b: …"
+/// "2, 0, SIGBUS": what the pages read in the end.
+std::string contents_in_words(const Timeline& timeline);
+/// "No promise was broken." "A promise was broken in step 5 (store): lost write. …"
 std::string verdict_of(const Timeline& timeline);
 
 }  // namespace verso::check::report

@@ -36,20 +36,25 @@ std::string_view class_of(Mark mark) {
     return names[static_cast<std::size_t>(mark)];
 }
 
+std::string_view class_of(const Violation& one) { return one.promise ? "promise" : "danger"; }
+std::string_view sign_of(const Violation& one) { return one.promise ? "✗" : "⚠"; }
+
 std::string piece_html(const Piece& piece) {
     const std::string_view changed = piece.mark == Mark::changed ? " changed-piece" : "";
     if (piece.flag) {
         return fmt::format("<span class=\"flag{}{}\">{}</span>", piece.on ? "" : " off", changed,
                            escaped(piece.text));
     }
-    const std::string was =
-        piece.was.empty() ? "" : fmt::format(" <span class=\"was\">{}</span>", escaped(piece.was));
+    const std::string was = piece.was.empty()
+                                ? ""
+                                : fmt::format("{}<span class=\"was\">{}</span>",
+                                              piece.text.empty() ? "" : " ", escaped(piece.was));
     return fmt::format("<span class=\"phrase{}\">{}{}</span>", changed, escaped(piece.text), was);
 }
 
 std::string pieces_html(const Table& table, const Row& row) {
     if (row.mark == Mark::gone) {
-        return "gone";
+        return gone_word(table.about);
     }
     std::string html;
     for (const Piece& piece : pieces_of(table, row)) {
@@ -90,17 +95,19 @@ std::string overview_head(const Timeline& timeline) {
 }
 
 std::string overview_promises(const Timeline& timeline) {
-    if (timeline.violations() == 0) {
+    const bool any = std::ranges::any_of(timeline.moments,
+                                         [](const Moment& one) { return !one.violations.empty(); });
+    if (!any) {
         return {};
     }
     std::string html = "<tbody><tr><th class=\"name\">promises</th>";
     for (const Moment& moment : timeline.moments) {
         std::string names;
         for (const Violation& one : moment.violations) {
-            names += fmt::format("<span class=\"phrase\">✗ {}</span>", escaped(one.name));
+            names += fmt::format("<span class=\"phrase {}\">{} {}</span>", class_of(one),
+                                 sign_of(one), escaped(one.name));
         }
-        html += names.empty() ? "<td class=\"same\">kept</td>"
-                              : fmt::format("<td class=\"broken\">{}</td>", names);
+        html += names.empty() ? "<td></td>" : fmt::format("<td class=\"broken\">{}</td>", names);
     }
     return html + "</tr></tbody>\n";
 }
@@ -138,8 +145,9 @@ std::string changes_of(const Moment& moment) {
                 what +=
                     row.mark == Mark::added || piece.mark == Mark::changed ? piece_html(piece) : "";
             }
-            constexpr std::string_view verbs[] = {"", "", "new", "gone"};
-            const std::string_view verb = verbs[static_cast<std::size_t>(row.mark)];
+            const std::string verb = row.mark == Mark::added  ? "new"
+                                     : row.mark == Mark::gone ? gone_word(table.about)
+                                                              : "";
             html += fmt::format("<li><b>{}</b> ", escaped(label_of(table.about, row)));
             html += verb.empty() ? ""
                                  : fmt::format("<span class=\"key {}\">{}</span> ",
@@ -167,12 +175,12 @@ std::string step_html(const Moment& moment) {
                             escaped(fmt::format("{}", fmt::join(moment.meanwhile, ", "))));
     }
     for (const Violation& one : moment.violations) {
-        html += fmt::format("<div class=\"broken-promise\"><b>✗ {}</b> ({}): {}.<p>{}</p></div>\n",
-                            escaped(one.name), escaped(one.oracle), escaped(one.what),
-                            escaped(one.why));
+        html += fmt::format("<div class=\"violation {}\"><b>{} {}</b> ({}): {}.<p>{}</p></div>\n",
+                            class_of(one), sign_of(one), escaped(one.name), escaped(one.oracle),
+                            escaped(one.what), escaped(one.why));
     }
     if (!moment.unmet.empty()) {
-        html += fmt::format("<div class=\"broken-promise\">The text expected: {}</div>\n",
+        html += fmt::format("<div class=\"violation\">The text expected: {}</div>\n",
                             escaped(moment.unmet));
     }
     return html + changes_of(moment) + "</li>\n";
@@ -203,7 +211,9 @@ constexpr std::string_view legend =
     "<span><span class=\"key gone\">gone</span></span> "
     "<span class=\"quiet\">grey: as it was</span> "
     "<span><span class=\"flag\">write</span> a flag that is on, "
-    "<span class=\"flag off\">write</span> off</span></p>\n";
+    "<span class=\"flag off\">write</span> off</span> "
+    "<span><b class=\"promise\">✗</b> a promise to programs is broken</span> "
+    "<span><b class=\"danger\">⚠</b> one is in danger</span></p>\n";
 
 std::string header_html(const Timeline& timeline, const std::string& title,
                         const std::string& comments) {
@@ -212,14 +222,15 @@ std::string header_html(const Timeline& timeline, const std::string& title,
     if (!comments.empty()) {
         html += fmt::format("<p class=\"quiet\">{}</p>\n", escaped(comments));
     }
-    html += fmt::format("<p class=\"verdict{}\">{}</p>\n", timeline.violations() == 0 ? "" : " bad",
-                        escaped(verdict_of(timeline)));
+    html +=
+        fmt::format("<p class=\"verdict{}\">{}</p>\n",
+                    timeline.broken_promises() == 0 ? "" : " bad", escaped(verdict_of(timeline)));
     if (!timeline.why_not.empty()) {
         html += fmt::format("<p class=\"verdict bad\">The program could not go on: {}.</p>\n",
                             escaped(timeline.why_not));
     } else {
         html += fmt::format("<p>In the end the pages read {}.</p>\n",
-                            escaped(fmt::format("{}", fmt::join(timeline.contents, ", "))));
+                            escaped(contents_in_words(timeline)));
     }
     return html + "</header>\n";
 }

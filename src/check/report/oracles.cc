@@ -12,35 +12,36 @@ namespace {
 struct Known {
     std::string_view oracle;
     std::string_view name;
+    bool promise;
     std::string_view why;
 };
 constexpr Known known[] = {
-    {"I9", "lost write",
+    {"I9", "lost write", true,
      "Whoever protected the page waits to be told of exactly this write. Nobody was told: a "
      "snapshot taken from this page now holds bytes from after the snapshot."},
-    {"I10", "false clean",
+    {"I10", "false clean", true,
      "PAGEMAP_SCAN calls a page unwritten that was written: an incremental copy leaves it out."},
-    {"E-SD8", "false clean",
+    {"E-SD8", "false clean", true,
      "The soft-dirty bit says that the page was not written since clear_refs, and it was: an "
      "incremental copy leaves it out."},
-    {"SC", "false report", "PAGEMAP_SCAN reports something else than the entries say."},
-    {"contents", "lost bytes",
+    {"SC", "false report", true, "PAGEMAP_SCAN reports something else than the entries say."},
+    {"contents", "lost bytes", true,
      "A load brings something that nobody stored there, or no longer brings what was stored."},
-    {"progress", "no progress", "Somebody waits for what cannot come any more."},
-    {"I1", "protected, yet writable",
+    {"progress", "no progress", true, "Somebody waits for what cannot come any more."},
+    {"I1", "protected, yet writable", false,
      "The processor asks the write bit alone; uffd-wp is a bit that only the kernel reads. The "
      "next store goes through without a fault, and nobody is told."},
-    {"I2", "protected, yet migrating as writable",
+    {"I2", "protected, yet migrating as writable", false,
      "When the migration ends, the entry becomes writable, and protection is void."},
-    {"I3", "writable, yet shared",
+    {"I3", "writable, yet shared", false,
      "A store would change bytes that somebody else sees as its own."},
-    {"I4", "protected for nobody",
+    {"I4", "protected for nobody", false,
      "Protection without a registration: a store faults, and there is nobody to tell."},
-    {"I5", "half a registration", "A mode without a userfaultfd, or one without a mode."},
-    {"I6", "writable by default",
+    {"I5", "half a registration", false, "A mode without a userfaultfd, or one without a mode."},
+    {"I6", "writable by default", false,
      "vm_page_prot of a protected shared mapping allows writing. Whatever builds an entry from it "
      "(the end of a migration, a NUMA hint, mprotect) hands write permission back."},
-    {"I8", "marker without WP_UNPOPULATED",
+    {"I8", "marker without WP_UNPOPULATED", false,
      "Anonymous memory holds a protection marker that nobody asked for."},
 };
 
@@ -75,6 +76,7 @@ Violation in_words(const std::string& sentence, const std::vector<Area>& areas) 
     violation.what = renamed(sentence.substr(std::min(colon + 2, sentence.size())), areas);
     const auto found = std::ranges::find(known, violation.oracle, &Known::oracle);
     violation.name = found != std::end(known) ? found->name : "bookkeeping";
+    violation.promise = found != std::end(known) && found->promise;
     violation.why = found != std::end(known) ? found->why : "";
     return violation;
 }

@@ -68,13 +68,20 @@ std::vector<Piece> pieces_of(const Table& table, const Row& row) {
             if (changed && !piece.on && cell.was != "yes") {
                 piece.mark = Mark::same;  // "no" or not there: off both times
             }
-        } else if (!speaks_for_itself(table.about, i) || cell.text == nothing) {
+        } else if (speaks_for_itself(table.about, i)) {
+            piece.text = cell.text == nothing ? "" : cell.text;
+        } else {
             piece.text = table.columns[i] + " " + cell.text;
+        }
+        if (piece.was == nothing || piece.flag) {
+            piece.was.clear();
         }
         pieces.push_back(std::move(piece));
     }
     return pieces;
 }
+
+std::string gone_word(About about) { return about == About::threads ? "goes on" : "gone"; }
 
 std::string label_of(About about, const Row& row) {
     const std::string& name = row.cells.front().text;

@@ -14,7 +14,7 @@ namespace verso::check::report {
 
 struct Piece {
     std::string text{};
-    std::string was{};  // a changed phrase: what it said before
+    std::string was{};  // a changed phrase: what it said before, if it said anything
     Mark mark = Mark::same;
     bool flag = false;
     bool on = true;
@@ -24,5 +24,7 @@ struct Piece {
 std::vector<Piece> pieces_of(const Table& table, const Row& row);
 /// "page 0", "mapping 0–1", "folio A", "main"
 std::string label_of(About about, const Row& row);
+/// What a row that went is called.
+std::string gone_word(About about);
 
 }  // namespace verso::check::report

@@ -70,7 +70,7 @@ std::string words_of_row(const Table& table, const Row& row) {
             word = std::string(word.size(), '.');
         }
         if (!piece.was.empty()) {
-            word += fmt::format(" (was {})", piece.was);
+            word += fmt::format("{}(was {})", word.empty() ? "" : " ", piece.was);
         } else if (piece.flag) {
             word += piece.mark == Mark::changed ? "*" : " ";
         }
@@ -88,9 +88,10 @@ void write_row(Writer& out, const Table& table, const Row& row) {
     constexpr std::string_view colours[] = {grey, bold, bold, yellow};
     const auto mark = static_cast<std::size_t>(row.mark);
     std::string label = label_of(table.about, row);
-    out.line(colours[mark],
-             fmt::format("   {} {}  {}", signs[mark], Writer::padded(std::move(label), 15),
-                         row.mark == Mark::gone ? "gone" : words_of_row(table, row)));
+    out.line(
+        colours[mark],
+        fmt::format("   {} {}  {}", signs[mark], Writer::padded(std::move(label), 15),
+                    row.mark == Mark::gone ? gone_word(table.about) : words_of_row(table, row)));
 }
 
 void write_moment(Writer& out, const Moment& moment) {
@@ -113,7 +114,9 @@ void write_moment(Writer& out, const Moment& moment) {
         }
     }
     for (const Violation& one : moment.violations) {
-        out.paragraph(red, 3, fmt::format("! {} ({}): {}.", one.name, one.oracle, one.what));
+        out.paragraph(one.promise ? red : yellow, 3,
+                      fmt::format("{} {} ({}): {}.", one.promise ? "!" : "?", one.name, one.oracle,
+                                  one.what));
         out.paragraph("", 5, one.why);
     }
     if (!moment.unmet.empty()) {
@@ -131,7 +134,7 @@ std::string to_terminal(const Timeline& timeline, const std::string& title,
     out.paragraph(
         "", 0,
         "After each step: + is new, ~ (or a *) is not what it was, - is gone, ! a promise "
-        "is broken. A flag that is off is a row of dots.");
+        "is broken, ? one is in danger. A flag that is off is a row of dots.");
     for (const Moment& moment : timeline.moments) {
         write_moment(out, moment);
     }
@@ -139,11 +142,9 @@ std::string to_terminal(const Timeline& timeline, const std::string& title,
     if (!timeline.why_not.empty()) {
         out.paragraph(red, 0, "The program could not go on: " + timeline.why_not + ".");
     } else {
-        out.paragraph(
-            "", 0,
-            fmt::format("In the end the pages read {}.", fmt::join(timeline.contents, ", ")));
+        out.paragraph("", 0, "In the end the pages read " + contents_in_words(timeline) + ".");
     }
-    out.line(timeline.violations() == 0 ? bold : red, verdict_of(timeline));
+    out.paragraph(timeline.broken_promises() == 0 ? bold : red, 0, verdict_of(timeline));
     return out.take();
 }
 

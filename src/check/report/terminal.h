@@ -1,7 +1,8 @@
 // A timeline for a terminal: the steps from top to bottom, and after each every page, mapping,
 // folio and message, a line each. What the step changed has a sign before it:
 //
-//    + is new    ~ is not what it was    - is gone    ! a promise is broken
+//    + is new    ~ is not what it was    - is gone
+//    ! a promise is broken     ? one is in danger
 #pragma once
 
 #include <string>

@@ -71,10 +71,11 @@ void mark_changes(const Moment& before, Moment& now) {
     }
 }
 
-std::size_t Timeline::violations() const {
+std::size_t Timeline::broken_promises() const {
     std::size_t count = 0;
     for (const Moment& moment : moments) {
-        count += moment.violations.size();
+        count += static_cast<std::size_t>(
+            std::ranges::count(moment.violations, true, &Violation::promise));
     }
     return count;
 }

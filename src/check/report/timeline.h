@@ -50,10 +50,11 @@ struct Table {
 
 /// An oracle that does not hold any more (mm/invariants.cc, mm/history.cc).
 struct Violation {
-    std::string oracle;  // "I9"
-    std::string name;    // in two words
-    std::string what;    // where, in the program's own names
-    std::string why;     // it matters
+    std::string oracle;    // "I9"
+    std::string name;      // in two words
+    bool promise = false;  // to programs; else one of the kernel's own rules: a promise in danger
+    std::string what;      // where, in the program's own names
+    std::string why;       // it matters
 };
 
 struct Moment {
@@ -81,7 +82,7 @@ struct Timeline {
     std::vector<std::string> contents{};  // loads of the whole area at the end, each process
     std::string why_not{};                // what kept the program from going on
 
-    std::size_t violations() const;
+    std::size_t broken_promises() const;
 };
 
 /// Pages of a program that a timeline can be drawn of.
