@@ -63,7 +63,7 @@ TEST(Html, EscapesWhatATextSays) {
 
 TEST(Html, MarksWhatAStepChanged) {
     const std::string html = html_of("A: store; store");
-    EXPECT_NE(html.find("<span class=\"phrase changed-piece\">reads 2 <span class=\"was\">reads 1"),
+    EXPECT_NE(html.find("<span class=\"phrase changed-piece\">reads 2 <span class=\"was\">1<"),
               std::string::npos)
         << html;
     EXPECT_EQ(html_of("A: load; load").find("changed-piece\">reads"), std::string::npos);

@@ -15,7 +15,7 @@ const std::vector<std::pair<const char*, const char*>> programs = {
     {"A, async: REGISTER(WP); arm; store; arm", "6.18"},
     {"SS, poison: REGISTER(MISSING); POISON; load", "6.18"},
     {"A: GUARD_INSTALL; load", "6.18"},
-    {"A: store; hint; load", "6.18"},
+    {"SS: store; REGISTER(WP); WRITEPROTECT; hint; load", "6.18"},
     {"A, huge: HUGEPAGE; store; split; store@1", "6.18"},
     {"A: store; munmap", "6.18"},
     {"HS: store; REGISTER(WP); WRITEPROTECT; store", "6.18"},

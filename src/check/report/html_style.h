@@ -8,12 +8,14 @@ namespace verso::check::report {
 
 inline constexpr std::string_view html_style = R"css(
 :root { color-scheme: light dark; --paper: #fdfcf9; --ink: #1d1f21; --dim: #6c6f73; --line: #dedbd2;
-  --head: #f3f0e8; --mark: #ffe69a; --new: #d8efd3; --gone: #eee9e0; --bad: #b3261e;
-  --bad-paper: #fbe3e0; --danger: #9a5b00; --danger-paper: #fdefd8; --good: #2c6e3f; --link: #28527a; }
+  --faint: #b4b1a8; --head: #f3f0e8; --mark: #ffe69a; --new: #d8efd3; --gone: #eee9e0; --bad: #b3261e;
+  --bad-paper: #fbe3e0; --danger: #9a5b00; --danger-paper: #fdefd8;
+  --good: #2c6e3f; --link: #28527a; }
 @media (prefers-color-scheme: dark) {
-  :root { --paper: #17181a; --ink: #e4e2dc; --dim: #92959a; --line: #34363a; --head: #202226;
-    --mark: #5e4c0d; --new: #1d4526; --gone: #2a2a2c; --bad: #ff8a80; --bad-paper: #46201d; --danger: #f0b45a;
-    --danger-paper: #3d2d12; --good: #8fd19e; --link: #9cc3ea; } }
+  :root { --paper: #17181a; --ink: #e4e2dc; --dim: #92959a; --line: #34363a; --faint: #5b5e63;
+    --head: #202226;
+    --mark: #5e4c0d; --new: #1d4526; --gone: #2a2a2c; --bad: #ff8a80;
+    --bad-paper: #46201d; --danger: #f0b45a; --danger-paper: #3d2d12; --good: #8fd19e; --link: #9cc3ea; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 2rem 1.5rem 4rem; max-width: 100rem; background: var(--paper);
   color: var(--ink); font: 15px/1.5 "Source Sans 3", "Noto Sans", "DejaVu Sans", sans-serif; }
@@ -44,7 +46,7 @@ th.group { background: var(--paper); color: var(--dim); font-size: 11px; letter-
   text-transform: uppercase; padding-top: .55rem; }
 td.same { color: var(--dim); }
 td.added, .key.added { background: var(--new); }
-td.gone, .key.gone { background: var(--gone); color: var(--dim); text-decoration: line-through; }
+td.gone, .key.gone { background: var(--gone); color: var(--dim); font-style: italic; }
 td.broken { font-weight: 600; }
 .promise, .promise b { color: var(--bad); }
 .danger, .danger b { color: var(--danger); }
@@ -58,7 +60,7 @@ td > .danger { background: var(--danger-paper); }
 .phrase { display: block; }
 .flag { display: inline-block; padding: 0 .35em; margin: .1rem .15rem .1rem 0; border-radius: 3px;
   border: 1px solid currentColor; }
-.flag.off { border-style: dotted; border-color: var(--line); color: var(--dim); }
+.flag.off { border-style: dotted; border-color: var(--faint); color: var(--dim); }
 .changed-piece { background: var(--mark); color: var(--ink); font-weight: 600; border-radius: 3px; }
 .phrase.changed-piece { padding: 0 .25em; margin-left: -.25em; }
 .flag.off.changed-piece { color: var(--ink); border-color: var(--ink);

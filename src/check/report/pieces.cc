@@ -84,17 +84,16 @@ std::vector<Piece> pieces_of(const Table& table, const Row& row) {
 std::string gone_word(About about) { return about == About::threads ? "goes on" : "gone"; }
 
 std::string label_of(About about, const Row& row) {
-    const std::string& name = row.cells.front().text;
-    switch (about) {
-        case About::entries: return "page " + name;
-        case About::mappings: return "mapping " + name;
-        case About::folios: return "folio " + name;
-        case About::file: return "file page " + name;
-        case About::swap: return "swap " + name;
-        case About::userfaultfds: return name;
-        case About::threads: return "thread " + name;
+    constexpr std::string_view kinds[] = {"page ", "mapping ", "folio ", "file page ",
+                                          "swap ", "",         "thread "};
+    constexpr std::string_view child = "child ";
+    std::string name = row.cells.front().text;
+    std::string label(kinds[static_cast<std::size_t>(about)]);
+    if (about != About::threads && name.starts_with(child)) {
+        name.erase(0, child.size());
+        label.insert(0, child);
     }
-    return name;
+    return label + name;
 }
 
 }  // namespace verso::check::report

@@ -22,7 +22,7 @@ struct Piece {
 
 /// Without what says nothing, unless it has just come to say nothing.
 std::vector<Piece> pieces_of(const Table& table, const Row& row);
-/// "page 0", "mapping 0–1", "folio A", "main"
+/// "page 0", "child mapping 0–1", "folio A", "thread t1"
 std::string label_of(About about, const Row& row);
 /// What a row that went is called.
 std::string gone_word(About about);
