@@ -59,6 +59,7 @@ Findings found_in(const File& file, const std::vector<Banned>& list) {
 std::vector<File> all_text() {
     std::vector<File> files = files_below(
         {"include", "src", "tests", "bench", "examples", "fuzz", "docs", "cmake", "scripts"}, {""});
+    std::erase_if(files, [](const File& file) { return file.path.ends_with(".png"); });
     for (const char* path : {"CMakeLists.txt", "CMakePresets.json", "README.md", "CONTRIBUTING.md",
                              ".ci/run", ".clang-format", ".clang-tidy"}) {
         files.push_back(read_file(path));

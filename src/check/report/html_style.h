@@ -8,14 +8,14 @@ namespace verso::check::report {
 
 inline constexpr std::string_view html_style = R"css(
 :root { color-scheme: light dark; --paper: #fdfcf9; --ink: #1d1f21; --dim: #6c6f73; --line: #dedbd2;
-  --faint: #b4b1a8; --head: #f3f0e8; --mark: #ffe69a; --new: #d8efd3; --gone: #eee9e0; --bad: #b3261e;
-  --bad-paper: #fbe3e0; --danger: #9a5b00; --danger-paper: #fdefd8;
+  --faint: #b4b1a8; --head: #f3f0e8; --mark: #ffe69a; --new: #d8efd3; --gone: #eee9e0;
+  --bad: #b3261e; --bad-paper: #fbe3e0; --danger: #9a5b00; --danger-paper: #fdefd8;
   --good: #2c6e3f; --link: #28527a; }
 @media (prefers-color-scheme: dark) {
   :root { --paper: #17181a; --ink: #e4e2dc; --dim: #92959a; --line: #34363a; --faint: #5b5e63;
-    --head: #202226;
-    --mark: #5e4c0d; --new: #1d4526; --gone: #2a2a2c; --bad: #ff8a80;
-    --bad-paper: #46201d; --danger: #f0b45a; --danger-paper: #3d2d12; --good: #8fd19e; --link: #9cc3ea; } }
+    --head: #202226; --mark: #5e4c0d; --new: #1d4526; --gone: #2a2a2c; --bad: #ff8a80;
+    --bad-paper: #46201d; --danger: #f0b45a; --danger-paper: #3d2d12;
+    --good: #8fd19e; --link: #9cc3ea; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 2rem 1.5rem 4rem; max-width: 100rem; background: var(--paper);
   color: var(--ink); font: 15px/1.5 "Source Sans 3", "Noto Sans", "DejaVu Sans", sans-serif; }
@@ -55,7 +55,8 @@ td > .promise { background: var(--bad-paper); }
 td > .danger { background: var(--danger-paper); }
 .violation { border-left: 4px solid var(--bad); background: var(--bad-paper); color: var(--ink);
   margin: .5rem 0; padding: .4rem .8rem; max-width: 52rem; }
-.violation.danger { border-color: var(--danger); background: var(--danger-paper); color: var(--ink); }
+.violation.danger { border-color: var(--danger); background: var(--danger-paper);
+  color: var(--ink); }
 .violation.promise { color: var(--ink); }
 .phrase { display: block; }
 .flag { display: inline-block; padding: 0 .35em; margin: .1rem .15rem .1rem 0; border-radius: 3px;
@@ -70,7 +71,8 @@ td > .danger { background: var(--danger-paper); }
 .legend > span { margin-right: 1.1rem; white-space: nowrap; }
 .key { padding: 0 .35em; border-radius: 3px; }
 ol.steps { list-style: none; padding: 0; margin: 0; max-width: 62rem; }
-ol.steps > li { border-top: 1px solid var(--line); padding: .7rem 0 .8rem 3.2rem; position: relative; }
+ol.steps > li { border-top: 1px solid var(--line); padding: .7rem 0 .8rem 3.2rem;
+  position: relative; }
 ol.steps .number { position: absolute; left: 0; font-size: 1.25rem; color: var(--dim);
   line-height: 1.3; }
 ol.steps .outcome { color: var(--dim); font-weight: 400; margin-left: .6rem; }
