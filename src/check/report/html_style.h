@@ -36,7 +36,7 @@ th, td { text-align: left; vertical-align: top; padding: .35rem .5rem; font-weig
   border-bottom: 1px solid var(--line); border-right: 1px solid var(--line); }
 tr > :last-child { border-right: 0; }
 tbody:last-child tr:last-child > * { border-bottom: 0; }
-td { min-width: 8.6rem; }
+td { min-width: 7.5rem; }
 thead th { background: var(--head); }
 thead .number { font-size: 1.05rem; font-weight: 600; display: block; }
 thead .outcome { color: var(--dim); display: block; }
