@@ -1,5 +1,6 @@
 // Hazards of particular memory: huge pages, files, mappings that the application changes or adds.
 #include <fstream>
+#include <memory>
 #include <string>
 
 #include <fcntl.h>
@@ -8,6 +9,7 @@
 
 #include "hazards/brought.h"
 #include "hazards/hooked.h"
+#include "linux/world/machine.h"
 #include "support/peer.h"
 
 namespace verso::test {
@@ -61,11 +63,18 @@ TEST(H04_NeighboursMadePresentByHugePages, SinglePagesAreRightWithShmemHugePages
     EXPECT_TRUE(holds(source->bytes(), 1, 0));
 }
 
-/// Two pages of 2 MiB in the pool, and a memfd of one of them.
+/// Two pages of 2 MiB in the pool, and a memfd of one of them. Other tests want pages there, too, and
+/// count them: the machine's lock keeps them apart.
 struct HugeMemory {
     HugeMemory()
-        : pool("/proc/sys/vm/nr_hugepages", "2"),
-          memory(::memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB), 512) {}
+        : machine(pool_of_two()), memory(::memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB), 512) {}
+    static std::shared_ptr<host::Machine> pool_of_two() {
+        Result<std::shared_ptr<host::Machine>> got = host::Machine::get();
+        if (!got || !(*got)->huge_pages(2)) {
+            return nullptr;
+        }
+        return *got;
+    }
     bool had() const { return memory.at != MAP_FAILED; }
     /// What the kernel counts: pages that are free, pages that are promised to a mapping.
     static std::pair<u64, u64> free_and_reserved() {
@@ -74,7 +83,7 @@ struct HugeMemory {
         std::ifstream("/sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages") >> pages.second;
         return pages;
     }
-    const Knob pool;
+    const std::shared_ptr<host::Machine> machine;
     Brought memory;
 };
 constexpr const char* no_huge_pages = "no hugetlb pages can be had here (root, and free memory)";
