@@ -47,7 +47,9 @@ struct Both {
                : by_kernel ? fmt::format("both break {}", by_kernel->promise)
                            : "";
     }
-    std::size_t step() const { return difference ? difference->step : by_kernel->step; }
+    std::size_t step() const {
+        return difference ? difference->step : by_kernel ? by_kernel->step : 0;
+    }
 };
 
 /// Is there an answer to the model's choices under which it shows what the kernel did?
@@ -116,11 +118,11 @@ public:
         ++seen.count;
         return seen.looked_into++ < (is_known ? 1 : shrinks_per_key);
     }
-    void add(const std::string& key, Finding finding) {
+    void add(const std::string& key, const Finding& finding) {
         const std::string text = to_text(finding.program);
         const std::lock_guard lock(guard_);
         seen_[key].programs.push_back(text);
-        const auto [at, added] = findings_.try_emplace(text, std::move(finding));
+        const auto [at, added] = findings_.try_emplace(text, finding);
         if (added) {
             options_.on_finding(at->second);
         }

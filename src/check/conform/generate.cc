@@ -383,6 +383,7 @@ Program generate(u64 seed, u64 index, const Scope& scope, Batch batch) {
 
 std::vector<std::string_view> call_words() {
     std::vector<std::string_view> words;
+    words.reserve(weights.size());
     for (const Weight& one : weights) {
         words.push_back(one.word);
     }

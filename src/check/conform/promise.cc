@@ -68,7 +68,7 @@ public:
             promise_ = "END";
             return "the call does not return";
         }
-        const std::string asleep = sleepers(step, before, after);
+        std::string asleep = sleepers(step, before, after);
         if (!asleep.empty() || races_) {
             return asleep;  // in which order things happened is not seen
         }
