@@ -36,8 +36,10 @@ the first one's; it matters with `modes=messages`, where a thread that faults wa
 differ in nothing but the numbers of physical pages and swap slots, in which of two threads is
 which, or in which of several values was stored (`values=2`), are one state. Pages of the area are
 not renamed: a call that walks a range goes upwards, so the first page is not like the last. Every
-counterexample comes as a line in the notation and as a token, which `--replay` makes again. How
-fast it is, and SPIN on the same small model: docs/performance.md.
+counterexample comes as a line in the notation and as a token, which `--replay` makes again;
+`--write DIR` keeps each as a litmus text that forbids what was seen, and as a C program that tries
+it on a running kernel (docs/litmus.md). How fast it is, and SPIN on the same small model:
+docs/performance.md.
 
 )";
 
