@@ -63,8 +63,8 @@ TEST(H04_NeighboursMadePresentByHugePages, SinglePagesAreRightWithShmemHugePages
     EXPECT_TRUE(holds(source->bytes(), 1, 0));
 }
 
-/// Two pages of 2 MiB in the pool, and a memfd of one of them. Other tests want pages there, too, and
-/// count them: the machine's lock keeps them apart.
+/// Two pages of 2 MiB in the pool, and a memfd of one of them. Other tests want pages there, too,
+/// and count them: the machine's lock keeps them apart.
 struct HugeMemory {
     HugeMemory()
         : machine(pool_of_two()), memory(::memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB), 512) {}
