@@ -50,6 +50,26 @@ TEST_F(LitmusVerb, APromotedVerdictIsTheExpectedOneFromThenOn) {
     EXPECT_NE(ran.output.find("expected was Ok"), std::string::npos) << ran.output;
 }
 
+TEST_F(LitmusVerb, NoticesThatARuleDoesSomethingElseWhereTheVerdictIsTheSame) {
+    const std::string file = write("a.litmus", lost_write);
+    EXPECT_EQ(litmus("--promote --on 5.19 " + file).code, 0);
+    EXPECT_EQ(litmus("--on 5.19 " + file).code, 0);
+    write("a.expected", "5.19: Forbidden 00000001\n");
+    const test::Ran ran = litmus("--on 5.19 " + file);
+    EXPECT_EQ(ran.code, 1);
+    EXPECT_NE(ran.output.find("and not 00000001"), std::string::npos) << ran.output;
+}
+
+TEST_F(LitmusVerb, EndsAtTheFirstSurpriseIfAskedTo) {
+    write("a.litmus", lost_write);
+    write("b.litmus", lost_write);
+    const std::string all = "--on 5.19 " + folder_.string();
+    EXPECT_NE(litmus(all).output.find("b.litmus"), std::string::npos);
+    const test::Ran first = litmus("--fail-fast " + all);
+    EXPECT_EQ(first.code, 1);
+    EXPECT_EQ(first.output.find("b.litmus"), std::string::npos) << first.output;
+}
+
 TEST_F(LitmusVerb, PrintsACProgramOrNamesTheStepThatCannotBeOne) {
     const test::Ran ran = litmus("--print c " + write("a.litmus", lost_write));
     EXPECT_EQ(ran.code, 0);

@@ -54,7 +54,7 @@ class Screenshot : public testing::Test {
 protected:
     void SetUp() override {
         if (test::run("command -v chromium").code != 0) {
-            GTEST_SKIP() << "there is no chromium here; scripts/install-packages campaigns";
+            GTEST_SKIP() << "there is no chromium here; scripts/install-packages browser";
         }
     }
     Picture draw(const std::string& html, const std::string& scheme) const {

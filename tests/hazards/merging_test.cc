@@ -1,5 +1,6 @@
 // Same-page merging takes the protection of an anonymous page away (docs/findings.md,
 // merge-forgets), and a child's own pages are anonymous. Found by random programs, not in a rival.
+#include <cstring>
 #include <fstream>
 #include <sstream>
 
