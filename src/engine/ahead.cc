@@ -72,6 +72,9 @@ void Region::look_ahead_held(u64 page) {
         return std::popcount(open_->word_of(word * word_pages)) == static_cast<int>(word_pages);
     };
     const u64 chunk = Stripes::chunk_of(page);
+    if (chunk == made_writable_.load()) {
+        return;  // perhaps the sweeper's own fault
+    }
     if (heat_[chunk] < hot_faults && ++heat_[chunk] == hot_faults) {
         sweeper_.add(chunk);
     }
@@ -148,23 +151,43 @@ bool Region::step_ahead() {
 
 /// The sweeper's share: captures one more word of a chunk, or releases all of it at once (each
 /// release interrupts the writer's processor: 10 µs). Returns whether more is left.
-///
-/// A released page is writable to userfaultfd and still read-only to the processor: the kernel
-/// leaves the write bit to a minor fault (uffd_wp_range, 6.18: the upgrade that it means to try
-/// is not tried for shared memory). 0.7 µs a page that the writer need not pay. Without the stripe:
-/// a page may be protected again meanwhile, and then this is a write fault like any other.
 bool Region::sweep(u64 chunk) {
     const Swept swept = sweep_word(chunk);
     if (swept == Swept::all && local_) {
-        const u64 first = chunk * Stripes::chunk_pages;
-        const u64 count = std::min(Stripes::chunk_pages, pages_ - first);
-        (void)kernel_.perform(kernel::Call::advise(base_ + to_bytes(first), to_bytes(count),
-                                                   kernel::Advice::make_writable));
+        make_writable(chunk);
     }
     return swept == Swept::more;
 }
 
+/// A released page is writable to userfaultfd and still read-only to the processor: the kernel
+/// leaves the write bit to a minor fault (uffd_wp_range, 6.18: the upgrade that it means to try
+/// is not tried for shared memory). 0.7 µs a page that the writer need not pay.
 ///
+/// Only for words that are open to the last page, and a word at a time: what is protected takes a
+/// write fault here that no application raised. Pages that children have mapped stay protected
+/// when their neighbours are released, and the whole region was once swept, chunk after chunk,
+/// because such faults looked like a writer going through it in order. A snapshot may still
+/// protect a word between the look and the call, which cannot hold the stripe (a page may be
+/// absent, and who brings it takes the stripe): look_ahead_held() knows those faults by their chunk.
+void Region::make_writable(u64 chunk) {
+    const u64 first = chunk * Stripes::chunk_pages;
+    const u64 end = std::min(first + Stripes::chunk_pages, pages_);
+    made_writable_.store(chunk);
+    for (u64 word = first; word < end; word += word_pages) {
+        const u64 word_end = std::min(word + word_pages, end);
+        bool open = false;
+        {
+            const Stripes::One held(stripes_, word);
+            open = open_->next_clear(word) >= word_end;
+        }
+        if (open) {
+            (void)kernel_.perform(kernel::Call::advise(
+                base_ + to_bytes(word), to_bytes(word_end - word), kernel::Advice::make_writable));
+        }
+    }
+    made_writable_.store(no_chunk);
+}
+
 /// A chunk that writers have opened themselves meanwhile is let be: after a region had been
 /// rewritten at full speed the sweeper was seen to release such chunks for another 30 ms a GiB, on
 /// a processor that somebody else waited for.

@@ -190,6 +190,7 @@ private:
     bool open_ahead_held(Window window);
     bool step_ahead();
     bool sweep(u64 chunk);
+    void make_writable(u64 chunk);
     enum class Swept { more, all, nothing };
     Swept sweep_word(u64 chunk);
 
@@ -208,6 +209,7 @@ private:
 
     // move.cc: as a source, then as a child
     static constexpr u64 no_page = ~u64{0};
+    static constexpr u64 no_chunk = ~u64{0};
     bool worth_moving_held(const FillTarget& target, const Layer& layer, u64 page) const;
     bool ask_to_move(FillTarget& target, Layer& layer, u64 chunk);
     void want_move(u64 chunk);
@@ -313,9 +315,10 @@ private:
     std::vector<u64> ahead_;  // reader thread only: words to finish releasing, latest last
     std::vector<u16>
         heat_;  // by chunk, guarded by its stripe: write faults since the last cut or rewind
-    std::atomic<u64> wanted_chunk_{~u64{0}};  // a fault waits for its stripe
-    std::atomic<u64> sequential_end_{0};      // chunks before it were swept for being next; 0: none
-    u64 sequential_depth_ = 1;                // reader thread only
+    std::atomic<u64> wanted_chunk_{no_chunk};   // a fault waits for its stripe
+    std::atomic<u64> made_writable_{no_chunk};  // the sweeper takes minor faults there
+    std::atomic<u64> sequential_end_{0};  // chunks before it were swept for being next; 0: none
+    u64 sequential_depth_ = 1;            // reader thread only
 
     std::unique_ptr<kernel::Mutex> release_mutex_;  // one collection of old pages at a time
     std::unique_ptr<kernel::Mutex> arm_mutex_;

@@ -196,7 +196,7 @@ void Region::resolve_write(u64 page) {
     count_.write_faults.fetch_add(1, std::memory_order_relaxed);
     wanted_chunk_.store(Stripes::chunk_of(page));
     const Stripes::One held(stripes_, page);
-    wanted_chunk_.store(~u64{0});
+    wanted_chunk_.store(no_chunk);
     if (resolve_write_held(page) && origin_ != Origin::child) {
         look_ahead_held(page);
     }

@@ -4,11 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "engine/sweeper.h"
-#include "kernel/failing_kernel.h"
-#include "linux/linux_kernel.h"
-#include "support/backends.h"
+#include "hazards/hooked.h"
 #include "support/contents.h"
-#include "support/needs.h"
 
 namespace verso::test {
 namespace {
@@ -92,6 +89,50 @@ TEST_F(Sweep, ASnapshotTakenMeanwhileMeansItsOwnMoment) {
     for (u64 version = 1; version <= 6; ++version) {
         EXPECT_TRUE(holds(*moments[version - 1].bytes(), 1, version)) << version;
     }
+}
+
+/// Where nothing must happen: a moment's rest in which the sweeper would have gone on.
+void let_it_sweep() { std::this_thread::sleep_for(std::chrono::milliseconds(60)); }
+
+TEST_F(Sweep, PagesThatAChildHasMappedAreNotWrittenForTheirNeighbours) {
+    const Result<Region> child = moment_->fork();
+    VERSO_ASSERT_OK(child);
+    ASSERT_TRUE(holds(child->bytes().first(to_bytes(pages - 8)), 1, 0));  // maps all but a tail
+    for (u64 i = 0; i < 16; ++i) {
+        write_page(region_->bytes(), 1, 32 * i, 1);
+    }
+    let_it_sweep();
+    EXPECT_EQ(moment_->report().pages_captured, 16U);
+    EXPECT_TRUE(holds(child->bytes(), 1, 0));
+}
+
+TEST(SweepBesideASnapshot, TakesNoFaultOfItsOwnForAWriterInOrder) {
+    VERSO_NEEDS_USERFAULTFD();
+    Hooked hooked;
+    Result<Region> region = hooked.create(12 * chunk);
+    VERSO_ASSERT_OK(region);
+    write_all(region->bytes(), 1, 0);
+    const Result<Snapshot> first = region->snapshot();
+    VERSO_ASSERT_OK(first);
+    Result<Snapshot> second = fail(ErrorKind::unsupported, 0, "not taken yet");
+    std::atomic<bool> taken{false};
+    hooked.kernel.set_hook([&](const kernel::Call& call) {
+        const bool sweeping = call.op == kernel::Op::advise &&
+                              call.aux == static_cast<u64>(kernel::Advice::make_writable);
+        if (sweeping && !taken.load()) {
+            second = region->snapshot();
+            taken.store(true);
+        }
+    });
+    for (u64 i = 0; i < 16; ++i) {
+        write_page(region->bytes(), 1, 32 * i, 1);
+    }
+    ASSERT_TRUE(comes_true([&] { return taken.load(); }));
+    let_it_sweep();
+    VERSO_ASSERT_OK(second);
+    EXPECT_GT(second->report().pages_captured, 0U) << "the sweeper met no protected page";
+    EXPECT_LE(second->report().pages_captured, 64U);
+    hooked.kernel.set_hook(nullptr);
 }
 
 TEST_F(Sweep, ARegionEndsWhileItsSweeperIsBusy) {
