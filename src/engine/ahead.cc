@@ -168,7 +168,7 @@ bool Region::sweep(u64 chunk) {
 /// when their neighbours are released, and the whole region was once swept, chunk after chunk,
 /// because such faults looked like a writer going through it in order. A snapshot may still
 /// protect a word between the look and the call, which cannot hold the stripe (a page may be
-/// absent, and who brings it takes the stripe): look_ahead_held() knows those faults by their chunk.
+/// absent, and who brings it takes the stripe); look_ahead_held() knows those faults by the chunk.
 void Region::make_writable(u64 chunk) {
     const u64 first = chunk * Stripes::chunk_pages;
     const u64 end = std::min(first + Stripes::chunk_pages, pages_);

@@ -74,7 +74,7 @@ Result<Written> Region::written_async(Mark since) {
              std::span(scan_runs_).first(static_cast<std::size_t>(outcome.value))) {
             const u64 first = to_pages(run.start - base_);
             const u64 count = to_pages(run.end - run.start);
-            marks_.note(first, count);
+            marks_.note_later(first, count);
             fresh.pages += count;
             if (!fresh.ranges.empty() &&
                 fresh.ranges.back().first + fresh.ranges.back().count == first) {
@@ -100,7 +100,15 @@ Result<Written> Region::written_async(Mark since) {
         return refuse(mapped, fmt::format("looking whether region '{}' is still mapped", name_));
     }
     scanned_last_ = fresh.ranges.size();
-    return since == before && since != Mark{} ? fresh : marks_.since(since, fresh.mark);
+    const bool fresh_is_all = since == before && since != Mark{};
+    if (!fresh_is_all || marks_.should_fold()) {
+        const Stripes::All held(stripes_);
+        marks_.fold();
+    }
+    if (fresh_is_all) {
+        return fresh;
+    }
+    return marks_.since(since, fresh.mark);
 }
 
 }  // namespace verso::engine

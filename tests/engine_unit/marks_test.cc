@@ -1,5 +1,6 @@
 // Marks against a model that remembers every note: an answer may never miss a page.
 #include <set>
+#include <tuple>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -36,24 +37,54 @@ TEST(Marks, WithoutAskersNothingIsKept) {
     EXPECT_EQ(marks.bytes(), 0U);
 }
 
+TEST(Marks, WhatIsNotedLaterIsThereOnceItIsFolded) {
+    Marks marks(64);
+    marks.keep();
+    const Mark begin = marks.advance();
+    marks.note_later(3, 2);
+    const Mark middle = marks.advance();
+    marks.note(4, 1);
+    marks.fold();
+    EXPECT_EQ(marks.since(begin, middle).ranges, (std::vector<PageRange>{{3, 2}}));
+    EXPECT_EQ(marks.since(middle, marks.advance()).ranges, (std::vector<PageRange>{{4, 1}}));
+}
+
+TEST(Marks, AListThatIsFullLosesNothing) {
+    Marks marks(64);
+    marks.keep();
+    const Mark begin = marks.advance();
+    for (u64 page = 0; page < 64; page += 2) {
+        marks.note_later(page, 1);
+    }
+    EXPECT_TRUE(marks.should_fold());
+    marks.fold();
+    EXPECT_FALSE(marks.should_fold());
+    EXPECT_EQ(marks.since(begin, marks.advance()).pages, 32U);
+}
+
 TEST(Marks, AnyMarkEverGivenNamesExactlyWhatWasNotedSince) {
-    const bool held = rc::check([](const std::vector<std::pair<u8, bool>>& steps) {
+    const bool held = rc::check([](const std::vector<std::tuple<u8, bool, bool>>& steps) {
         constexpr u64 pages = 16;
         Marks marks(pages);
         marks.keep();
         std::vector<std::pair<Mark, std::set<u64>>> askers{{marks.advance(), {}}};
-        for (const auto& [number, ask] : steps) {
+        for (const auto& [number, ask, later] : steps) {
             const u64 page = number % pages;
             if (ask) {
                 askers.push_back({marks.advance(), {}});
                 continue;
             }
-            marks.note(page, 1);
+            if (later) {
+                marks.note_later(page, 1);
+            } else {
+                marks.note(page, 1);
+            }
             for (auto& [mark, noted] : askers) {
                 noted.insert(page);
             }
         }
         const Mark now = marks.advance();
+        marks.fold();
         for (const auto& [mark, noted] : askers) {
             std::set<u64> named;
             for (const PageRange& range : marks.since(mark, now).ranges) {
