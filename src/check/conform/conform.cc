@@ -307,7 +307,7 @@ private:
         }
         Finding finding = finding_of(shortest, shown);
         finding.index = index;
-        findings_.add(name, std::move(finding));
+        findings_.add(name, finding);
     }
 
     const ConformOptions& options_;

@@ -300,6 +300,7 @@ bool means(std::string_view word, std::string_view act_name) {
 
 std::vector<std::string> words_of_acts() {
     std::vector<std::string> words;
+    words.reserve(std::size(rows));
     for (const Row& row : rows) {
         words.emplace_back(row.name);
     }

@@ -31,7 +31,10 @@ public:
     static constexpr std::size_t bitmap_words = (words + 63) / 64;
     using Packed = std::array<u64, bitmap_words + words>;
 
-    explicit Packer(const Node& first) { std::memcpy(first_.data(), &first, sizeof(Node)); }
+    /// `first` is flat.
+    explicit Packer(const Node& first) {
+        std::memcpy(first_.data(), reinterpret_cast<const std::byte*>(&first), sizeof(Node));
+    }
 
     /// How many words a packed node has.
     static std::size_t size(const u64* packed) {

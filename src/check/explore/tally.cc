@@ -49,6 +49,7 @@ void Tally::add(const ModelWorker& worker) {
 
 std::vector<Finding> Tally::in_order() const {
     std::vector<Finding> all;
+    all.reserve(found.size());
     for (const auto& [kind, finding] : found) {
         all.push_back(finding);
     }

@@ -167,6 +167,7 @@ Replay replay(const Task& task, const Path& path) {
     for (const Made& made : path.made) {
         const Performed performed = make(task, made, node);
         std::vector<std::string> outcomes;
+        outcomes.reserve(performed.outcomes.size());
         for (const mm::Outcome& one : performed.outcomes) {
             outcomes.push_back(mm::to_string(one));
         }

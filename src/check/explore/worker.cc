@@ -233,6 +233,9 @@ void ModelWorker::ask_switches(const Act& act) {
 }
 
 std::string difference(const Task& task, const Act& act, const Node& node) {
+    if (!task.against) {
+        return "";
+    }
     const Came one = step_under(task.rules, act, node);
     const Came two = step_under(*task.against, act, node);
     if (one.outcome != two.outcome || one.scanned != two.scanned) {
@@ -253,7 +256,7 @@ mm::Call fitted(mm::Call call, const Node& node) {
 
 Performed perform(const Task& task, const Act& act, Node& node, Choice& choice) {
     Performed performed;
-    const std::string parts = task.against ? difference(task, act, node) : std::string();
+    const std::string parts = difference(task, act, node);
     mm::History history(node.state, task.rules, task.oracles);
     history.restore(node.past);
     for (const mm::Call& plain : act.calls) {

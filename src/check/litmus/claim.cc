@@ -65,7 +65,7 @@ std::vector<std::string> words_of(const Program& program, const Step& step, cons
 /// Values alone can be told of contents.
 std::vector<Clause> contents_of(const Trace& seen) {
     const bool has_child = !seen.steps.empty() && !seen.steps.back().child.empty();
-    const std::size_t pages = seen.contents.size() / (has_child ? 2 : 1);
+    const std::size_t pages = std::max<std::size_t>(seen.contents.size() / (has_child ? 2 : 1), 1);
     std::vector<Clause> all;
     for (std::size_t i = 0; i < seen.contents.size(); ++i) {
         const std::string& text = seen.contents[i];

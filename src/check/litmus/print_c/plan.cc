@@ -120,7 +120,7 @@ private:
     std::string thread_of(const Step& step) {
         plan_.conditions.threads = true;
         const std::string process = process_of(step);
-        const std::string id = fmt::format("{}_T{}", process, step.thread);
+        std::string id = fmt::format("{}_T{}", process, step.thread);
         if (std::ranges::find(plan_.actors, id, &Actor::id) == plan_.actors.end()) {
             std::string name = step.thread == 0 ? "main" : fmt::format("t{}", step.thread);
             if (step.child) {

@@ -11,7 +11,6 @@
 namespace verso::check {
 namespace {
 
-using print_c::Conditions;
 using print_c::Plan;
 
 std::string head(const Litmus& litmus, std::string_view name, bool threads) {
