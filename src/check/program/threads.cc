@@ -103,6 +103,7 @@ std::vector<std::string> Threads::settle() {
         }
     }
     std::vector<std::string> said;
+    said.reserve(words.size());
     for (const auto& [thread, word] : words) {
         said.push_back(fmt::format("{}:{}", name_of(thread->process, thread->number), word));
     }
@@ -123,6 +124,7 @@ Result<std::string> Threads::look(int process, const kernel::Call& load) {
 
 std::vector<std::pair<std::string, int>> Threads::names() const {
     std::vector<std::pair<std::string, int>> all;
+    all.reserve(all_.size());
     for (const Further& one : all_) {
         all.emplace_back(name_of(one.process, one.number), one.in_world);
     }

@@ -6,6 +6,7 @@
 
 #include <sys/utsname.h>
 
+#include "base/check.h"
 #include "linux/world/host_world.h"
 #include "mm/sim/sim_world.h"
 
@@ -89,7 +90,9 @@ mm::Rules rules_of_running_kernel() {
             best = one;
         }
     }
-    mm::Rules rules = *mm::preset(best);
+    const std::optional<mm::Rules> known = mm::preset(best);
+    VERSO_CHECK(known.has_value(), "{} is a preset's name, and none", best);
+    mm::Rules rules = *known;
     rules.softdirty_configured = tracks_soft_dirty();
     return rules;
 }

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/check.h"
+
 namespace verso::check::report {
 namespace {
 
@@ -94,6 +96,7 @@ void Oracles::after(const mm::Machine& machine, const mm::Call& call, const mm::
         sentences_.push_back(broken);
     }
     broken_ = std::move(broken);
+    VERSO_CHECK(history_.has_value(), "a step ended that had not begun");
     std::string promise = history_->after(machine, call, outcome);
     if (!promise.empty()) {
         sentences_.push_back(std::move(promise));
@@ -109,6 +112,7 @@ void Oracles::wrote(u8 file, u32 index, mm::Contents now) {
 
 std::vector<Violation> Oracles::found(const std::vector<Area>& areas) {
     std::vector<Violation> all;
+    all.reserve(sentences_.size());
     for (const std::string& sentence : sentences_) {
         all.push_back(in_words(sentence, areas));
     }

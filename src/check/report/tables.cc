@@ -253,7 +253,7 @@ Table userfaultfds_of(const Scene& scene) {
         std::string unread = queue_words(scene, context, context.faults);
         const std::string events = queue_words(scene, context, context.events);
         if (events != nothing) {
-            unread = unread == nothing ? events : unread + "; " + events;
+            unread = unread == nothing ? events : fmt::format("{}; {}", unread, events);
         }
         row.cells.push_back({unread});
         row.cells.push_back({queue_words(scene, context, context.pending)});

@@ -97,7 +97,7 @@ Result<void> raw_round(Line& line, u64 size_mib, u64 seed) {
     if (!handler)
         return pass(handler);
     const u64 start = stamp_ns();
-    const Result<void> armed = raw->protect_all();
+    Result<void> armed = raw->protect_all();
     const u64 first = stamp_ns() - start;
     if (!armed)
         return armed;
