@@ -56,6 +56,39 @@ TEST(NotationOfThreads, ReadsBackAsItIsPrinted) {
     }
 }
 
+void holds_on_the_model(std::string_view text) {
+    const Program program = read(text);
+    const Trace model = run_on_model(*mm::preset("6.18"), program);
+    EXPECT_EQ(model.why_not, "") << text;
+    EXPECT_EQ(unmet(program, model), "");
+}
+
+TEST(HalvesOfEvents, LetAnAccessWaitForTheEndOfAMigration) {
+    holds_on_the_model(
+        "A: store; migrate_begin -> [S]; t1 load -> blocked; migrate_end -> t1:= 1 [P]");
+}
+
+TEST(HalvesOfEvents, LeaveThePageWhereItWasIfTheMigrationFails) {
+    holds_on_the_model("SS: store; migrate_begin; migrate_fail; load -> = 1");
+}
+
+TEST(HalvesOfEvents, LetTheMainThreadSleepLikeAnyOther) {
+    holds_on_the_model("A: store; migrate_begin; load -> blocked; migrate_end -> main:= 1");
+}
+
+TEST(HalvesOfEvents, BreakMemoryForWhoeverTouchesItNext) {
+    holds_on_the_model("A: store; memory_failure; load -> SIGBUS");
+}
+
+TEST(HalvesOfEvents, AreNotToBeHadOfARunningKernel) {
+    if (const std::string why = why_not_here(); !why.empty()) {
+        GTEST_SKIP() << why;
+    }
+    const Trace kernel = run_on_running_kernel(read("A: store; migrate_begin"));
+    EXPECT_NE(kernel.why_not, "");
+    EXPECT_EQ(kernel.steps.size(), 1U);
+}
+
 TEST(NotationOfThreads, RefusesWhatAFurtherThreadCannotDo) {
     for (const auto& [text, about] :
          {std::pair{"A: t1 scan", "further thread"}, std::pair{"A: store &", "name it"},

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "abi/abi.h"
+#include "kernel/half.h"
 
 namespace verso::check {
 namespace {
@@ -20,7 +21,11 @@ std::string name_of(int process, u32 number) {
 
 bool has_sleepers(const Program& program) {
     constexpr u64 events = abi::Feature::layout_events | abi::Feature::event_fork;
-    return program.messages || (program.features & events) != 0;
+    const bool on_the_way = std::ranges::any_of(program.steps, [](const Step& step) {
+        return step.verb == Verb::provoke &&
+               kernel::makes_wait(static_cast<kernel::Trigger>(step.mode));
+    });
+    return program.messages || (program.features & events) != 0 || on_the_way;
 }
 
 Result<Threads::Further*> Threads::find(int process, u32 number) {

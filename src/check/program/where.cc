@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 
 #include "base/check.h"
+#include "check/program/threads.h"
 #include "linux/world/host_world.h"
 #include "mm/sim/sim_world.h"
 
@@ -43,7 +44,7 @@ mm::Shape shape_for(const Program& program) {
     shape.space_pages = 64;
     shape.pages = 64;
     shape.slots = 32;
-    const bool threads = program.messages || std::ranges::any_of(program.steps, &Step::thread);
+    const bool threads = has_sleepers(program) || std::ranges::any_of(program.steps, &Step::thread);
     if (threads || program.features != 0) {
         shape.threads_max = 2 * (threads_max + 2);
     }

@@ -6,11 +6,12 @@
 
 #include "abi/abi.h"
 #include "kernel/call.h"
-#include "kernel/world.h"
+#include "kernel/half.h"
 
 namespace verso::check {
 namespace {
 
+using kernel::Half;
 using kernel::Trigger;
 
 constexpr Word advice(std::string_view text, kernel::Advice which) {
@@ -18,6 +19,10 @@ constexpr Word advice(std::string_view text, kernel::Advice which) {
 }
 constexpr Word trigger(std::string_view text, Trigger which) {
     return {text, Verb::provoke, static_cast<u64>(which), true};
+}
+
+constexpr Word half(std::string_view text, Half which) {
+    return trigger(text, kernel::trigger_of(which));
 }
 
 constexpr auto words = std::to_array<Word>({
@@ -76,6 +81,20 @@ constexpr auto words = std::to_array<Word>({
     trigger("collapse", Trigger::thp_collapse),
     trigger("split", Trigger::thp_split),
     trigger("writeback", Trigger::write_back),
+    // of models alone
+    half("migrate_begin", Half::migrate_begin),
+    half("migrate_end", Half::migrate_end),
+    half("migrate_fail", Half::migrate_fail),
+    half("writeback_begin", Half::write_back_begin),
+    half("writeback_end", Half::write_back_end),
+    half("swap_slot_fails", Half::swap_slot_fails),
+    half("memory_failure", Half::memory_failure),
+    half("device_collect", Half::device_collect),
+    half("device_unmap", Half::device_unmap),
+    half("device_unmap_held", Half::device_unmap_held),
+    half("device_migrate", Half::device_migrate),
+    half("device_finalize", Half::device_finalize),
+    half("device_give_up", Half::device_give_up),
 });
 
 constexpr ModeWord without(Verb verb, std::string_view text, u64 category) {

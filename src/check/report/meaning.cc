@@ -4,7 +4,7 @@
 
 #include "check/program/said.h"
 #include "kernel/call.h"
-#include "kernel/world.h"
+#include "kernel/half.h"
 
 namespace verso::check::report {
 namespace {
@@ -149,6 +149,34 @@ Meaning migrated(char half, const Met& before, const Met& after) {
             "entries of the new folio."};
 }
 
+/// What only a model can be stopped in, or made to suffer.
+Meaning half_of_event(kernel::Half half) {
+    using kernel::Half;
+    struct Told {
+        Half half;
+        const char* kernel;
+        const char* text;
+    };
+    constexpr Told all[] = {
+        {Half::migrate_begin, "try_to_migrate",
+         "Each entry of the folio becomes a migration entry: who touches it waits for the end."},
+        {Half::migrate_end, "remove_migration_ptes", "Each entry is built anew."},
+        {Half::migrate_fail, "remove_migration_ptes", "The folio stays, and is mapped again."},
+        {Half::write_back_begin, "clear_page_dirty_for_io, page_mkclean",
+         "Dirty pages of the file go to disk: entries lose dirty and write."},
+        {Half::write_back_end, "folio_end_writeback", "The bytes are on disk."},
+        {Half::swap_slot_fails, "swap_read_folio", "What lies in swap can be read no more."},
+        {Half::memory_failure, "memory_failure",
+         "The page's memory is broken: who touches it next is told with SIGBUS."}};
+    for (const Told& one : all) {
+        if (one.half == half) {
+            return {one.kernel, one.text};
+        }
+    }
+    return {"migrate_vma_setup, migrate_vma_pages, migrate_vma_finalize",
+            "A driver takes the page to its own memory, step by step."};
+}
+
 Meaning provoked(const Step& step, char half, const Met& before, const Met& after) {
     using kernel::Trigger;
     switch (static_cast<Trigger>(step.mode)) {
@@ -180,7 +208,7 @@ Meaning provoked(const Step& step, char half, const Met& before, const Met& afte
             }
             return {"folio_end_writeback", "The bytes are on disk."};
     }
-    return {};
+    return half_of_event(kernel::half_of(static_cast<Trigger>(step.mode)));
 }
 
 Meaning advised(u64 mode) {

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <bit>
 
+#include "kernel/half.h"
 #include "kernel/outcome.h"
 
 namespace verso::mm::sim {
 
+using kernel::Half;
 using kernel::Trigger;
 
 SimWorld::SimWorld(const Rules& rules, const Shape& shape, Choice& choice, Options options)
@@ -224,12 +226,42 @@ bool SimWorld::merge_all(Process& process, u64 address, u64 length) {
     return acted;
 }
 
+/// Each half is one step of the model.
+static Call call_of(Half half) {
+    switch (half) {
+        case Half::migrate_begin: return {.op = Op::migrate_begin};
+        case Half::migrate_end: return {.op = Op::migrate_end};
+        case Half::migrate_fail: return {.op = Op::migrate_fail};
+        case Half::write_back_begin: return {.op = Op::writeback_begin};
+        case Half::write_back_end: return {.op = Op::writeback_end};
+        case Half::swap_slot_fails: return {.op = Op::swap_slot_fails};
+        case Half::memory_failure: return {.op = Op::memory_failure};
+        case Half::device_collect: return {.op = Op::device_collect};
+        case Half::device_unmap: return {.op = Op::device_unmap};
+        case Half::device_unmap_held: return {.op = Op::device_unmap, .flags = 1};
+        case Half::device_migrate: return {.op = Op::device_migrate};
+        case Half::device_finalize: return {.op = Op::device_finalize};
+        case Half::device_give_up: return {.op = Op::device_finalize, .flags = 1};
+    }
+    VERSO_CHECK(false, "no such half: {}", static_cast<unsigned>(half));
+    return {};
+}
+
 bool SimWorld::act_all(Process& process, Trigger trigger, u64 address, u64 length) {
     const bool huge = trigger == Trigger::thp_collapse || trigger == Trigger::thp_split;
     const u64 unit = huge ? huge_page_size() : page_size;
     bool acted = false;
     const u64 end = std::min(address + length, memory_.limit());
     for (u64 at = huge ? round_down(address, unit) : address; at < end; at += unit) {
+        if (kernel::is_half(trigger)) {
+            Call call = call_of(kernel::half_of(trigger));
+            call.thread = thread_of(process);
+            call.address = at;
+            const u64 around = round_down(at, huge_page_size());
+            acted |= memory_.step_at(process.space, around, huge_page_size(), call).verdict ==
+                     Verdict::done;
+            continue;
+        }
         switch (trigger) {
             case Trigger::reclaim: acted |= act(process, Op::reclaim, at); break;
             case Trigger::migrate:

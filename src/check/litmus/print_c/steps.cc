@@ -178,7 +178,7 @@ std::string trigger_text(const Parts& of) {
         case Trigger::thp_split: return fmt::format("split(a, {})", range);
         case Trigger::write_back: return fmt::format("write_back(a, {})", range);
     }
-    return {};
+    return "acted(a, 0, \"a running kernel does not stop half way, and breaks nothing\")";
 }
 
 std::string scan_text(const Parts& of) {

@@ -1,0 +1,35 @@
+// Halves of what a kernel does on its own account, and what breaks: triggers that only a model has.
+// A running kernel does not stop in the middle of a migration, and breaks no memory on demand, so
+// these are beyond Trigger's own: whoever implements World for a machine knows none of them.
+#pragma once
+
+#include "kernel/world.h"
+
+namespace verso::kernel {
+
+/// As Trigger's values, from 64 on.
+enum class Half : u8 {
+    migrate_begin = 64,
+    migrate_end,
+    migrate_fail,  // the pages stay where they were
+    write_back_begin,
+    write_back_end,
+    swap_slot_fails,  // what lies in swap cannot be read any more
+    memory_failure,   // the page's memory is broken
+    device_collect,   // mm/migrate_device.c: a driver takes a page to its own memory, in four steps
+    device_unmap,
+    device_unmap_held,  // … while somebody holds the page
+    device_migrate,
+    device_finalize,
+    device_give_up,
+};
+constexpr Trigger trigger_of(Half half) { return static_cast<Trigger>(half); }
+constexpr bool is_half(Trigger trigger) { return trigger >= trigger_of(Half::migrate_begin); }
+/// Whoever touches a page that is on its way sleeps until it has come.
+constexpr bool makes_wait(Trigger trigger) {
+    return trigger == trigger_of(Half::migrate_begin) ||
+           trigger == trigger_of(Half::device_collect);
+}
+constexpr Half half_of(Trigger trigger) { return static_cast<Half>(trigger); }
+
+}  // namespace verso::kernel
