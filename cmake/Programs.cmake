@@ -1,4 +1,5 @@
 # What is neither product nor test: bench/*.cc → verso_micro, bench/against → verso_against,
+# bench/mutants → verso_mutants,
 # examples/*.{cc,c} → example_<name>,
 # fuzz/*.cc → fuzz_<name> (libFuzzer; only in the fuzz preset; together: target `fuzzers`).
 if(VERSO_BENCH)
@@ -12,6 +13,11 @@ if(VERSO_BENCH)
     add_executable(verso_against ${PROJECT_SOURCE_DIR}/bench/against/explore_toy.cc)
     target_link_libraries(verso_against PRIVATE verso_check verso_flags)
     target_include_directories(verso_against PRIVATE ${PROJECT_SOURCE_DIR}/bench)
+    # Mutants of the model (scripts/mutate builds it over a copy of src/mm that has them).
+    file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/mutants/*.cc)
+    add_executable(verso_mutants ${sources})
+    target_link_libraries(verso_mutants PRIVATE verso_check verso_flags)
+    target_include_directories(verso_mutants PRIVATE ${PROJECT_SOURCE_DIR}/bench)
 endif()
 
 # Examples see what an application sees: the merged library and include/verso, nothing of src/.
