@@ -18,7 +18,7 @@ Provoked provoke_on(const Target& target, Machine& machine, Trigger trigger) {
         case Trigger::thp_split: return thp_split(target);
         case Trigger::write_back: return write_back(target);
     }
-    return not_so("no such trigger");
+    return not_so("a running kernel does not stop half way, and breaks nothing on demand");
 }
 
 }  // namespace verso::host
