@@ -133,6 +133,7 @@ std::string safety_part(const DoctorReport& report) {
     const check::Safety& safety = *report.safety;
     std::string text;
     std::vector<std::string> known;
+    known.reserve(safety.avoided.size());
     for (const check::Safety::Shown& one : safety.avoided) {
         known.push_back(fmt::format("{}. Seen: {} ({})", one.what, one.how, one.program));
     }
@@ -144,6 +145,7 @@ std::string safety_part(const DoctorReport& report) {
         by_reason[one.why].push_back(one.program);
     }
     std::vector<std::string> unknown;
+    unknown.reserve(by_reason.size());
     for (const auto& [why, programs] : by_reason) {
         unknown.push_back(fmt::format(
             "{} ({})", why,

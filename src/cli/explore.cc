@@ -135,7 +135,7 @@ check::Litmus claim_of(const check::Program& program, const mm::Rules& rules,
 }
 
 /// `rules`: "A", or "A:B" of a comparison.
-void write_down(const std::string& text, const std::string& sentence, std::string rules,
+void write_down(const std::string& text, const std::string& sentence, const std::string& rules,
                 const std::string& folder, const std::string& name) {
     if (folder.empty()) {
         return;

@@ -21,7 +21,7 @@ constexpr u64 model_runs_max = 4096;
 /// One machine: a preset's name, or "linux 6.18".
 struct Machine {
     std::string name;
-    bool model = true;
+    std::optional<mm::Rules> rules{};  // none: the running kernel
 };
 
 struct Judged {
@@ -39,13 +39,13 @@ Result<std::vector<Machine>> machines_of(std::vector<std::string> names) {
     for (const std::string& name : names) {
         if (name == "all" || name == "model") {
             for (const std::string& preset : mm::preset_names()) {
-                machines.push_back({preset, true});
+                machines.push_back({preset, mm::preset(preset)});
             }
         }
         if (name == "linux" || name == "all") {
-            machines.push_back({here, false});
-        } else if (mm::preset(name)) {
-            machines.push_back({name, true});
+            machines.push_back({here});
+        } else if (const std::optional<mm::Rules> rules = mm::preset(name); rules) {
+            machines.push_back({name, rules});
         } else if (name != "model") {
             return fail(ErrorKind::invalid_argument, 0,
                         "there is no machine '{}'; there are: linux, model, all, {}", name,
@@ -135,9 +135,9 @@ std::vector<Judged> judge(const CatalogueEntry& text, const std::vector<Machine>
     std::vector<Judged> all;
     for (const Machine& machine : machines) {
         Judged one{.machine = machine.name, .judgement = {}};
-        one.judgement = machine.model ? check::judge_on_model(*mm::preset(machine.name),
-                                                              text.litmus, model_runs_max)
-                                      : check::judge_on_running_kernel(text.litmus, runs);
+        one.judgement = machine.rules
+                            ? check::judge_on_model(*machine.rules, text.litmus, model_runs_max)
+                            : check::judge_on_running_kernel(text.litmus, runs);
         one.expected = text.expected_on(one.machine);
         all.push_back(std::move(one));
     }
