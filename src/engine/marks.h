@@ -39,8 +39,11 @@ public:
             for (u64 page = first; page < first + count; ++page) {
                 generations_[page].store(generation_, std::memory_order_relaxed);
             }
+            noted_.store(true, std::memory_order_relaxed);
         }
     }
+    /// Whether note() was called since this was asked last: what a scan finds is then not all.
+    bool take_noted() { return noted_.exchange(false, std::memory_order_relaxed); }
     /// As note(), for one thread at a time; since() knows of it after fold() only.
     void note_later(u64 first, u64 count) {
         const u64 used = later_count_.load(std::memory_order_relaxed);
@@ -100,6 +103,7 @@ private:
     std::unique_ptr<std::atomic<u32>[]> generations_;
     std::unique_ptr<Later[]> later_;  // memory that is not written is not taken
     std::atomic<u64> later_count_{0};
+    std::atomic<bool> noted_{false};
 };
 
 }  // namespace verso::engine

@@ -100,7 +100,10 @@ Result<Written> Region::written_async(Mark since) {
         return refuse(mapped, fmt::format("looking whether region '{}' is still mapped", name_));
     }
     scanned_last_ = fresh.ranges.size();
-    const bool fresh_is_all = since == before && since != Mark{};
+    // What the engine itself changed is in the marks alone: a page that discard() punches out keeps
+    // its protection, and no scan finds it. It holds arm_mutex_ as we do, so nothing is noted now.
+    const bool noted = marks_.take_noted();
+    const bool fresh_is_all = since == before && since != Mark{} && !noted;
     if (!fresh_is_all || marks_.should_fold()) {
         const Stripes::All held(stripes_);
         marks_.fold();

@@ -103,6 +103,26 @@ TEST_P(WrittenPages, NameNothingWhereNothingWasWritten) {
     EXPECT_EQ(second->pages, 0U);
 }
 
+TEST_P(WrittenPages, NameWhatWasDiscardedToAnAskerWhoIsUpToDate) {
+    constexpr u64 pages = 50;
+    Result<Region> region = make(pages);
+    VERSO_ASSERT_OK(region);
+    write_all(region->bytes(), 1, 0);
+    Replica often(pages);
+    Replica seldom(pages);
+    seldom.catch_up(*region);
+    often.catch_up(*region);
+    often.catch_up(*region);  // the last to have asked
+    VERSO_ASSERT_OK(region->discard({5, 3}));
+    often.catch_up(*region);
+    EXPECT_EQ(often.first_difference_to(*region), pages);
+    write_page(region->bytes(), 1, 20, 1);
+    often.catch_up(*region);
+    EXPECT_EQ(often.first_difference_to(*region), pages);
+    seldom.catch_up(*region);
+    EXPECT_EQ(seldom.first_difference_to(*region), pages);
+}
+
 TEST_P(WrittenPages, RefuseAMarkThatIsNotTheirs) {
     Result<Region> region = make(5);
     VERSO_ASSERT_OK(region);
