@@ -43,9 +43,6 @@ void remove_from(Machine& machine, u8 space, Vpn start, Vpn end) {
 
 Outcome guard(Machine& machine, u8 space, u64 address, u64 length, bool install) {
     const State& state = machine.state;
-    if (!machine.rules.has_guard_anon) {
-        return Outcome::fail(EINVAL);  // no such advice
-    }
     const Vpn start = static_cast<Vpn>(to_pages(address));
     const Vpn end = static_cast<Vpn>(to_pages(address + length));
     Vpn reached = start;

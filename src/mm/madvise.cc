@@ -300,7 +300,9 @@ Outcome madvise_vma(Machine& machine, const Part& part, Advice advice) {
     }
     switch (advice) {
         case Advice::dontneed:
-            return fixed_pages ? Outcome::fail(EINVAL) : madvise_dontneed(machine, part);
+            return fixed_pages || (hugetlb && !machine.rules.has_hugetlb_dontneed)
+                       ? Outcome::fail(EINVAL)
+                       : madvise_dontneed(machine, part);
         case Advice::free:
             if (fixed_pages || !part.vma.anonymous()) {
                 return Outcome::fail(EINVAL);
@@ -335,15 +337,29 @@ Outcome madvise_vma(Machine& machine, const Part& part, Advice advice) {
     return Outcome::fail(EINVAL);
 }
 
+/// madvise_behavior_valid(): before anything else is looked at.
+bool advice_exists(const Rules& rules, u32 advice) {
+    if (advice > static_cast<u32>(Advice::guard_remove)) {
+        return false;
+    }
+    const auto which = static_cast<Advice>(advice);
+    if (which == Advice::populate_read || which == Advice::populate_write) {
+        return rules.has_populate;
+    }
+    if (which == Advice::guard_install || which == Advice::guard_remove) {
+        return rules.has_guard_anon;
+    }
+    return which != Advice::collapse || rules.has_collapse;
+}
+
 }  // namespace
 
 /// flags: the Advice.
 Outcome do_madvise(Machine& machine, const Call& call) {
     const State& state = machine.state;
-    constexpr auto last = static_cast<u32>(Advice::guard_remove);
     const u64 length = round_up(call.length, page_size);
-    if (call.flags > last || !is_page_aligned(call.address) || length < call.length ||
-        call.address + length < call.address) {
+    if (!advice_exists(machine.rules, call.flags) || !is_page_aligned(call.address) ||
+        length < call.length || call.address + length < call.address) {
         return Outcome::fail(EINVAL);
     }
     const u64 limit = state.shape.space_pages;

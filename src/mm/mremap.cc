@@ -211,9 +211,14 @@ int params_error(const State& state, const Call& call) {
 }
 
 /// check_prep_vma(): 0 or an errno.
-int vma_error(const State& state, const Call& call, const Vma* vma, u64 old_pages, u64 new_pages) {
+int vma_error(const Machine& machine, const Call& call, const Vma* vma, u64 old_pages,
+              u64 new_pages) {
+    const State& state = machine.state;
     if (vma == nullptr) {
         return EFAULT;
+    }
+    if (is_hugetlb(state, *vma) && !machine.rules.has_hugetlb_mremap) {  // until 5.16
+        return EINVAL;
     }
     const bool dontunmap = (call.flags & RemapFlags::dontunmap) != 0;
     const u64 unit = is_hugetlb(state, *vma) ? state.shape.huge_pages : 1;
@@ -224,7 +229,8 @@ int vma_error(const State& state, const Call& call, const Vma* vma, u64 old_page
         return EINVAL;
     }
     // Length 0 duplicates a shared mapping on Linux; here it is refused like that of a private one.
-    const bool fixed_kind = vma->has(VmFlag::pfnmap) || is_hugetlb(state, *vma);
+    const bool fixed_kind = vma->has(VmFlag::pfnmap) || is_hugetlb(state, *vma) ||
+                            (!vma->anonymous() && !machine.rules.has_file_dontunmap);
     if (old_pages == 0 || (dontunmap && fixed_kind)) {
         return EINVAL;
     }
@@ -270,7 +276,7 @@ Outcome do_mremap(Machine& machine, const Call& call) {
     const u64 at = to_pages(call.address);
     const Vma* const vma =
         at < state.shape.space_pages ? state.find_vma(space, static_cast<Vpn>(at)) : nullptr;
-    if (const int error = vma_error(state, call, vma, old_pages, new_pages); error != 0) {
+    if (const int error = vma_error(machine, call, vma, old_pages, new_pages); error != 0) {
         return Outcome::fail(error);
     }
     Remap remap{};

@@ -71,6 +71,15 @@ struct Rules {
     bool scan_reads_swap_u = true;
     bool mremap_clears_u = true;
     // What exists in this release.
+    bool has_user_mode_only = true;        // 5.11: UFFD_USER_MODE_ONLY
+    bool has_minor_hugetlb = true;         // 5.13: MINOR and CONTINUE
+    bool has_minor_shmem = true;           // 5.14
+    bool has_file_dontunmap = true;        // 5.13: MREMAP_DONTUNMAP of other than anonymous memory
+    bool has_populate = true;              // 5.14: MADV_POPULATE_READ and _WRITE
+    bool has_hugetlb_mremap = true;        // 5.16
+    bool has_exact_address = true;         // 5.18
+    bool has_hugetlb_dontneed = true;      // 5.18
+    bool has_collapse = true;              // 6.1: MADV_COLLAPSE
     bool has_wp_shmem = true;              // 5.19: WP for shmem and hugetlb
     bool has_wp_unpopulated = true;        // 6.4
     bool has_wp_spans_vmas = true;         // 6.4: WRITEPROTECT over several VMAs

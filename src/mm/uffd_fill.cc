@@ -187,7 +187,8 @@ u32 known_modes(const Rules& rules, Op op) {
 }
 
 /// FL-6 to FL-10: 0 or an errno.
-int vma_error(const State& state, const Vma* vma, const Call& call, bool wp) {
+int vma_error(const Machine& machine, const Vma* vma, const Call& call, bool wp) {
+    const State& state = machine.state;
     const u64 end = to_pages(call.address + call.length);
     if (vma == nullptr || end > vma->end || vma->context != call.fd) {
         return ENOENT;
@@ -202,8 +203,9 @@ int vma_error(const State& state, const Vma* vma, const Call& call, bool wp) {
     }
     const MemoryKind kind = kind_of(state, *vma);
     const bool ordinary = kind == MemoryKind::FS || kind == MemoryKind::FP;
-    const bool minor_of_anonymous = kind == MemoryKind::A && call.op == Op::uffd_continue;
-    return ordinary || minor_of_anonymous ? EINVAL : 0;
+    const bool can_continue =
+        is_hugetlb(state, *vma) || (kind != MemoryKind::A && machine.rules.has_minor_shmem);
+    return ordinary || (call.op == Op::uffd_continue && !can_continue) ? EINVAL : 0;
 }
 
 /// FL-3: where COPY reads from is memory of the program, which the model's scope need not contain.
@@ -243,7 +245,7 @@ Outcome mfill_atomic(Machine& machine, const Call& call, Contents value) {
     const bool wp = (call.flags & abi::UffdFillMode::wp) != 0;
     const Vpn start = static_cast<Vpn>(to_pages(call.address));
     const Vma* const vma = state.find_vma(context.space, start);
-    if (const int error = vma_error(state, vma, call, wp); error != 0) {
+    if (const int error = vma_error(machine, vma, call, wp); error != 0) {
         return partly_done(0, call.length, error);
     }
     if (waits_for_page(state, *vma, call)) {

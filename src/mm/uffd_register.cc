@@ -25,7 +25,9 @@ bool huge_aligned(const State& state, Vpn at) { return at == state.pmd_start(at)
 /// RG-2. `flags` becomes the mode as VMA flags. False: EINVAL.
 bool parse_mode(const Machine& machine, const Context& context, u32 mode, u32& flags) {
     using Mode = abi::UffdRegisterMode;
-    if (mode == 0 || (mode & ~(Mode::missing | Mode::wp | Mode::minor)) != 0) {
+    const u64 known =
+        Mode::missing | Mode::wp | (machine.rules.has_minor_hugetlb ? Mode::minor : 0);
+    if (mode == 0 || (mode & ~known) != 0) {
         return false;
     }
     flags = (mode & Mode::missing) != 0 ? VmFlag::uffd_missing : 0;
@@ -44,7 +46,9 @@ bool vma_can_userfault(const Machine& machine, const Vma& vma, u32 flags, const 
     if (vma.has(VmFlag::droppable | VmFlag::pfnmap)) {
         return false;
     }
-    if ((flags & VmFlag::uffd_minor) != 0 && (kind == MemoryKind::A || ordinary)) {
+    const bool shmem = kind == MemoryKind::SS || kind == MemoryKind::SP;
+    if ((flags & VmFlag::uffd_minor) != 0 &&
+        (kind == MemoryKind::A || ordinary || (shmem && !machine.rules.has_minor_shmem))) {
         return false;
     }
     if (flags == VmFlag::uffd_wp && (context.features & abi::Feature::wp_async) != 0) {

@@ -23,7 +23,10 @@ bool has_context(const State& state, u8 context) {
 
 u64 known_features(const Rules& rules) {
     using Feature = abi::Feature;
-    u64 known = Feature::wp_hugetlbfs_shmem - 1;  // everything older
+    u64 known = Feature::minor_hugetlbfs - 1;  // everything older
+    known |= rules.has_minor_hugetlb ? Feature::minor_hugetlbfs : 0;
+    known |= rules.has_minor_shmem ? Feature::minor_shmem : 0;
+    known |= rules.has_exact_address ? Feature::exact_address : 0;
     known |= rules.has_wp_shmem ? Feature::wp_hugetlbfs_shmem : 0;
     known |= rules.has_wp_unpopulated ? Feature::wp_unpopulated : 0;
     known |= rules.has_poison ? Feature::poison : 0;
@@ -108,7 +111,7 @@ constexpr Ioctl ioctls[] = {
     {Op::uffd_wake, uffd_wake},
     {Op::uffd_copy, uffd_copy},
     {Op::uffd_zeropage, uffd_zeropage},
-    {Op::uffd_continue, uffd_continue},
+    {Op::uffd_continue, uffd_continue, &Rules::has_minor_hugetlb},
     {Op::uffd_writeprotect, uffd_writeprotect},
     {Op::uffd_poison, uffd_poison, &Rules::has_poison},
     {Op::uffd_move, uffd_move, &Rules::has_move},
@@ -230,7 +233,7 @@ void wake_range(Machine& machine, u8 context, u64 start, u64 end) {
 /// flags bit 0: UFFD_USER_MODE_ONLY.
 Outcome uffd_open(Machine& machine, const Call& call) {
     State& state = machine.state;
-    constexpr u32 known = abi::uffd_user_mode_only;
+    const u32 known = machine.rules.has_user_mode_only ? abi::uffd_user_mode_only : 0U;
     if ((call.flags & ~known) != 0) {
         return Outcome::fail(EINVAL);
     }

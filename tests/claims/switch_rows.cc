@@ -1,5 +1,7 @@
 // Section 15: every switch, with the program that shows it. Those with a claim of their own are
 // there again in one line, so that the table is whole.
+#include <cerrno>
+
 #include "claims/s2_show.h"
 
 namespace verso::claims {
@@ -18,9 +20,59 @@ Row on_in_mainline(const char* name, bool Rules::*which, const char* claim, cons
                       with(which, false));
 }
 
+std::string said(const mm::Outcome& outcome) {
+    return outcome.error == 0 ? "done" : outcome.error == EINVAL ? "EINVAL" : "another error";
+}
+
+std::string opened_for_user_mode(const mm::Rules& rules) {
+    mm::World world(rules);
+    return said(world.step({.op = mm::Op::uffd_open, .flags = abi::uffd_user_mode_only}));
+}
+
+std::string asked_for_exact_address(const mm::Rules& rules) {
+    mm::World world(rules);
+    mm::Call api{.op = mm::Op::uffd_api, .address = abi::uffd_api_version};
+    api.fd = static_cast<u8>(world.step({.op = mm::Op::uffd_open}).value);
+    api.extra = abi::Feature::exact_address;
+    return said(world.step(api));
+}
+
 /// What PAGEMAP_SCAN or an error says of a call that older kernels lack.
 std::vector<Row> release_rows() {
     return {
+        by_search(
+            {"has_user_mode_only", "5.11: a userfaultfd for faults of the program alone",
+             "on (mainline) / off", "userfaultfd(UFFD_USER_MODE_ONLY)", "done", "EINVAL"},
+            [] {
+                return Verdicts{opened_for_user_mode(mm::mainline()),
+                                opened_for_user_mode(with(&Rules::has_user_mode_only, false))};
+            },
+            "how a program opens its userfaultfd is not in the notation"),
+        on_in_mainline("has_minor_hugetlb", &Rules::has_minor_hugetlb,
+                       "5.13: MINOR faults of hugetlb memory", "HS: REGISTER(MINOR)", "done",
+                       "EINVAL"),
+        on_in_mainline("has_minor_shmem", &Rules::has_minor_shmem, "5.14: … of shared memory",
+                       "SS: REGISTER(MINOR)", "done", "EINVAL"),
+        on_in_mainline("has_file_dontunmap", &Rules::has_file_dontunmap,
+                       "5.13: MREMAP_DONTUNMAP of other than anonymous memory",
+                       "SS: store; mremap(DONTUNMAP)", "done", "EINVAL"),
+        on_in_mainline("has_populate", &Rules::has_populate, "5.14: MADV_POPULATE_READ, _WRITE",
+                       "A: POPULATE_WRITE", "done [P]", "EINVAL"),
+        on_in_mainline("has_hugetlb_mremap", &Rules::has_hugetlb_mremap,
+                       "5.16: hugetlb memory can be moved", "HS: store; mremap", "done", "EINVAL"),
+        by_search(
+            {"has_exact_address", "5.18: messages that say the address to the byte",
+             "on (mainline) / off", "UFFDIO_API(EXACT_ADDRESS)", "done", "EINVAL"},
+            [] {
+                return Verdicts{asked_for_exact_address(mm::mainline()),
+                                asked_for_exact_address(with(&Rules::has_exact_address, false))};
+            },
+            "no program of the notation asks for that feature"),
+        on_in_mainline("has_hugetlb_dontneed", &Rules::has_hugetlb_dontneed,
+                       "5.18: MADV_DONTNEED of hugetlb memory", "HS: store; DONTNEED", "done",
+                       "EINVAL"),
+        on_in_mainline("has_collapse", &Rules::has_collapse, "6.1: MADV_COLLAPSE",
+                       "A, huge: store; store@1; COLLAPSE", "done", "EINVAL"),
         on_in_mainline("has_wp_shmem", &Rules::has_wp_shmem, "5.19: shared memory can be protected",
                        "SS: REGISTER(WP)", "done", "EINVAL"),
         on_in_mainline("has_wp_spans_vmas", &Rules::has_wp_spans_vmas,

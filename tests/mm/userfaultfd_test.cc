@@ -64,7 +64,7 @@ TEST(UffdApi, ChecksVersionThenPrivilegeThenFeatures) {  // AP-2, AP-3, AP-4, AP
 
 TEST(UffdApi, ListsTheFeaturesOfTheRelease) {  // section 4
     const std::pair<const char*, i64> releases[] = {
-        {"5.7", 0xfff}, {"5.19", 0x1fff}, {"6.4", 0x3fff}, {"6.6", 0x7fff}, {"6.8", 0x1ffff}};
+        {"5.7", 0x1ff}, {"5.19", 0x1fff}, {"6.4", 0x3fff}, {"6.6", 0x7fff}, {"6.8", 0x1ffff}};
     for (const auto& [name, features] : releases) {
         World world(preset(name).value());
         open_only(world);
