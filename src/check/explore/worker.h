@@ -118,7 +118,7 @@ private:
 /// A call as this node's memory wants it: a huge page is taken as a whole.
 mm::Call fitted(mm::Call call, const Node& node);
 
-/// How this step parts from the same one under `task.against`; empty: it does not, or there is none.
+/// How this step parts from the same one under `task.against`; empty: not at all, or there is none.
 std::string difference(const Task& task, const Act& act, const Node& node);
 
 /// One act seen from outside, in names that do not change: for replay.
