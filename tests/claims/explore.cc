@@ -1,4 +1,6 @@
-// The search: states in the order in which they are met, each with the act that led there.
+// The search: states in the order in which they are met, each with the act that led there. An act
+// is done once for every way in which its choices can go (base/choice.h): the page stays in the
+// swap cache or leaves it, a hint moves the page or not.
 #include "claims/explore.h"
 
 #include <unordered_map>
@@ -26,8 +28,36 @@ struct Outcomes {
     friend bool operator==(const Outcomes&, const Outcomes&) = default;
 };
 
-Outcomes perform(State& state, const Rules& rules, const Act& act) {
-    FirstChoice choice;
+/// The answers of an Enumerator, given to two machines: where both ask the same question, both get
+/// the same answer. The kernel's whims are not what two sets of rules differ in.
+class SameForBoth final : public Choice {
+public:
+    u32 choose(u32 n) override {
+        VERSO_CHECK(n >= 1, "a choice among none");
+        if (at_ == answers_.size()) {
+            answers_.push_back(every_.choose(n));
+            limits_.push_back(n);
+        }
+        VERSO_CHECK(limits_[at_] == n, "two questions in one place: {} and {} answers",
+                    limits_[at_], n);
+        return answers_[at_++];
+    }
+    void for_the_other() { at_ = 0; }
+    bool next() {
+        at_ = 0;
+        answers_.clear();
+        limits_.clear();
+        return every_.next();
+    }
+
+private:
+    Enumerator every_;
+    std::vector<u32> answers_;
+    std::vector<u32> limits_;
+    std::size_t at_ = 0;
+};
+
+Outcomes perform(State& state, const Rules& rules, const Act& act, Choice& choice) {
     mm::Machine machine{state, rules, choice};
     Outcomes outcomes;
     for (const Call& call : act.calls) {
@@ -112,6 +142,14 @@ Act act(const char* name, Call call, Act::Meaning meaning = Act::Meaning::other)
     return {name, {call}, meaning, 0, 2};
 }
 
+std::string trouble_after(const Rules& rules, const Scope& scope, const Node<State>& node,
+                          const Act& act, const Outcomes& outcomes) {
+    if (outcomes.done() && lost_write(scope, node.what, node.armed, act)) {
+        return "a store that goes unseen";
+    }
+    return scope.holds ? scope.holds(node.what, rules) : "";
+}
+
 bool would_fault(const State& state) {
     const mm::Entry entry = mm::entry_at(state, 0, 0);
     return !entry.present() || !entry.write;
@@ -124,11 +162,13 @@ std::string invariant(const State& state, const Rules& rules) {
 }
 
 mm::World prepared(const Rules& rules, const Scope& scope) {
-    mm::World world(rules);
+    mm::Shape shape;
+    shape.nodes = 2;
+    mm::World world(rules, shape);
     world.map(scope.kind, 2);
-    mm::second_thread(world);
+    const u8 other = mm::second_thread(world, 1);
     if (scope.stored_first) {
-        EXPECT_EQ(world.store(0, 1).verdict, Verdict::done);
+        EXPECT_EQ(world.store(0, 1, other).verdict, Verdict::done);
     }
     world.open(scope.features);
     if (scope.registered) {
@@ -178,6 +218,11 @@ std::vector<Act> usual_acts() {
         both,
         act("reclaim", at_page(Op::reclaim, 0)),
         act("swapoff", at_page(Op::swapoff, 0)),
+        act("device collects", at_page(Op::device_collect, 0)),
+        act("device unmaps", at_page(Op::device_unmap, 0)),
+        act("device is refused", at_page(Op::device_unmap, 0, 1)),
+        act("device ends", at_page(Op::device_finalize, 0)),
+        act("device fails", at_page(Op::device_finalize, 0, 1)),
         act("writeback begins", at_page(Op::writeback_begin, 0)),
         act("writeback ends", at_page(Op::writeback_end, 0)),
         act("DONTNEED", advice(mm::Advice::dontneed), M::releases),
@@ -215,24 +260,23 @@ Found explore(const Rules& rules, const Scope& scope) {
     for (std::size_t at = 0; at < search.nodes.size(); ++at) {
         for (u32 i = 0; i < scope.acts.size() && search.nodes[at].depth < scope.acts_max; ++i) {
             const Act& act = scope.acts[i];
-            Node<State> next = search.nodes[at];
-            const Outcomes outcomes = perform(next.what, rules, act);
-            ++found.steps;
-            if (outcomes.done() && lost_write(scope, next.what, next.armed, act)) {
-                found.trouble = "a store that goes unseen";
-            } else if (scope.holds) {
-                found.trouble = scope.holds(next.what, rules);
-            }
-            if (!found.trouble.empty()) {
-                found.program = search.path(scope, at, act.name);
-                found.states = search.nodes.size();
-                return found;
-            }
-            next.armed = outcomes.done() ? armed_after(next.armed, act) : next.armed;
-            next.from = static_cast<i64>(at);
-            next.act = i;
-            ++next.depth;
-            search.add(mm::hash_of(next.what), std::move(next));
+            Enumerator every;
+            do {
+                Node<State> next = search.nodes[at];
+                const Outcomes outcomes = perform(next.what, rules, act, every);
+                ++found.steps;
+                found.trouble = trouble_after(rules, scope, next, act, outcomes);
+                if (!found.trouble.empty()) {
+                    found.program = search.path(scope, at, act.name);
+                    found.states = search.nodes.size();
+                    return found;
+                }
+                next.armed = outcomes.done() ? armed_after(next.armed, act) : next.armed;
+                next.from = static_cast<i64>(at);
+                next.act = i;
+                ++next.depth;
+                search.add(mm::hash_of(next.what), std::move(next));
+            } while (every.next());
         }
     }
     found.states = search.nodes.size();
@@ -255,21 +299,25 @@ FoundPair explore_pair(const Rules& one, const Rules& two, const Scope& scope,
         found.slower += !would_fault(here.first) && would_fault(here.second) ? 1U : 0U;
         found.differ += compare && compare(here.first, here.second) ? 1U : 0U;
         for (u32 i = 0; i < scope.acts.size() && search.nodes[at].depth < scope.acts_max; ++i) {
-            Node<Pair> next = search.nodes[at];
-            const Outcomes first = perform(next.what.first, one, scope.acts[i]);
-            const Outcomes second = perform(next.what.second, two, scope.acts[i]);
-            ++found.steps;
-            if (!(first == second)) {
-                found.trouble = "the outcomes differ";
-                found.program = search.path(scope, at, scope.acts[i].name);
-                found.states = search.nodes.size();
-                return found;
-            }
-            next.from = static_cast<i64>(at);
-            next.act = i;
-            ++next.depth;
-            const u64 hash = mm::hash_of(next.what.first) * 31 + mm::hash_of(next.what.second);
-            search.add(hash, std::move(next));
+            SameForBoth every;
+            do {
+                Node<Pair> next = search.nodes[at];
+                const Outcomes first = perform(next.what.first, one, scope.acts[i], every);
+                every.for_the_other();
+                const Outcomes second = perform(next.what.second, two, scope.acts[i], every);
+                ++found.steps;
+                if (!(first == second)) {
+                    found.trouble = "the outcomes differ";
+                    found.program = search.path(scope, at, scope.acts[i].name);
+                    found.states = search.nodes.size();
+                    return found;
+                }
+                next.from = static_cast<i64>(at);
+                next.act = i;
+                ++next.depth;
+                const u64 hash = mm::hash_of(next.what.first) * 31 + mm::hash_of(next.what.second);
+                search.add(hash, std::move(next));
+            } while (every.next());
         }
     }
     found.states = search.nodes.size();

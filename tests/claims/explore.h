@@ -1,5 +1,6 @@
-// A small breadth-first search over everything that a few acts can do to a few pages: states are
-// values, so each is met once, and the first program that shows something is a shortest one.
+// A small breadth-first search over everything that a few acts can do to a few pages, each act in
+// every way in which the kernel's choices can go: states are values, so each is met once, and the
+// first program that shows something is a shortest one.
 //
 // The scope of a claim is part of it: "nothing found" means nothing in so many acts of that
 // alphabet. Both are in the row that the search fills.
@@ -54,7 +55,7 @@ struct Found {
 /// which `holds` does not.
 Found explore(const Rules& rules, const Scope& scope);
 
-/// Runs the same acts under two sets of rules side by side. Looks for an act whose outcome (with
+/// Runs the same acts under two sets of rules side by side, with the same choices. Looks for an act whose outcome (with
 /// what PAGEMAP_SCAN reported) differs. `states` is of pairs.
 struct FoundPair : Found {
     u64 states_one = 0;
@@ -69,7 +70,8 @@ FoundPair explore_pair(const Rules& one, const Rules& two, const Scope& scope,
 std::vector<Act> usual_acts();
 std::vector<Act> acts_named(std::initializer_list<std::string_view> names);
 
-/// Two threads: memory of a single one gets no NUMA hints (E-NU5).
+/// Two threads on two nodes: memory of a single one gets no NUMA hints (E-NU5), and the first store
+/// is the other one's, so that the end of a hint may move the page.
 mm::World prepared(const Rules& rules, const Scope& scope);
 std::string invariant(const State& state, const Rules& rules);
 

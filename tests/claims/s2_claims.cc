@@ -84,14 +84,19 @@ std::vector<Row> remedy_rows() {
                   "SS: store; REGISTER(WP); WRITEPROTECT; hint; load; store", "silent", "silent"},
                  "no release has neither design", by_type, neither()),
         by_search(
-            {"S2-06", "No entry is both protected and writable, nor a WRITE entry protected.",
-             "both designs / neither", "five kinds, all programs of 7 acts", "nothing in … states",
-             "P(w=1, u=1): WRITEPROTECT; migrate"},
-            [] {
-                return Verdicts{bits_over_all_states(mm::mainline()),
-                                bits_over_all_states(neither())};
-            },
-            outside),
+            {"S2-06", "No entry is both protected and writable (I1) …",
+             "both, each way to restore / neither · only (1) · only (2)",
+             "five kinds, all programs of 7 acts: P(w=1, u=1)", "nothing in … states",
+             "WRITEPROTECT; migrate · nothing in … states · WRITEPROTECT; mprotect(READ); "
+             "mprotect(READ|WRITE)"},
+            [] { return bits_under_every_design(no_writable_protected); }, outside),
+        by_search(
+            {"S2-06", "… and no migration entry that remembers write permission is protected (I2).",
+             "both, each way to restore / neither · only (1) · only (2)",
+             "five kinds, all programs of 7 acts: M(WRITE, u=1)", "nothing in … states",
+             "WRITEPROTECT; migrate; migrate begins · nothing in … states · WRITEPROTECT; "
+             "mprotect(READ); mprotect(READ|WRITE); migrate begins"},
+            [] { return bits_under_every_design(no_protected_write_entry); }, outside),
         by_program({"S2-07",
                     "mprotect is a property of the mapping, and vm_page_prot follows it: "
                     "the signal never fails to come …",
@@ -118,16 +123,31 @@ std::vector<Row> remedy_rows() {
                     "preset 5.19 / preset 5.7", "SS: REGISTER(WP)", "done", "EINVAL"},
                    *mm::preset("5.19"), *mm::preset("5.7")),
         by_search(
-            {"S2-10", "A failed migration, also to a device, leaves the entry as it was.",
-             "each design that keeps I9", "five kinds, armed or not, both ways to migrate",
-             "w, u and sd as before in … runs"},
-            [] { return only(failing_restores_everything()); }, needs_model),
+            {"S2-10",
+             "A failed migration, also to a device, leaves the entry as it was, whether the device "
+             "finds the page held or gives it up at the end. (Drivers take no hugetlb pages.)",
+             "each design that keeps I9 / neither",
+             "seven kinds (files: async), armed or not, three ways to fail",
+             "the entry as before in 102 runs; hugetlb refused in 24",
+             "SS, armed, migration: w 0 → 1, u 1 → 1"},
+            [] {
+                return Verdicts{failing_restores_everything(
+                                    {only_writenotify(), only_clears_w(), mm::mainline()}),
+                                failing_restores_everything({neither()})};
+            },
+            needs_model),
         by_search(
             {"S2-11",
-             "Cleaning a page for writeback in the middle of a migration loses "
-             "nothing.",
-             "–", "SS and FS, all programs of 7 acts", "nothing in … states"},
-            [] { return only(writeback_in_between()); }, outside),
+             "Cleaning a page for writeback in the middle of a migration loses nothing, also where "
+             "a driver unlocks the page before its entries are restored.",
+             "both designs / neither",
+             "SS and FS (async), all programs of 7 acts with the steps of a driver's migration",
+             "nothing in … states; in … a waiting entry's page is being written", "…; store"},
+            [] {
+                return Verdicts{writeback_in_between(mm::mainline()),
+                                writeback_in_between(neither())};
+            },
+            outside),
         by_program({"S2-12",
                     "Counter-proposal: take write permission away only where the bit is "
                     "set.",

@@ -1,8 +1,11 @@
 // What S2 wants to see shown beyond programs: searches, loads, single paths through a migration.
 #include "claims/s2_show.h"
 
+#include <set>
+
 namespace verso::claims {
 
+using mm::MigrationRestore;
 using mm::Op;
 using mm::Verdict;
 using mm::World;
@@ -27,77 +30,158 @@ std::string snapshot_reads(const mm::Rules& with) {
     return fmt::format("{}, the snapshot reads {}", told ? "told" : "not told", kept);
 }
 
-std::string bits_over_all_states(const mm::Rules& with) {
-    u64 states = 0;
+namespace {
+
+Found bits_over_all_states(const mm::Rules& with, Holds holds) {
+    Found sum;
     for (const MemoryKind kind : mm::sync_kinds) {
         Scope scope = sync_scope(kind);
         const std::vector<Act> more =
             acts_named({"migrate begins", "migrate ends", "migrate fails"});
         scope.acts.insert(scope.acts.end(), more.begin(), more.end());
-        scope.holds = no_writable_protected;
+        scope.holds = holds;
+        scope.after_store = [](const State&) { return true; };  // S0-06 looks for lost stores
         const Found found = explore(with, scope);
         if (!found.trouble.empty()) {
-            return fmt::format("{}: {}", found.trouble, found.program);
+            return found;
         }
-        states += found.states;
+        sum.states += found.states;
     }
-    return fmt::format("nothing in {} states", states);
+    return sum;
 }
 
-std::string failing_restores_everything() {
+}  // namespace
+
+Verdicts bits_under_every_design(Holds holds) {
+    u64 states = 0;
+    for (const MigrationRestore restore : every_restore) {
+        for (const bool two_types : {false, true}) {
+            mm::Rules both = restoring(restore);
+            both.migration_two_types = two_types;
+            const Found found = bits_over_all_states(both, holds);
+            if (!found.trouble.empty()) {
+                return only(found.program);
+            }
+            states += found.states;
+        }
+    }
+    return {fmt::format("nothing in {} states", states),
+            fmt::format("{} · {} · {}", said(bits_over_all_states(neither(), holds)),
+                        said(bits_over_all_states(only_writenotify(), holds)),
+                        said(bits_over_all_states(only_clears_w(), holds)))};
+}
+
+namespace {
+
+std::string_view name_of(MemoryKind kind) {
+    constexpr const char* names[] = {"A", "SS", "SP", "HS", "HP", "FS", "FP"};
+    return names[static_cast<unsigned>(kind)];
+}
+
+/// How a migration fails: as a whole; a driver's, when it finds the page held; a driver's, when it
+/// gives up a page that it had got.
+struct Failing {
+    const char* name;
+    std::vector<mm::Call> calls;
+};
+const Failing failing[] = {
+    {"migration", {{.op = Op::migrate_begin}, {.op = Op::migrate_fail}}},
+    {"refused",
+     {{.op = Op::device_collect},
+      {.op = Op::device_unmap, .flags = 1},
+      {.op = Op::device_finalize}}},
+    {"given up",
+     {{.op = Op::device_collect},
+      {.op = Op::device_unmap},
+      {.op = Op::device_finalize, .flags = 1}}},
+};
+
+mm::World stored_and_armed(const mm::Rules& with, MemoryKind kind, bool armed) {
+    const bool file = kind == MemoryKind::FS || kind == MemoryKind::FP;
+    World world(with);
+    world.map(kind, 2);
+    world.store(0, 1);
+    world.open(file ? mm::async : mm::Feature::sigbus);
+    world.register_(0, 2, mm::Mode::wp);
+    armed ? (void)world.protect(0, 2) : (void)world.load(0);
+    return world;
+}
+
+/// Empty: the entry is as it was, to the bit, and maps the page that it did.
+std::string after_failing(World world, const Failing& how, unsigned& runs) {
+    const mm::Entry before = world.entry(0);
+    for (const mm::Call& call : how.calls) {
+        if (world.step(call).verdict != Verdict::done) {
+            return "is refused";
+        }
+        if (&call == &how.calls.front() && world.entry(0).kind != mm::EntryKind::migration) {
+            return "nothing is replaced";
+        }
+    }
+    ++runs;
+    const mm::Entry after = world.entry(0);
+    return after == before ? ""
+                           : fmt::format("w {} → {}, u {} → {}", int{before.write},
+                                         int{after.write}, int{before.uffd_wp}, int{after.uffd_wp});
+}
+
+}  // namespace
+
+std::string failing_restores_everything(std::initializer_list<mm::Rules> designs) {
     unsigned runs = 0;
-    for (const mm::Rules& with : {only_writenotify(), only_clears_w(), mm::mainline()}) {
-        for (const MemoryKind kind : mm::sync_kinds) {
+    unsigned refused = 0;
+    for (const mm::Rules& with : designs) {
+        for (const MemoryKind kind : mm::every_kind) {
+            const bool hugetlb = kind == MemoryKind::HS || kind == MemoryKind::HP;
             for (const bool armed : {false, true}) {
-                for (const bool device : {false, true}) {
-                    World world(with);
-                    world.map(kind, 2);
-                    world.store(0, 1);
-                    world.open(mm::Feature::sigbus);
-                    world.register_(0, 2, mm::Mode::wp);
-                    armed ? (void)world.protect(0, 2) : (void)world.load(0);
-                    const mm::Entry before = world.entry(0);
-                    bool done = false;
-                    if (device) {
-                        // migrate_vma: collected and unmapped, then given up.
-                        done = world.kernel(Op::device_collect, 0).verdict == Verdict::done &&
-                               world.kernel(Op::device_unmap, 0).verdict == Verdict::done &&
-                               world.kernel(Op::device_finalize, 0).verdict == Verdict::done;
-                    } else {
-                        done = world.kernel(Op::migrate_begin, 0).verdict == Verdict::done &&
-                               world.kernel(Op::migrate_fail, 0).verdict == Verdict::done;
-                    }
-                    const mm::Entry after = world.entry(0);
-                    runs += done ? 1U : 0U;
-                    if (done && (after.write != before.write || after.uffd_wp != before.uffd_wp ||
-                                 after.soft_dirty != before.soft_dirty || !after.present())) {
-                        return fmt::format("kind {}: w {} → {}", static_cast<int>(kind),
-                                           int{before.write}, int{after.write});
+                for (const Failing& how : failing) {
+                    const std::string wrong =
+                        after_failing(stored_and_armed(with, kind, armed), how, runs);
+                    if (hugetlb && &how != &failing[0] && wrong == "is refused") {
+                        ++refused;
+                    } else if (!wrong.empty()) {
+                        return fmt::format("{}, {}, {}: {}", name_of(kind),
+                                           armed ? "armed" : "not armed", how.name, wrong);
                     }
                 }
             }
         }
     }
-    return fmt::format("w, u and sd as before in {} runs", runs);
+    return fmt::format("the entry as before in {} runs; hugetlb refused in {}", runs, refused);
 }
 
-std::string writeback_in_between() {
+std::string writeback_in_between(const mm::Rules& with) {
     const std::vector<Act> acts =
         acts_named({"store", "WRITEPROTECT", "migrate begins", "migrate ends", "migrate fails",
-                    "writeback begins", "writeback ends"});
+                    "device collects", "device unmaps", "device is refused", "device ends",
+                    "device fails", "writeback begins", "writeback ends"});
     Scope shmem{.kind = MemoryKind::SS, .acts_max = programs_max, .acts = acts};
     Scope file{
         .kind = MemoryKind::FS, .features = mm::async, .acts_max = programs_max, .acts = acts};
-    file.after_store = [](const State& after) { return !mm::entry_at(after, 0, 0).uffd_wp; };
+    // Neither the tracker nor, later, writeback may miss it.
+    file.after_store = [](const State& after) {
+        const mm::Entry entry = mm::entry_at(after, 0, 0);
+        return !entry.uffd_wp && (entry.dirty || after.pages[entry.target].dirty);
+    };
     u64 states = 0;
-    for (const Scope& scope : {shmem, file}) {
-        const Found found = explore(mm::mainline(), scope);
+    std::set<u64> windows;
+    for (Scope scope : {shmem, file}) {
+        scope.holds = [&](const State& state, const mm::Rules& rules) {
+            const mm::Entry entry = mm::entry_at(state, 0, 0);
+            const bool waits = entry.kind == mm::EntryKind::migration;
+            if (waits && state.pages[entry.target].writeback) {
+                windows.insert(mm::hash_of(state));
+            }
+            return with.prot_wp_writenotify ? invariant(state, rules) : "";  // I6 is (1)
+        };
+        const Found found = explore(with, scope);
         if (!found.trouble.empty()) {
             return found.program;
         }
         states += found.states;
     }
-    return fmt::format("nothing in {} states", states);
+    return fmt::format("nothing in {} states; in {} a waiting entry's page is being written",
+                       states, windows.size());
 }
 
 std::string read_entry_comes_back_writable() {

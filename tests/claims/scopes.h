@@ -37,6 +37,14 @@ inline std::string no_writable_protected(const State& state, const Rules&) {
         if (entry.present() && entry.uffd_wp && entry.write) {
             return "P(w=1, u=1)";
         }
+    }
+    return {};
+}
+
+/// I2: what would become one.
+inline std::string no_protected_write_entry(const State& state, const Rules&) {
+    for (u32 at = 0; at < 2; ++at) {
+        const mm::Entry entry = mm::entry_at(state, 0, at);
         if (entry.kind == mm::EntryKind::migration && entry.uffd_wp &&
             entry.migration == mm::MigrationKind::write) {
             return "M(WRITE, u=1)";
