@@ -39,7 +39,8 @@ soft-dirty's. "On" and "off" are the model with the rule on and off. "nothing in
 what a search came back with that met every state to which programs of that length lead, with
 the acts listed in `tests/claims/scopes.h` on two pages, each act in every way in which the
 kernel's own choices can go (a page stays in the swap cache or leaves it, the end of a hint moves
-the page to the other node or not); a program in that place is the shortest one that it found. In "14.1" the column "off" lists neither design, only (1), only (2), both.
+the page to the other node or not); a program in that place is the shortest one that it found. In
+"14.1" the column "off" lists neither design, only (1), only (2), both.
 
 ## How it is held true
 
