@@ -55,8 +55,8 @@ struct Found {
 /// which `holds` does not.
 Found explore(const Rules& rules, const Scope& scope);
 
-/// Runs the same acts under two sets of rules side by side, with the same choices. Looks for an act whose outcome (with
-/// what PAGEMAP_SCAN reported) differs. `states` is of pairs.
+/// Runs the same acts under two sets of rules side by side, with the same choices. Looks for an act
+/// whose outcome (with what PAGEMAP_SCAN reported) differs. `states` is of pairs.
 struct FoundPair : Found {
     u64 states_one = 0;
     u64 states_two = 0;

@@ -122,6 +122,17 @@ std::vector<Row> remedy_rows() {
         by_program({"S2-09", "It begins with 5.19; before, shared memory cannot be protected.",
                     "preset 5.19 / preset 5.7", "SS: REGISTER(WP)", "done", "EINVAL"},
                    *mm::preset("5.19"), *mm::preset("5.7")),
+        by_program({"S2-12",
+                    "Counter-proposal: take write permission away only where the bit is "
+                    "set.",
+                    "migration_restore: uffd_special_case / from_vma (neither design)",
+                    "SS: store; REGISTER(WP); WRITEPROTECT; migrate; store", "msg", "silent"},
+                   special, neither()),
+    };
+}
+
+std::vector<Row> window_rows() {
+    return {
         by_search(
             {"S2-10",
              "A failed migration, also to a device, leaves the entry as it was, whether the device "
@@ -148,12 +159,6 @@ std::vector<Row> remedy_rows() {
                                 writeback_in_between(neither())};
             },
             outside),
-        by_program({"S2-12",
-                    "Counter-proposal: take write permission away only where the bit is "
-                    "set.",
-                    "migration_restore: uffd_special_case / from_vma (neither design)",
-                    "SS: store; REGISTER(WP); WRITEPROTECT; migrate; store", "msg", "silent"},
-                   special, neither()),
     };
 }
 
@@ -326,7 +331,8 @@ std::vector<Row> type_rows() {
 
 Table migration() {
     Table table{"S2: a read-only page becomes writable when its migration ends", "", report_rows()};
-    for (const std::vector<Row>& more : {remedy_rows(), default_rows(), swap_rows(), type_rows()}) {
+    for (const std::vector<Row>& more :
+         {remedy_rows(), window_rows(), default_rows(), swap_rows(), type_rows()}) {
         table.rows.insert(table.rows.end(), more.begin(), more.end());
     }
     return table;
