@@ -55,9 +55,9 @@ std::vector<Row> fixes_of_leftovers() {
         by_program(
             {"FX-5",
              "swapoff finds the entries of a slot although they are protected; it "
-             "never ended otherwise (in the model: it cannot be done).",
+             "never ends otherwise.",
              "swap_compare_ignores_u", "A: store; REGISTER(WP); WRITEPROTECT; reclaim; swapoff",
-             "done [Pu]", "not run: swapoff: …"},
+             "done [Pu]", "not run: swapoff: it never ends"},
             mm::mainline(), without(&Rules::swap_compare_ignores_u)),
         by_program({"FX-6",
                     "Protection ends with the registration and does not come back with the "

@@ -203,13 +203,16 @@ Outcome SimWorld::step(int process, Call call) {
     return memory_.step_anywhere(call);
 }
 
-bool SimWorld::act(Process& process, Op op, u64 address, u64 source) {
+Verdict SimWorld::attempt(Process& process, Op op, u64 address, u64 source) {
     const u64 unit = huge_page_size();
     Call call{.op = op, .thread = thread_of(process)};
     call.address = address;
     call.source = source;
-    return memory_.step_at(process.space, round_down(address, unit), unit, call).verdict ==
-           Verdict::done;
+    return memory_.step_at(process.space, round_down(address, unit), unit, call).verdict;
+}
+
+bool SimWorld::act(Process& process, Op op, u64 address, u64 source) {
+    return attempt(process, op, address, source) == Verdict::done;
 }
 
 /// Each page with the first of the range that is equal to it.
@@ -299,7 +302,11 @@ kernel::Provoked SimWorld::provoke(int id, Trigger trigger, u64 address, u64 len
             });
         };
         const bool before = used();
-        acted = act(process, Op::swapoff, from) && before;
+        const Verdict verdict = attempt(process, Op::swapoff, from, 0);
+        acted = verdict == Verdict::done && before;
+        if (verdict == Verdict::blocked) {  // FX-5
+            return {false, "it never ends"};
+        }
     } else if (trigger == Trigger::ksm_merge) {
         acted = merge_all(process, from, length);
     } else {

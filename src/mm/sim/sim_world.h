@@ -103,6 +103,7 @@ private:
     u8 thread_of(Process& process);
     void task_ends(Scheduler::TaskId task);
     int running_process() const;
+    Verdict attempt(Process& process, Op op, u64 address, u64 source);
     bool act(Process& process, Op op, u64 address, u64 source = 0);
     bool act_all(Process& process, kernel::Trigger trigger, u64 address, u64 length);
     bool merge_all(Process& process, u64 address, u64 length);
