@@ -123,8 +123,9 @@ std::vector<Row> design_rows() {
                  "it has design (1)", restoring(mm::MigrationRestore::by_entry_type, neither()),
                  neither()),
         by_search(
-            {"migration_two_types", "entries say exclusive or not", "two / three (mainline)",
-             "A: store; hint; migrate; store", "no fault", "one silent fault"},
+            {"migration_two_types", "migration_types: entries say exclusive or not",
+             "two / three (mainline)", "A: store; hint; migrate; store", "no fault",
+             "one silent fault"},
             [] {
                 return Verdicts{
                     store_after_hint_and_migration(with(&Rules::migration_two_types, true)),
