@@ -18,6 +18,8 @@
 // WHAT NO SNAPSHOT SEES. Writes that reach the memory without a page fault of the region's mapping:
 // a second mapping of the same memfd, a device that was given the pages before they were protected
 // (io_uring fixed buffers, vfio), write(2) to the memfd. Nobody can see those; do not make them.
+// Nor does written() of a region that tracks pages only see that the application discarded pages
+// itself (MADV_REMOVE, a hole punched in the memfd): use Region::discard.
 // What a device writes through such pins after a fork may miss the region (docs/engine.md, Limits).
 //
 // UNITS. Sizes and offsets in bytes unless the name says pages; times in nanoseconds (…_ns). A

@@ -121,7 +121,7 @@ void add_demo(CLI::App& app, Chosen& chosen) {
             ->check(readable_file())
             ->type_name("FILE");
     verb.add_option("--size-mib", options->size_mib, "size of the database that is built")
-        ->check(between(1, 1 << 20))
+        ->check(between(4, 1 << 20))
         ->type_name("N")
         ->excludes(db)
         ->capture_default_str();

@@ -79,7 +79,7 @@ std::string Region::describe() const {
 
 /// Pages that were lost to a snapshot are that snapshot's loss; the next one is whole again.
 Result<void> Region::still_tracked() const {
-    wait_for_reader();
+    wait_for_layout();
     {
         Locked lock(*damage_mutex_);
         if (mapping_gone_) {
@@ -123,6 +123,8 @@ Result<void> Region::settle_layer(Layer& layer, bool everything) {
             if (!read.ok()) {
                 return refuse(read, fmt::format("reading the page map of region '{}'", name_));
             }
+            wait_for_reader();  // a page may look inherited because it was discarded just now
+            lose_going_held(first, count);
         }
         for (u64 at = 0; at < count; ++at) {
             const bool wanted = everything || abi::is_private_copy(entries[at]);

@@ -146,6 +146,17 @@ bool Region::read_own(u64 page, std::span<std::byte> out) {
     }
 }
 
+/// Copies a page of our own memory that is not captured.
+void Region::give_own_held(FillTarget& target, u64 page) {
+    std::array<std::byte, page_size> bytes;
+    if (read_own(page, bytes) && !lose_going_held(page, 1)) {
+        count_.copied.fetch_add(place::contents(kernel_, target, page, bytes),
+                                std::memory_order_relaxed);
+    } else {
+        place::poison(kernel_, target, page);
+    }
+}
+
 /// A child of ours shares our base file. What we captured or own it gets as a copy; what we have
 /// ourselves only inherited it gets from whom we have it, mapped and not copied. A page that is
 /// not captured has not changed since the layer was opened, and cannot while the stripe is held,
@@ -166,19 +177,18 @@ void Region::serve_through(FillTarget& target, Layer& layer, u64 page, PageRange
         const Outcome read = kernel_.perform(
             kernel::Call::pagemap_read(base_ + to_bytes(chunk.first), to_bytes(chunk.count)),
             kernel::Payload{.out = std::as_writable_bytes(used)});
+        wait_for_reader();  // a page may look inherited because it was discarded just now
+        if (lose_going_held(chunk.first, chunk.count) && frozen_.holder(layer, page) != nullptr) {
+            copy_captured_held(target, layer, page, window);
+            return;
+        }
         const bool whole = read.ok() && static_cast<u64>(read.value) == used.size_bytes();
         const auto inherited = [&](u64 at) {
             return whole && !abi::is_private_copy(entries[at - chunk.first]) &&
                    frozen_.holder(layer, at) == nullptr;
         };
         if (!inherited(page)) {
-            std::array<std::byte, page_size> bytes;
-            if (read_own(page, bytes)) {
-                count_.copied.fetch_add(place::contents(kernel_, target, page, bytes),
-                                        std::memory_order_relaxed);
-            } else {
-                place::poison(kernel_, target, page);
-            }
+            give_own_held(target, page);
             return;
         }
         while (end < chunk.first + chunk.count && inherited(end)) {
@@ -300,13 +310,7 @@ void Region::serve_frozen_held(FillTarget& target, Layer& layer, u64 page) {
             if (frozen_.holder(layer, page) != nullptr) {
                 copy_captured_held(target, layer, page, {0, pages_});  // or poisons it
             } else {
-                std::array<std::byte, page_size> bytes;
-                if (read_own(page, bytes)) {
-                    count_.copied.fetch_add(place::contents(kernel_, target, page, bytes),
-                                            std::memory_order_relaxed);
-                } else {
-                    place::poison(kernel_, target, page);
-                }
+                give_own_held(target, page);
             }
             return;
         }

@@ -142,11 +142,11 @@ void Region::dispatch(const Event& event) {
             }
             return;
         case EventKind::removed:
-        case EventKind::remapped: note_damage(event); return;
+        case EventKind::remapped: note_layout(event); return;
         case EventKind::unmapped:
             if (page != own_unmap_.load() ||
                 event.length != to_bytes(target_.chunk(Stripes::chunk_of(page)).count)) {
-                note_damage(event);
+                note_layout(event);
             }
             return;
         case EventKind::forked:
@@ -165,6 +165,14 @@ void Region::work() {
                 resolve_write(page);
             }
             work_mutex_->lock();
+        } else if (!layout_.empty()) {
+            const Event event = layout_.front();
+            work_mutex_->unlock();
+            note_damage(event);
+            work_mutex_->lock();
+            layout_.erase(layout_.begin());
+            layout_count_.store(layout_.size());
+            work_changed_->notify_all();
         } else if (!moves_.empty()) {
             make_moves();
         } else if (work_ended_) {
@@ -176,19 +184,80 @@ void Region::work() {
     work_mutex_->unlock();
 }
 
-/// The application changed the mapping under us. What snapshots still needed of it is gone, or
-/// will be by the time anybody could look: it is declared lost, loudly, rather than guessed (H9,
-/// H17).
-void Region::note_damage(const Event& event) {
+/// A child's is the worker's to act upon, for that takes stripes, and who holds one may be reading
+/// the child's memory, which waits for the reader (seen: a child that was snapshotted while its
+/// application discarded parts of it stood still for ever). Until then its pages are on a list: who
+/// keeps an old version looks there *after* having read the bytes. Bytes that came in place of
+/// those that went were filled in by the reader, so after it had listed the event.
+void Region::note_layout(const Event& event) {
+    if (origin_ != Origin::child) {
+        note_damage(event);
+        return;
+    }
+    Locked lock(*work_mutex_);
+    layout_.push_back(event);
+    layout_count_.store(layout_.size());
+    work_changed_->notify_all();
+}
+
+void Region::wait_for_layout() const {
+    wait_for_reader();
+    if (layout_count_.load() > 0) {
+        Locked lock(*work_mutex_);
+        while (!layout_.empty()) {
+            work_changed_->wait(*work_mutex_);
+        }
+    }
+}
+
+PageRange Region::pages_of(const Event& event) const {
     const u64 begin = std::max(event.address, base_);
     const u64 end =
         std::min(event.kind == EventKind::remapped ? event.address + event.length : event.end,
                  base_ + to_bytes(pages_));
-    if (begin >= end) {
+    return begin < end ? PageRange{to_pages(begin - base_), to_pages(end - begin)} : PageRange{};
+}
+
+/// The parts of [first, first + count) that are on the list.
+std::vector<PageRange> Region::going(u64 first, u64 count) const {
+    std::vector<PageRange> all;
+    if (layout_count_.load() == 0) {
+        return all;
+    }
+    Locked lock(*work_mutex_);
+    for (const Event& event : layout_) {
+        const PageRange range = pages_of(event);
+        const u64 begin = std::max(range.first, first);
+        const u64 end = std::min(range.first + range.count, first + count);
+        if (begin < end) {
+            all.push_back({begin, end - begin});
+        }
+    }
+    return all;
+}
+
+/// Loses to the snapshots what they still need of those parts. True: something was.
+bool Region::lose_going_held(u64 first, u64 count) {
+    bool any = false;
+    for (const PageRange& range : going(first, count)) {
+        for (u64 page = range.first; page < range.first + range.count; ++page) {
+            if (Layer* const layer = frozen_.needed_by(page); layer != nullptr) {
+                frozen_.lose(*layer, page, 1);
+                any = true;
+            }
+        }
+    }
+    return any;
+}
+
+/// The application changed the mapping under us. What snapshots still needed of it is gone, or
+/// will be by the time anybody could look: it is declared lost, loudly, rather than guessed (H9,
+/// H17).
+void Region::note_damage(const Event& event) {
+    const auto [first, count] = pages_of(event);
+    if (count == 0) {
         return;
     }
-    const u64 first = to_pages(begin - base_);
-    const u64 count = to_pages(end - begin);
     u64 lost = 0;
     for (u64 page = first; page < first + count; ++page) {
         const Stripes::One held(stripes_, page);

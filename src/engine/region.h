@@ -167,6 +167,11 @@ private:
     int beside() const;
     void on_beside();
     void work();
+    void note_layout(const kernel::Event& event);
+    void wait_for_layout() const;
+    PageRange pages_of(const kernel::Event& event) const;
+    std::vector<PageRange> going(u64 first, u64 count) const;
+    bool lose_going_held(u64 first, u64 count);
     void note_damage(const kernel::Event& event);
 
     // write_faults.cc (stripe of the page held where `held` says so)
@@ -196,6 +201,7 @@ private:
 
     // fill.cc (stripe held)
     void serve_live_held(FillTarget& target, Layer& layer, u64 page, PageRange window);
+    void give_own_held(FillTarget& target, u64 page);
     void serve_through(FillTarget& target, Layer& layer, u64 page, PageRange window);
     kernel::Outcome store_own(Layer& layer, u64 first, u64 count);
     bool read_own(u64 page, std::span<std::byte> out);
@@ -340,12 +346,14 @@ private:
     // own memory, which may fault in turn, and the reader must be free to serve that fault.
     std::unique_ptr<kernel::Mutex> work_mutex_;
     std::unique_ptr<kernel::Condition> work_changed_;
-    std::vector<u64> work_;    // guarded by work_mutex_
-    bool work_ended_ = false;  // guarded by work_mutex_
-    std::vector<u64> moves_;   // likewise: chunks
-    bool moving_ = false;      // likewise: the worker is at it
-    bool may_move_ = false;    // likewise
-    bool unwatched_ = false;   // likewise: a chunk that has moved could not be registered
+    std::vector<u64> work_;                     // guarded by work_mutex_
+    bool work_ended_ = false;                   // guarded by work_mutex_
+    std::vector<kernel::Event> layout_;         // likewise: not yet acted upon, oldest first
+    std::atomic<std::size_t> layout_count_{0};  // of them
+    std::vector<u64> moves_;                    // likewise: chunks
+    bool moving_ = false;                       // likewise: the worker is at it
+    bool may_move_ = false;                     // likewise
+    bool unwatched_ = false;  // likewise: a chunk that has moved could not be registered
     std::atomic<u64> own_unmap_{no_page};  // the first page of a chunk that is being mapped anew
     int layer_file_ = -1;                  // what is mapped there
     u64 layer_offset_ = 0;

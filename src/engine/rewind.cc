@@ -29,16 +29,23 @@ using kernel::Outcome;
 using kernel::Payload;
 
 namespace {
-/// A layout event is unread: let its reader have the stripe, then do the chunk over again (H2).
+/// A layout event is unread: let its reader have the stripe, then do the chunk over again (H2). As
+/// in arm(), the event's cause may need this processor before the event is over.
 template <class Step>
-Result<void> repeated(Step step) {
+Result<void> repeated(kernel::Kernel& kernel, Step step) {
     constexpr unsigned tries_max = 10'000;
+    constexpr unsigned spins_max = 100;
     for (unsigned tries = 1;; ++tries) {
         Result<void> done = step();
         const bool transient =
             !done && (done.error().os_error == EAGAIN || done.error().os_error == EINTR);
         if (!transient || tries == tries_max) {
             return done;
+        }
+        if (tries < spins_max) {
+            kernel.relax();
+        } else {
+            (void)kernel.perform(Call::wait(1));
         }
     }
 }
@@ -230,7 +237,7 @@ Result<RewindReport> Region::rewind(const Snapshot& snapshot) {
     for (u64 at = first_written(layer, 0); at < pages_;) {
         const u64 first = round_down(at, Stripes::chunk_pages);
         const u64 count = std::min(Stripes::chunk_pages, pages_ - first);
-        const Result<void> done = repeated([&]() -> Result<void> {
+        const Result<void> done = repeated(kernel_, [&]() -> Result<void> {
             const Result<u64> pages =
                 alias_.valid() ? rewind_chunk(work, first, count) : open_past(layer, first, count);
             if (!pages) {
@@ -309,13 +316,13 @@ Result<void> Region::discard(PageRange range) {
         return ended;
     }
     Result<void> opened = by_chunk(range, [&](u64 first, u64 count) {
-        return repeated([&] { return open_for_discard(first, count); });
+        return repeated(kernel_, [&] { return open_for_discard(first, count); });
     });
     if (!opened) {
         return opened;
     }
     if (alias_.valid()) {
-        return repeated([&] { return punch(range); });
+        return repeated(kernel_, [&] { return punch(range); });
     }
     // A child's page is its parent's until written: zeroes must be written.
     static constexpr std::array<std::byte, page_size> zeroes{};

@@ -5,7 +5,7 @@
 //
 // A page that waits for its own fault costs its writer 9 to 20 µs, a page that is swept costs the
 // sweeper 2 µs, and while a writer waits a processor is free. Which chunks are worth it the region
-// decides (write_faults.cc). The thread starts with the first of them: a region that is written
+// decides (ahead.cc). The thread starts with the first of them: a region that is written
 // here and there never has one. If no thread can be had, faults go on being served one by one.
 #pragma once
 

@@ -32,14 +32,21 @@ std::span<const std::byte> Region::source(u64 first, u64 count) const {
 /// Stores pages of our own memory. A child's go through a buffer one by one where the kernel could
 /// not fetch them itself (faults served in user mode only), and singly so that zeroes stay a hole.
 Outcome Region::store_own(Layer& layer, u64 first, u64 count) {
-    if (alias_.valid() || (count > 1 && !kernel_.abilities().user_mode_only)) {
+    if (alias_.valid()) {
         return frozen_.store(layer, first, source(first, count));
     }
-    std::array<std::byte, page_size> bytes;
     Outcome outcome = Outcome::done();
-    for (u64 page = first; page < first + count && outcome.ok(); ++page) {
-        outcome = read_own(page, bytes) ? frozen_.store_copy(layer, page, bytes)
-                                        : Outcome{Verdict::no_page, 0, 0, 0};
+    if (count > 1 && !kernel_.abilities().user_mode_only) {
+        outcome = frozen_.store(layer, first, source(first, count));
+    } else {
+        std::array<std::byte, page_size> bytes;
+        for (u64 page = first; page < first + count && outcome.ok(); ++page) {
+            outcome = read_own(page, bytes) ? frozen_.store_copy(layer, page, bytes)
+                                            : Outcome{Verdict::no_page, 0, 0, 0};
+        }
+    }
+    for (const PageRange& range : going(first, count)) {  // perhaps not what was there
+        frozen_.lose(layer, range.first, range.count);
     }
     return outcome;
 }

@@ -127,6 +127,44 @@ TEST(H02_LayoutEventsMakeCallsFail, SnapshotsAreRightWhileAnotherThreadDiscardsA
     RecordProperty("faults_retried", std::to_string(region->stats().faults_retried));
 }
 
+/// The worker of a child holds the page's stripe and reads the child's memory, of which the page
+/// goes just then: only the reader can bring it back, and it has the discard's event to act upon.
+TEST(H02_LayoutEventsMakeCallsFail, AChildWhosePageGoesWhileItIsCapturedLosesItAndGoesOn) {
+    VERSO_NEEDS_USERFAULTFD();
+    constexpr u64 pages = 64;
+    Hooked hooked;
+    Result<Region> region = hooked.create(pages);
+    VERSO_ASSERT_OK(region);
+    write_all(region->bytes(), 1, 0);
+    const Result<Snapshot> origin = region->snapshot();
+    VERSO_ASSERT_OK(origin);
+    Result<Region> child = origin->fork();
+    VERSO_ASSERT_OK(child);
+    write_all(child->bytes(), 1, 1);
+    const Result<Snapshot> moment = child->snapshot();
+    VERSO_ASSERT_OK(moment);
+    std::byte* const begin = child->bytes().data();
+    std::atomic<bool> gone{false};
+    hooked.kernel.set_hook([&](const kernel::Call& call) {
+        const bool reads = call.op == kernel::Op::memory_read || call.op == kernel::Op::uffd_copy;
+        if (reads && !gone.exchange(true)) {
+            std::thread([&] { (void)::madvise(begin, to_bytes(4), MADV_DONTNEED); }).join();
+        }
+    });
+    write_page(child->bytes(), 1, 2, 2);
+    hooked.kernel.set_hook({});
+    EXPECT_TRUE(gone.load()) << "nothing was read";
+    EXPECT_NE(child->damage(), "");
+    const auto bytes = moment->bytes();
+    EXPECT_EQ(old_words(bytes->first(to_bytes(4)), 0), 0U);
+    for (u64 page = 4; page < pages; ++page) {
+        Page seen;
+        ASSERT_TRUE(load_page(bytes->data() + to_bytes(page), seen)) << page;
+        EXPECT_EQ(seen, page_of(1, page, 1)) << page;
+    }
+    VERSO_EXPECT_OK(child->snapshot());
+}
+
 enum class Change { unmap, move, map_over };
 
 /// Changes pages [at, at + 4) of the mapping.
