@@ -1,7 +1,8 @@
 /* PAGEMAP_SCAN without a vector arms only pages that match
- * An empty page of shmem is no FILE: that it is armed loses a write from the next increment.
+ * An empty page of shmem is no FILE: that it is armed loses a write from the next increment. The load
+ * next to it brings the page table, without which the kernel takes another way.
  *
- *   SS, async: REGISTER(WP); arm(FILE|BLIND)
+ *   SS, 2 pages, async: load@1; REGISTER(WP); arm(FILE|BLIND)@0
  *
  * cc -o blind-arms-all blind-arms-all.c && ./blind-arms-all
  * Exit code: 0 as claimed, 1 not so, 77 it cannot be run here.
@@ -54,7 +55,7 @@ struct pm_scan_arg {
 #define PAGEMAP_SCAN _IOWR('f', 16, struct pm_scan_arg)
 #endif
 #define AREA 0x1000000000UL /* where nothing else is mapped */
-enum { STEPS = 2, PAGES = 1 /* that are looked at */, UFFDS = 1, IS_HUGE = 0 };
+enum { STEPS = 3, PAGES = 2 /* that are looked at */, UFFDS = 1, IS_HUGE = 0 };
 enum { OPEN = 1000, LOAD = 2000, THREAD = 10000, PATIENCE_MS = 3000 };
 
 enum { PROCESS, ACTORS };
@@ -69,8 +70,9 @@ static const struct {
     const char *text;
     int who, by_thread, by_controller, background, is_trigger, fills_second, opens, forks;
 } steps[] = {
-    [1] = {"REGISTER(WP)", PROCESS, .opens = OPEN + 0},
-    [2] = {"arm(FILE|BLIND)", PROCESS},
+    [1] = {"load@1", PROCESS},
+    [2] = {"REGISTER(WP)", PROCESS, .opens = OPEN + 0},
+    [3] = {"arm(FILE|BLIND)@0", PROCESS},
 };
 
 static unsigned long unit, length, first, second; /* of a page; of an area; the two areas */
@@ -491,11 +493,14 @@ static void perform(int number, struct answer *a)
 {
     switch (number) {
     case 0: lay_out(a); return;
-    case 1: /* REGISTER(WP) */
+    case 1: /* load@1 */
+        load(a, first + unit);
+        return;
+    case 2: /* REGISTER(WP) */
         register_range(a, uffd[0], first, length, UFFDIO_REGISTER_MODE_WP);
         return;
-    case 2: /* arm(FILE|BLIND) */
-        scan(a, first, length, 1 | 2 /* WP_MATCHING, CHECK_WPASYNC */, 0x6, 0x0, 1, 0);
+    case 3: /* arm(FILE|BLIND)@0 */
+        scan(a, first, unit, 1 | 2 /* WP_MATCHING, CHECK_WPASYNC */, 0x6, 0x0, 1, 0);
         return;
     case OPEN + 0: open_uffd(a, 0, UFFD_FEATURE_WP_ASYNC); return;
     }
@@ -504,9 +509,9 @@ static void perform(int number, struct answer *a)
 
 static void judge(void)
 {
-    must(2 <= steps_made &&
-         entry_is(2, FIRST, 0, "N"),
-         "must step 2: [N]");
+    must(3 <= steps_made &&
+         entry_is(3, FIRST, 0, "N"),
+         "must step 3: [N]");
 }
 
 static int run(void)
@@ -533,6 +538,6 @@ int main(void)
     }
     huge_page = find_huge_page();
     unit = 4096;
-    length = unit;
+    length = 2 * unit;
     return run();
 }
