@@ -243,6 +243,7 @@ bool Region::lose_going_held(u64 first, u64 count) {
         for (u64 page = range.first; page < range.first + range.count; ++page) {
             if (Layer* const layer = frozen_.needed_by(page); layer != nullptr) {
                 frozen_.lose(*layer, page, 1);
+                lost_early_.fetch_add(1);
                 any = true;
             }
         }
@@ -258,7 +259,7 @@ void Region::note_damage(const Event& event) {
     if (count == 0) {
         return;
     }
-    u64 lost = 0;
+    u64 lost = lost_early_.exchange(0);
     for (u64 page = first; page < first + count; ++page) {
         const Stripes::One held(stripes_, page);
         Layer* layer = frozen_.needed_by(page);

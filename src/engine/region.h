@@ -350,6 +350,7 @@ private:
     bool work_ended_ = false;                   // guarded by work_mutex_
     std::vector<kernel::Event> layout_;         // likewise: not yet acted upon, oldest first
     std::atomic<std::size_t> layout_count_{0};  // of them
+    std::atomic<u64> lost_early_{0};            // pages lost to them before that
     std::vector<u64> moves_;                    // likewise: chunks
     bool moving_ = false;                       // likewise: the worker is at it
     bool may_move_ = false;                     // likewise

@@ -47,6 +47,7 @@ Outcome Region::store_own(Layer& layer, u64 first, u64 count) {
     }
     for (const PageRange& range : going(first, count)) {  // perhaps not what was there
         frozen_.lose(layer, range.first, range.count);
+        lost_early_.fetch_add(range.count);
     }
     return outcome;
 }

@@ -157,9 +157,10 @@ TEST(H02_LayoutEventsMakeCallsFail, AChildWhosePageGoesWhileItIsCapturedLosesItA
             std::thread([&] { (void)::madvise(begin, to_bytes(4), MADV_DONTNEED); }).join();
         }
     });
-    write_page(child->bytes(), 1, 2, 2);
+    write_page(child->bytes(), 1, 2, 2);  // page 2 alone is read
     hooked.kernel.set_hook({});
     EXPECT_TRUE(gone.load()) << "nothing was read";
+    VERSO_EXPECT_OK(child->snapshot());  // waits until the event is acted upon
     EXPECT_NE(child->damage(), "");
     const auto bytes = moment->bytes();
     EXPECT_EQ(old_words(bytes->first(to_bytes(4)), 0), 0U);
@@ -168,7 +169,6 @@ TEST(H02_LayoutEventsMakeCallsFail, AChildWhosePageGoesWhileItIsCapturedLosesItA
         ASSERT_TRUE(load_page(bytes->data() + to_bytes(page), seen)) << page;
         EXPECT_EQ(seen, page_of(1, page, 1)) << page;
     }
-    VERSO_EXPECT_OK(child->snapshot());
 }
 
 enum class Change { unmap, move, map_over };
