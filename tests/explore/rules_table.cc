@@ -254,7 +254,8 @@ std::string document(const std::vector<Report>& reports) {
         "\n## What 6.18 itself does\n\n"
         "Everything that the oracles have to say of the preset 6.18, with the shortest program for "
         "each and what it begins with. \"Known, allowed\" are the exceptions that the oracles know "
-        "and look away from (`src/mm/history.cc`): SD-1 and SD-2 about soft-dirty, PR-1 about "
+        "and look away from (`src/mm/history_exceptions.cc`): SD-1 and SD-2 about soft-dirty, "
+        "PR-1 about "
         "threads whose range is unmapped as they wait, FG-6 about devices that write through a pin."
         "\n\n";
     for (const Row& row : rows_of_618()) {

@@ -2,7 +2,7 @@
 // faults slept for ever in a rival, so these tests are a matter of numbers:
 //
 //   test_hazards --gtest_filter='H01*'                 200,000 faults of each kind, some seconds
-//   VERSO_SOAK=1 test_hazards --gtest_filter='H01*'    ten million of each kind, some minutes
+//   VERSO_SOAK=1 test_hazards --gtest_filter='H01*'    ten million of each kind, half an hour
 //
 // What is counted are faults that the engine was told of, by its own counters, and not pages. A
 // thread that is not woken hangs the test.
