@@ -77,7 +77,11 @@ u64 kill_at_every_step(bool die_with_engine) {
             EXPECT_EQ(trio.lender.wait(), SIGKILL);
             continue;
         }
-        (void)trio.lender.ask({.verb = Verb::rest});
+        const bool alive = trio.lender.ask({.verb = Verb::rest}).ok;
+        if (!alive && die_with_engine) {  // it had lent, and died before it could say so
+            EXPECT_EQ(trio.lender.wait(), SIGKILL);
+            continue;
+        }
         const Answer whole = trio.lender.ask({.verb = Verb::whole_lent});
         EXPECT_EQ(whole.right, pages) << whole.wrong << " pages of the lender are no page of it";
         (void)trio.lender.ask({.verb = Verb::churn_lent});
