@@ -131,7 +131,8 @@ TEST(SweepBesideASnapshot, TakesNoFaultOfItsOwnForAWriterInOrder) {
     let_it_sweep();
     VERSO_ASSERT_OK(second);
     EXPECT_GT(second->report().pages_captured, 0U) << "the sweeper met no protected page";
-    EXPECT_LE(second->report().pages_captured, 64U);
+    // One word of the sweeper's, and the store that made the chunk hot, if it comes after the cut.
+    EXPECT_LE(second->report().pages_captured, 64U + 1U);
     hooked.kernel.set_hook(nullptr);
 }
 
