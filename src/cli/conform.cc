@@ -63,10 +63,12 @@ void write_down(const check::Finding& finding, const std::string& folder) {
 }
 
 int run_one(const check::Program& program, const mm::Rules& rules, const std::string& folder) {
-    const std::optional<check::Finding> finding = check::examine(program, rules);
+    std::string ended_early;
+    const std::optional<check::Finding> finding = check::examine(program, rules, &ended_early);
     if (!finding) {
         FirstChoice first;
-        fmt::print("model and kernel agree, and keep their promises:\n{}",
+        fmt::print("model and kernel agree, and keep their promises{}:\n{}",
+                   ended_early.empty() ? "" : ", as far as the kernel's run went: " + ended_early,
                    to_text(program, check::run_on_model(rules, program, first)));
         return 0;
     }
@@ -94,6 +96,9 @@ void print_summary(const check::ConformReport& report, u64 seed, u64 workers) {
         fmt::print("  {:>8}  {:<33} {:<4} {}\n", finding.count,
                    finding.known != nullptr ? finding.known->name : name_of(finding.verdict),
                    finding.promise, to_text(finding.program));
+    }
+    for (const auto& [key, count, program] : report.unshown) {
+        fmt::print("  {:>8}  not shown a second time: {}: {}\n", count, key, program);
     }
 }
 

@@ -58,6 +58,9 @@ public:
     virtual Provoked provoke(int id, Trigger trigger, u64 address, u64 length) = 0;
     /// Bytes in a huge page, bytes in a page of what memfd_create(huge) gives: what alignment asks.
     virtual u64 huge_page_size() = 0;
+    /// From where on a program may lay out memory far from what its process maps on its own
+    /// account, now or later: stacks of threads, what malloc wants. 0: anywhere will do.
+    virtual u64 apart() { return 0; }
 };
 
 }  // namespace verso::kernel

@@ -299,16 +299,16 @@ Outcome madvise_vma(Machine& machine, const Part& part, Advice advice) {
         return Outcome::fail(EINVAL);  // hugetlb_vm_op_split()
     }
     switch (advice) {
-        case Advice::dontneed:
-            return fixed_pages || (hugetlb && !machine.rules.has_hugetlb_dontneed)
+        case Advice::dontneed:  // madvise_dontneed_free_valid_vma(): hugetlb may be locked
+            return (hugetlb ? !machine.rules.has_hugetlb_dontneed : fixed_pages)
                        ? Outcome::fail(EINVAL)
                        : madvise_dontneed(machine, part);
         case Advice::free:
-            if (fixed_pages || !part.vma.anonymous()) {
+            if (fixed_pages || hugetlb) {
                 return Outcome::fail(EINVAL);
             }
-            announce_remove(machine, part);
-            return madvise_free(machine, part);
+            announce_remove(machine, part);  // before anybody looks whose memory it is
+            return part.vma.anonymous() ? madvise_free(machine, part) : Outcome::fail(EINVAL);
         case Advice::remove: return madvise_remove(machine, part);
         case Advice::cold:
         case Advice::pageout:

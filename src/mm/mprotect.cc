@@ -157,9 +157,29 @@ bool wants_manual_write_upgrade(const Machine& machine, const Vma& vma) {
     return vma.shared() ? vma_wants_writenotify(machine, vma) : vma.has(VmFlag::write);
 }
 
+/// Private memory that is locked and becomes writable is brought in as for writing, as far as that
+/// goes without waiting (populate_vma_page_range() with nowhere to say that it dropped the lock).
+void populate_locked(Machine& machine, u8 thread, Vpn start, Vpn end) {
+    for (Vpn at = start; at < end; ++at) {
+        const u8 space = machine.state.threads[thread].space;
+        if (entry_at(machine.state, space, at).kind == EntryKind::migration) {
+            continue;  // it will be there
+        }
+        Access access;
+        access.kind = AccessKind::populate_write;
+        access.kernel = access.forced = true;  // FD-4
+        access.address = to_bytes(at);
+        if (do_access(machine, thread, access).verdict != Verdict::done) {
+            return;
+        }
+    }
+}
+
 /// mprotect_fixup(): one VMA's share of an mprotect.
-void mprotect_fixup(Machine& machine, u8 space, Vpn start, Vpn end, u32 flags) {
-    if (machine.state.find_vma(space, start)->flags == flags) {
+void mprotect_fixup(Machine& machine, u8 thread, Vpn start, Vpn end, u32 flags) {
+    const u8 space = machine.state.threads[thread].space;
+    const u32 old = machine.state.find_vma(space, start)->flags;
+    if (old == flags) {
         return;
     }
     split_vma(machine, space, start);
@@ -171,6 +191,10 @@ void mprotect_fixup(Machine& machine, u8 space, Vpn start, Vpn end, u32 flags) {
     change_protection(
         machine, space, copy, start, end,
         wants_manual_write_upgrade(machine, copy) ? ChangeFlags::try_writable : u8{0});
+    constexpr u32 asked = VmFlag::write | VmFlag::shared | VmFlag::locked;
+    if ((old & asked) == VmFlag::locked && copy.has(VmFlag::write)) {
+        populate_locked(machine, thread, start, end);
+    }
 }
 
 }  // namespace
@@ -257,7 +281,7 @@ Outcome do_mprotect(Machine& machine, const Call& call) {
         } else if (at % unit != 0 || next % unit != 0) {
             error = EINVAL;
         } else {
-            mprotect_fixup(machine, space, at, next, flags);
+            mprotect_fixup(machine, call.thread, at, next, flags);
         }
         at = next;
     }

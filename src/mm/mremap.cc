@@ -262,14 +262,9 @@ std::optional<Outcome> resize_in_place(Machine& machine, const Remap& remap) {
     return here;
 }
 
-}  // namespace
-
-/// address, length: the old range; extra: the new length; source: the new address (fixed).
-Outcome do_mremap(Machine& machine, const Call& call) {
+/// One mapping, or a part of one.
+Outcome remap_one(Machine& machine, const Call& call) {
     State& state = machine.state;
-    if (const int error = params_error(state, call); error != 0) {
-        return Outcome::fail(error);
-    }
     const u64 old_pages = to_pages(round_up(call.length, page_size));
     const u64 new_pages = to_pages(round_up(call.extra, page_size));
     const u8 space = state.threads[call.thread].space;
@@ -318,6 +313,53 @@ Outcome do_mremap(Machine& machine, const Call& call) {
         remap.vma = *state.find_vma(space, remap.from);
     }
     return move_vma(machine, remap);
+}
+
+/// vma_multi_allowed(): a REMAP event cannot be waited for in between.
+bool may_be_one_of_several(const Vma& vma) { return vma.context == nobody; }
+
+/// remap_move(), 6.17: every mapping of the range moves, and the holes between them come along. One
+/// that cannot move ends it; what moved before it stays moved.
+Outcome move_several(Machine& machine, const Call& call) {
+    const State& state = machine.state;
+    const u8 space = state.threads[call.thread].space;
+    const u64 limit = state.shape.space_pages;
+    const Vpn start = static_cast<Vpn>(std::min(to_pages(call.address), limit));
+    const u64 last = to_pages(round_up(call.address + call.length, page_size));
+    const Vpn end = static_cast<Vpn>(std::min(last, limit));
+    Outcome moved = Outcome::fail(EFAULT);
+    const Vmas parts = vmas_between(state, space, start, end);
+    for (const Vma& vma : parts) {
+        const bool first = &vma == &parts.front();
+        const bool alone = first && vma.end >= end;
+        if ((first && vma.start > start) || (!alone && !may_be_one_of_several(vma))) {
+            return Outcome::fail(EFAULT);
+        }
+        Call one = call;
+        const Vpn from = std::max(start, vma.start);
+        one.address = to_bytes(from);
+        one.length = one.extra = to_bytes(std::min(end, vma.end) - from);
+        one.source = call.source + to_bytes(from - start);
+        const Outcome outcome = remap_one(machine, one);
+        if (outcome.verdict != Verdict::done) {
+            return outcome;
+        }
+        moved = first ? outcome : moved;
+    }
+    return moved;
+}
+
+}  // namespace
+
+/// address, length: the old range; extra: the new length; source: the new address (fixed).
+Outcome do_mremap(Machine& machine, const Call& call) {
+    if (const int error = params_error(machine.state, call); error != 0) {
+        return Outcome::fail(error);
+    }
+    const bool only_moves = (call.flags & RemapFlags::fixed) != 0 && call.length != 0 &&
+                            round_up(call.length, page_size) == round_up(call.extra, page_size);
+    return only_moves && machine.rules.has_mremap_of_several ? move_several(machine, call)
+                                                             : remap_one(machine, call);
 }
 
 }  // namespace verso::mm

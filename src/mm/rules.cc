@@ -90,6 +90,8 @@ constexpr std::array switch_table = std::to_array<Switch>({
     {"has_guard_file", &Rules::has_guard_file, 615, "8.11", "guard regions in file mappings"},
     {"has_register_owner_check", &Rules::has_register_owner_check, 617, "UN-7",
      "UNREGISTER through another userfaultfd is refused"},
+    {"has_mremap_of_several", &Rules::has_mremap_of_several, 617, "8.9",
+     "one mremap may move several mappings, with the holes between them"},
 });
 
 constexpr std::array releases = {"5.7", "5.19", "6.1", "6.1.8", "6.1.191", "6.2",  "6.3",

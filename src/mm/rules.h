@@ -90,6 +90,7 @@ struct Rules {
     bool has_guard_anon = true;            // 6.13
     bool has_guard_file = true;            // 6.15
     bool has_register_owner_check = true;  // about 6.17: UNREGISTER through another context refused
+    bool has_mremap_of_several = true;     // 6.17: one mremap may move several mappings
 
     friend bool operator==(const Rules&, const Rules&) = default;
 };

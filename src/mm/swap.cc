@@ -5,7 +5,8 @@
 //   swap
 //                      cache, where the next swap-in finds it (a choice)
 //   lazyfree     P(d=0) ──▶ N: it was given up, and nothing was stored since (E-SW6)
-//   page cache   P(u) ──▶ K(UFFD_WP) or N; shmem's contents go to a slot that the file keeps (K3)
+//   page cache   P(u) ──▶ K(UFFD_WP) or N; shmem's contents go to a slot that the file keeps (K3),
+//                      but what was only read, and so is zeroes, leaves a hole again
 #include <algorithm>
 #include <cerrno>
 #include <optional>
@@ -95,7 +96,7 @@ void evict_cache_page(Machine& machine, PageId id) {
     const Page page = state.pages[id];
     remove_from_cache(machine, page.file, page.index);
     File& file = state.files[page.file];
-    if (file.kind == FileKind::shmem) {
+    if (file.kind == FileKind::shmem && (page.dirty || page.contents != zeroes)) {
         const u16 slot = free_slot(state);
         state.slots[slot].contents = page.contents;
         state.slots[slot].in_file_cache = true;
@@ -262,8 +263,10 @@ Outcome reclaim(Machine& machine, u8 space, u64 address) {
     }
     const bool anonymous = state.pages[id].use == PageUse::anonymous;
     const bool discard = anonymous && state.pages[id].lazyfree && !stored_to(state, id);
-    const bool needs_slot = anonymous ? !discard && state.pages[id].slot == no_slot
-                                      : state.files[state.pages[id].file].kind == FileKind::shmem;
+    const bool shmem = !anonymous && state.files[state.pages[id].file].kind == FileKind::shmem;
+    const bool has_bytes = state.pages[id].contents != zeroes || stored_to(state, id);
+    const bool needs_slot =
+        anonymous ? !discard && state.pages[id].slot == no_slot : shmem && has_bytes;
     if (needs_slot && (!state.swap_on || free_slot(state) == no_slot)) {
         return not_now();
     }

@@ -179,11 +179,10 @@ Outcome collapse_file(Machine& machine, u8 file, u32 first) {
         if (cached.page != no_page) {
             try_to_unmap(machine, cached.page);
             page.contents = state.pages[cached.page].contents;
-            page.dirty = state.pages[cached.page].dirty;
         } else if (cached.slot != no_slot) {
             page.contents = state.slots[cached.slot].contents;
-            page.dirty = true;
         }
+        page.dirty = true;  // whatever the small ones were: is_shmem there
         remove_from_cache(machine, file, first + i);
         page.file = file;
         page.index = first + i;

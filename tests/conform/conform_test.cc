@@ -2,6 +2,8 @@
 #include "check/conform/conform.h"
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -72,6 +74,68 @@ INSTANTIATE_TEST_SUITE_P(Of, Canary,
                                          "fork_drops_markers", "copy_wp_ignores_vm_write",
                                          "zap_is_write"),
                          [](const auto& rule) { return std::string(rule.param); });
+
+/// … also by programs that are made of little else than what is known.
+struct Beside {
+    const char* rule;
+    const char* known;
+    Kind kind;
+    std::vector<std::string> calls;
+};
+
+class CanaryBeside : public testing::TestWithParam<Beside> {};
+
+TEST_P(CanaryBeside, WhatIsKnownIsFound) {
+    if (const std::string why_not = why_not_here(); !why_not.empty()) {
+        GTEST_SKIP() << why_not;
+    }
+    if (running_release() != "6.18") {
+        GTEST_SKIP() << "what is known is known of 6.18, this is " << running_release();
+    }
+    ConformOptions options = usual();
+    options.scope = {{GetParam().kind}, GetParam().calls};
+    for (const mm::Switch& one : mm::switches()) {
+        if (one.name == GetParam().rule) {
+            options.rules.*one.value = !(options.rules.*one.value);
+        }
+    }
+    const ConformReport report = conform(options);
+    EXPECT_FALSE(all_known(report)) << GetParam().rule << " was not seen";
+    EXPECT_TRUE(std::ranges::any_of(report.findings,
+                                    [](const Finding& one) {
+                                        return one.known != nullptr &&
+                                               one.known->name == GetParam().known;
+                                    }))
+        << GetParam().known << " did not come: the claim is empty";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Of, CanaryBeside,
+    testing::Values(Beside{"unregister_clears_u",
+                           "guard-is-armed",
+                           Kind::A,
+                           {"store", "REGISTER", "GUARD_INSTALL", "arm", "UNREGISTER"}},
+                    Beside{"unregister_clears_u",
+                           "any-descriptor",
+                           Kind::A,
+                           {"store", "REGISTER", "WRITEPROTECT", "clear", "UNREGISTER"}},
+                    Beside{"close_clears_u",
+                           "reregistered-stays-protected",
+                           Kind::A,
+                           {"store", "REGISTER", "WRITEPROTECT", "close"}},
+                    Beside{"unregister_clears_u",
+                           "dontunmap-forgets",
+                           Kind::SS,
+                           {"store", "REGISTER", "WRITEPROTECT", "mremap", "UNREGISTER"}},
+                    Beside{"unregister_clears_u",
+                           "dropped-copy-is-clean",
+                           Kind::SP,
+                           {"store", "REGISTER", "arm", "DONTNEED", "UNREGISTER"}}),
+    [](const auto& one) {
+        std::string name = std::string(one.param.rule) + "_" + one.param.known;
+        std::ranges::replace(name, '-', '_');
+        return name;
+    });
 
 TEST(Conform, WithoutACanaryNothingUnknownIsFound) {
     if (const std::string why_not = why_not_here(); !why_not.empty()) {

@@ -199,6 +199,7 @@ std::vector<Row> rows_of_differences() {
         differs("-has_guard_anon"),
         differs("-has_guard_file"),
         differs("-has_register_owner_check", "kinds=A,modes=sync,descriptors=2,steps=4"),
+        differs("-has_mremap_of_several", "kinds=A,modes=sync,pages=2,areas=2,steps=4"),
     };
 }
 

@@ -89,6 +89,17 @@ TEST(Madvise, PopulatingAProtectedPageFailsWhereMessagesAreSignals) {  // FG-3
     EXPECT_EQ(world.madvise(0, 2, Advice::populate_read).verdict, Verdict::done);
 }
 
+TEST(Madvise, DontneedOfLockedMemoryIsRefusedUnlessItIsHugetlb) {
+    for (const MemoryKind kind : {MemoryKind::A, MemoryKind::SS, MemoryKind::HS}) {
+        World world;
+        world.map(kind, 2);
+        world.store(0, 5);
+        world.state().find_vma(0, 0)->flags |= VmFlag::locked;
+        const bool hugetlb = kind == MemoryKind::HS;
+        EXPECT_EQ(world.madvise(0, 2, Advice::dontneed).error, hugetlb ? 0 : EINVAL);
+    }
+}
+
 TEST(Madvise, AHoleIsReportedAtTheEnd) {
     World world;
     world.map(MemoryKind::A, 1, 0);

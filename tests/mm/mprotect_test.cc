@@ -69,6 +69,34 @@ TEST(Mprotect, MakesWritableAgainWhatBelongsToNobodyElse) {  // E-MP2, VP17
     }
 }
 
+/// populate_vma_page_range(), where the process' own pages are to be locked.
+TEST(Mprotect, BringsInLockedPrivateMemoryThatBecomesWritable) {
+    for (const bool locked : {true, false}) {
+        World world(mainline());
+        world.map(MemoryKind::SP, 2);
+        world.mprotect(0, 2, MapFlags::read);
+        world.state().find_vma(0, 0)->flags |= locked ? VmFlag::locked : 0U;
+        world.mprotect(0, 2, rw);
+        EXPECT_EQ(world.entry(1).present(), locked);
+        EXPECT_EQ(world.entry(1).write, locked);
+    }
+}
+
+TEST(Mprotect, BringsInWithoutWaitingForAReader) {
+    World world(mainline());
+    world.map(MemoryKind::A, 2);
+    world.open(Feature::pagefault_flag_wp);
+    world.register_(1, 1, Mode::missing);
+    world.mprotect(0, 2, MapFlags::read);
+    for (const Vpn at : {0U, 1U}) {
+        world.state().find_vma(0, at)->flags |= VmFlag::locked;
+    }
+    EXPECT_EQ(world.mprotect(0, 2, rw).verdict, Verdict::done);
+    EXPECT_TRUE(world.entry(0).present());
+    EXPECT_TRUE(world.entry(1).none());
+    EXPECT_EQ(world.state().threads[0].waiting, Waiting::no);
+}
+
 TEST(Mprotect, BringsWriteBackUnderProtectionWithoutEitherDesign) {  // 14.1, third row; S0-06
     for (const bool by_hand : {false, true}) {
         Rules rules = with_designs(mainline(), false, false);

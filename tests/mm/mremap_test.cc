@@ -118,6 +118,35 @@ TEST(Mremap, DontunmapLeavesMarkersForProtectedPagesOfTheFile) {  // E-MR8
     EXPECT_EQ(world.broken(), "");
 }
 
+TEST(Mremap, MovesSeveralMappingsAndTheHolesBetweenThemSince617) {
+    for (const bool rule : {true, false}) {
+        Rules rules = mainline();
+        rules.has_mremap_of_several = rule;
+        World world(rules, eight);
+        world.map(MemoryKind::A, 1, 0);
+        world.map(MemoryKind::A, 1, 2);
+        world.store(0, 5);
+        world.store(2, 6);
+        EXPECT_EQ(remap(world, 0, 3, 3, fixed, 4).error, rule ? 0 : EFAULT);
+        EXPECT_EQ(world.load(rule ? 4 : 0).value, 5);
+        EXPECT_EQ(world.load(rule ? 6 : 2).value, 6);
+        EXPECT_EQ(world.state().find_vma(0, rule ? 5 : 1), nullptr);
+        EXPECT_EQ(world.broken(), "");
+    }
+}
+
+TEST(Mremap, OfSeveralStopsAtARegisteredOneAndWhatMovedStaysMoved) {
+    World world(mainline(), eight);
+    world.map(MemoryKind::A, 2);
+    world.store(0, 5);
+    world.open(sync);
+    world.register_(1, 1, Mode::wp);
+    EXPECT_EQ(remap(world, 0, 2, 2, fixed, 4), Outcome::fail(EFAULT));
+    EXPECT_EQ(world.load(4).value, 5);
+    EXPECT_EQ(world.state().find_vma(0, 0), nullptr);
+    EXPECT_NE(world.state().find_vma(0, 1), nullptr);
+}
+
 TEST(Mremap, WrongRequestsChangeNothing) {
     World world = armed(MemoryKind::A, sync);
     const State before = world.state();

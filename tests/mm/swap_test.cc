@@ -128,6 +128,25 @@ TEST(Swap, ASharedMappingNeverHoldsASwapEntry) {
     EXPECT_EQ(world.load(0).value, 7);
 }
 
+TEST(Swap, ASharedPageThatWasOnlyReadLeavesAHole) {
+    World world;
+    world.map(K::SS, 1);
+    world.load(0);
+    EXPECT_EQ(world.kernel(Op::reclaim, 0).verdict, Verdict::done);
+    EXPECT_EQ(world.state().files[world.file].cache[0].page, no_page);
+    EXPECT_EQ(world.state().files[world.file].cache[0].slot, no_slot);
+    EXPECT_EQ(world.load(0).value, zeroes);
+}
+
+TEST(Swap, ASharedPageThatWasStoredToGoesToASlot) {
+    World world;
+    world.map(K::SS, 1);
+    world.store(0, 7);
+    EXPECT_EQ(world.kernel(Op::reclaim, 0).verdict, Verdict::done);
+    EXPECT_NE(world.state().files[world.file].cache[0].slot, no_slot);
+    EXPECT_EQ(world.load(0).value, 7);
+}
+
 // E-SW12
 TEST(Swap, ASlotThatCannotBeReadIsABusErrorBeforeAndAfterSwapoff) {
     World world;

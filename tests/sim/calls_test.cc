@@ -154,6 +154,14 @@ TEST_F(Calls, LockedMemoryIsAllThereAtOnce) {
     EXPECT_FALSE(provoke(kernel::Trigger::reclaim, at).acted);
 }
 
+TEST_F(Calls, LockingStopsAtAHoleAndWhatLiesBeforeItIsLocked) {
+    const u64 at = anonymous(2);
+    must(Call::unmap(at + page_size, page_size));
+    expect(Call::lock(at, to_bytes(2)), Verdict::no_memory, ENOMEM);
+    EXPECT_EQ(pagemap(at) & abi::PagemapBit::present, 0U) << "nothing is brought in";
+    expect(Call::advise(at, page_size, kernel::Advice::drop), Verdict::invalid, EINVAL);
+}
+
 TEST_F(Calls, AMappingMovesWithItsContents) {
     const u64 at = anonymous(2);
     store(at + page_size, 4);

@@ -30,8 +30,6 @@ bool are_one_of(const PageFacts& one, const PageFacts& other, std::string_view a
     return (one.text() == a && other.text() == b) || (one.text() == b && other.text() == a);
 }
 
-enum class Area : u8 { first, second, child };
-
 /// The same, or a difference that says nothing: what the kernel maps ahead of faults (fault-around,
 /// the whole of a huge page in the cache), what it leaves out of a child's page tables, to be
 /// found again by a fault.
@@ -88,6 +86,9 @@ bool may_say_otherwise(const Program& program, const Step& step, const Seen& mod
             return is_unprotected_hole(page) || comes_by_itself(page);
         });
     };
+    if (is_scan(step) && step.child && step.at.second) {
+        return true;  // nobody looks at a child's second area
+    }
     const auto which = step.child ? &Seen::child : step.at.second ? &Seen::second : &Seen::first;
     return is_scan(step) && (open(model.*which) || open(kernel.*which));
 }
@@ -165,6 +166,46 @@ std::string key_of(const Program& program, const Step& step, const Seen& before,
     return key;
 }
 
+void add_threads(std::vector<Part>& parts, const Seen& model, const Seen& kernel) {
+    const std::size_t threads = std::max(model.threads.size(), kernel.threads.size());
+    for (std::size_t i = 0; i < threads; ++i) {
+        const std::string one = i < model.threads.size() ? model.threads[i] : "";
+        const std::string two = i < kernel.threads.size() ? kernel.threads[i] : "";
+        if (one != two) {
+            parts.push_back({.what = Part::What::thread, .one = one, .other = two});
+        }
+    }
+}
+
+std::vector<Part> parts_of_step(const Program& program, const Step& step, const Seen* before,
+                                const Seen& model, const Seen& kernel) {
+    std::vector<Part> parts;
+    if (!outcomes_alike(program, step, model, kernel)) {
+        parts.push_back(
+            {.what = Part::What::outcome, .one = model.outcome, .other = kernel.outcome});
+    }
+    if (kernel.outcome == "hangs") {
+        return parts;  // there is nobody left to be looked at
+    }
+    add_threads(parts, model, kernel);
+    for (const auto& [area, pages] : areas) {
+        const std::vector<PageFacts>& ours = model.*pages;
+        const std::vector<PageFacts>& theirs = kernel.*pages;
+        if (ours.size() != theirs.size()) {
+            parts.push_back({.what = Part::What::area, .area = area});
+            continue;
+        }
+        for (std::size_t i = 0; i < ours.size(); ++i) {
+            if (!is_alike(program, area, ours[i], theirs[i])) {
+                const bool known = before != nullptr && i < (before->*pages).size();
+                const PageFacts was = known ? (before->*pages)[i] : PageFacts{};
+                parts.push_back({Part::What::page, {}, {}, area, i, was, ours[i], theirs[i]});
+            }
+        }
+    }
+    return parts;
+}
+
 std::optional<Difference> compare_contents(const Program& program, const Trace& model,
                                            const Trace& kernel) {
     const bool both_ended = model.why_not.empty() && kernel.why_not.empty();
@@ -216,12 +257,35 @@ PageRange pages_of(const Program& program, const Step& step) {
     return {first, std::min(end, pages)};
 }
 
-const PageFacts* page_before(const Trace& trace, std::size_t step, std::size_t page) {
-    if (step == 0 || step > trace.steps.size()) {
-        return nullptr;
+const Seen* last_look(const Trace& trace, std::size_t step) {
+    for (std::size_t i = std::min(step, trace.steps.size()); i-- > 0;) {
+        if (trace.steps[i].outcome != "begun") {
+            return &trace.steps[i];
+        }
     }
-    const std::vector<PageFacts>& pages = trace.steps[step - 1].first;
-    return page < pages.size() ? &pages[page] : nullptr;
+    return nullptr;
+}
+
+std::vector<Part> parts_of(const Program& program, const Trace& model, const Trace& kernel,
+                           std::size_t step) {
+    std::vector<Part> parts;
+    if (step >= program.steps.size()) {
+        for (std::size_t i = 0; i < std::min(model.contents.size(), kernel.contents.size()); ++i) {
+            if (model.contents[i] != kernel.contents[i]) {
+                parts.push_back({.what = Part::What::contents,
+                                 .one = model.contents[i],
+                                 .other = kernel.contents[i],
+                                 .page = i});
+            }
+        }
+    } else if (step < model.steps.size() && step < kernel.steps.size()) {
+        parts = parts_of_step(program, program.steps[step], last_look(model, step),
+                              model.steps[step], kernel.steps[step]);
+    }
+    if (parts.empty()) {
+        parts.push_back({.what = Part::What::promise});
+    }
+    return parts;
 }
 
 std::optional<Difference> compare(const Program& program, const Trace& model, const Trace& kernel) {

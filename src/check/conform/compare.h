@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "check/program/run.h"
 
@@ -21,8 +22,33 @@ struct Difference {
 
 std::optional<Difference> compare(const Program& program, const Trace& model, const Trace& kernel);
 
-/// Pages of the trace before a step; nullptr: there were none, or it was not looked at.
-const PageFacts* page_before(const Trace& trace, std::size_t step, std::size_t page);
+enum class Area : u8 { first, second, child };
+
+/// One thing that is otherwise after a step. A difference is as many of them as there are: who
+/// explains a difference has to explain each.
+struct Part {
+    enum class What : u8 {
+        outcome,
+        thread,  // what became of one that was in a call: `one` in the model, `other` in the kernel
+        page,    // `was` is the model's before the step
+        area,    // that there is one at all
+        contents,  // of a page in the end
+        promise,   // nothing differs: both break the same promise
+    };
+    What what = What::outcome;
+    std::string one{};
+    std::string other{};
+    Area area = Area::first;
+    std::size_t page = 0;
+    PageFacts was{};
+    PageFacts model{};
+    PageFacts kernel{};
+};
+std::vector<Part> parts_of(const Program& program, const Trace& model, const Trace& kernel,
+                           std::size_t step);
+/// The last step before that one after which anybody looked ("&": nobody does); nullptr: none.
+const Seen* last_look(const Trace& trace, std::size_t step);
+
 /// The pages that a step is about, [first, end), as indices of the trace's pages.
 struct PageRange {
     std::size_t first = 0;

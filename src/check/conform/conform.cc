@@ -28,8 +28,10 @@ constexpr u64 machine_rest_ns = 15'000'000'000;
 constexpr u64 pool_of_huge_pages = 16;
 constexpr u64 hang_once_in = 4096;
 constexpr unsigned shrinks_per_key = 2;
+/// What does not come again is tried anew when its like comes, but not for ever.
+constexpr unsigned looks_per_key = 20;
 constexpr unsigned rounds_max = 3;
-constexpr unsigned choices_max = 200;
+constexpr unsigned choices_max = 4000;
 
 u64 now_ns() { return host::LinuxKernel().now_ns(); }
 
@@ -52,18 +54,32 @@ struct Both {
     }
 };
 
-/// Is there an answer to the model's choices under which it shows what the kernel did?
-bool model_allows(const Program& program, const mm::Rules& rules, const Trace& kernel) {
+/// What the model's other answers make of what the kernel showed.
+struct Answers {
+    bool allowed = false;          // one of them shows the same
+    const Known* known = nullptr;  // one of them shows the same but for what is known
+};
+Answers ask_all(const Program& program, const mm::Rules& rules, const Trace& kernel) {
+    Answers answers;
     Enumerator every;
     for (unsigned tries = 0; tries < choices_max; ++tries) {
-        if (!compare(program, run_on_model(rules, program, every), kernel)) {
-            return true;
+        const Trace model = run_on_model(rules, program, every);
+        const std::optional<Difference> difference = compare(program, model, kernel);
+        if (!difference) {
+            answers.allowed = true;
+            return answers;
+        }
+        if (answers.known == nullptr) {
+            answers.known = known(program, model, kernel, difference->step, running_release());
         }
         if (!every.next()) {
-            return false;
+            break;
         }
     }
-    return false;
+    return answers;
+}
+bool model_allows(const Program& program, const mm::Rules& rules, const Trace& kernel) {
+    return ask_all(program, rules, kernel).allowed;
 }
 
 Both run_both(const Program& program, const mm::Rules& rules, u64 patience_ms) {
@@ -84,6 +100,10 @@ Verdict verdict_on(const Both& both) {
     return both.by_model ? Verdict::model_breaks : Verdict::differs;
 }
 
+const Known* known_of(const Program& program, const Both& both) {
+    return known(program, both.model, both.kernel, both.step(), running_release());
+}
+
 Finding finding_of(const Program& program, const Both& both) {
     Finding finding;
     finding.program = program;
@@ -101,7 +121,7 @@ Finding finding_of(const Program& program, const Both& both) {
     const bool by_model_alone = both.by_model && !both.by_kernel;
     finding.claim = claim_against(program, by_model_alone ? both.model : both.kernel, both.step(),
                                   finding.sentence);
-    finding.known = known(program, both.model, both.kernel, both.step(), running_release());
+    finding.known = known_of(program, both);
     return finding;
 }
 
@@ -111,12 +131,15 @@ public:
     explicit Findings(const ConformOptions& options) : options_(options) {}
 
     /// Counts it; true if it is to be looked into.
-    bool is_new(const std::string& key, bool is_known) {
+    bool is_new(const std::string& key, bool is_known, const Program& program) {
         const std::lock_guard lock(guard_);
         ++report_.differences;
         Seen& seen = seen_[key];
-        ++seen.count;
-        return seen.looked_into++ < (is_known ? 1 : shrinks_per_key);
+        if (seen.count++ == 0) {
+            seen.example = to_text(program);
+        }
+        const bool wanted = seen.programs.size() < (is_known ? 1 : shrinks_per_key);
+        return wanted && seen.looked_into++ < looks_per_key;
     }
     void add(const std::string& key, const Finding& finding) {
         const std::string text = to_text(finding.program);
@@ -142,7 +165,9 @@ public:
     ConformReport report() {
         const std::lock_guard lock(guard_);
         for (const auto& [key, seen] : seen_) {
-            if (!seen.programs.empty()) {
+            if (seen.programs.empty()) {
+                report_.unshown.push_back({key, seen.count, seen.example});
+            } else {
                 findings_.at(seen.programs.front()).count += seen.count;
             }
         }
@@ -156,6 +181,7 @@ private:
     struct Seen {
         u64 count = 0;
         unsigned looked_into = 0;
+        std::string example;
         std::vector<std::string> programs;  // what it shrank to
     };
     const ConformOptions& options_;
@@ -246,11 +272,19 @@ private:
             if (!both.found()) {
                 return;
             }
-            const Known* const why =
-                known(program, both.model, both.kernel, both.step(), running_release());
+            const Known* const directly = known_of(program, both);
+            const Known* why = directly;
+            if (why == nullptr && both.difference) {
+                const Answers answers = ask_all(program, options_.rules, both.kernel);
+                if (answers.allowed) {
+                    findings_.count(&ConformReport::allowed);
+                    return;
+                }
+                why = answers.known;
+            }
             const std::string key = why != nullptr ? std::string(why->name) : both.key();
-            if (findings_.is_new(key, why != nullptr)) {
-                look_into(program, both, index, key);
+            if (findings_.is_new(key, why != nullptr, program) && why == directly) {
+                look_into(program, both, index, key, why != nullptr);
             }
             if (both.step() >= program.steps.size()) {
                 return;
@@ -273,7 +307,8 @@ private:
         FirstChoice first;
         const Trace model = run_on_model(options_.rules, program, first);
         for (std::size_t i = 0; i < model.steps.size(); ++i) {
-            if (is_known_to_hang(program, i, model) || ends_in_a_hang(program, i, model)) {
+            if (is_known_to_hang(program, i, model) || ends_in_a_hang(program, i, model) ||
+                is_known_to_leak(program, i)) {
                 program.steps.erase(program.steps.begin() + static_cast<std::ptrdiff_t>(i));
                 avoid_hangs(program);
                 return;
@@ -281,27 +316,29 @@ private:
         }
     }
 
-    void look_into(const Program& program, const Both& both, u64 index, const std::string& name) {
+    /// What is unknown stays so while it shrinks: a key speaks of the first page that differs only,
+    /// and the others may be what is known.
+    void look_into(const Program& program, const Both& both, u64 index, const std::string& name,
+                   bool is_known) {
         const std::string key = both.key();
+        const auto is_so = [&](const Program& of, const Both& shown) {
+            return shown.key() == key && (known_of(of, shown) != nullptr) == is_known;
+        };
         const Both again = run_both(program, options_.rules, sure_patience_ms);
-        if (again.key() != key) {
+        if (!is_so(program, again)) {
             findings_.count(&ConformReport::unrepeatable);
-            return;
-        }
-        if (both.difference && model_allows(program, options_.rules, both.kernel)) {
-            findings_.count(&ConformReport::allowed);
             return;
         }
         Shrinker shrinker([&](const Program& simpler) {
-            return run_both(simpler, options_.rules, quick_patience_ms).key() == key;
+            return is_so(simpler, run_both(simpler, options_.rules, quick_patience_ms));
         });
         const Program shortest = shrinker.shrink(program, both.step());
         const Both shown = run_both(shortest, options_.rules, sure_patience_ms);
-        if (shown.key() != key) {
+        if (!is_so(shortest, shown)) {
             findings_.count(&ConformReport::unrepeatable);
             return;
         }
-        if (shown.difference && model_allows(shortest, options_.rules, shown.kernel)) {
+        if (!is_known && shown.difference && model_allows(shortest, options_.rules, shown.kernel)) {
             findings_.count(&ConformReport::allowed);
             return;
         }
@@ -352,8 +389,19 @@ ConformReport conform(const ConformOptions& options) {
     return findings.report();
 }
 
-std::optional<Finding> examine(const Program& program, const mm::Rules& rules) {
+std::optional<Finding> examine(const Program& program, const mm::Rules& rules,
+                               std::string* ended_early) {
+    std::shared_ptr<host::Machine> machine;  // for as long as it runs
+    if (is_hugetlb(program.kind)) {
+        const Result<std::shared_ptr<host::Machine>> got = host::Machine::get();
+        if (got && (*got)->huge_pages(pool_of_huge_pages)) {
+            machine = *got;
+        }
+    }
     const Both both = run_both(program, rules, sure_patience_ms);
+    if (ended_early != nullptr) {
+        *ended_early = both.kernel.why_not;
+    }
     if (!both.found()) {
         return std::nullopt;
     }

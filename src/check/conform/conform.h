@@ -7,6 +7,12 @@
 //                                                 ▼               ▼                    ▼
 //                                          not repeatable     allowed        known, or a finding
 //
+// The model runs with the first answer to each of its choices (which of two threads goes on first,
+// whether a page stays in the swap cache). Where the kernel then shows something else, all answers
+// are tried, up to a few hundred: one of them must show all that the kernel showed, or it counts as
+// a difference. So a step with "&" is compared with every order that the model knows, and a race
+// that it does not know is reported, not passed over.
+//
 // Each program has processes of its own, so that a crash or a hang costs one program. A difference
 // is shrunk at most twice for each way of differing (compare.h's key); the rest is counted. The
 // step that differs is then taken out and the program run again, so that what lies behind a known
@@ -62,6 +68,13 @@ struct ConformReport {
     u64 differences = 0;  // all, known or not
     u64 allowed = 0;      // by the model, with other choices
     u64 unrepeatable = 0;
+    /// What was never shown a second time.
+    struct Unshown {
+        std::string key;  // or the name of what is known
+        u64 count = 0;    // of how often it came
+        std::string program;
+    };
+    std::vector<Unshown> unshown;
     u64 cut_short = 0;  // the machine would not go on: a trigger that did not act, …
     double quick_seconds = 0;
     double machine_seconds = 0;
@@ -80,7 +93,9 @@ struct ConformOptions {
 };
 
 ConformReport conform(const ConformOptions& options);
-/// One program, examined as the runs do it; nothing: no difference and no promise broken.
-std::optional<Finding> examine(const Program& program, const mm::Rules& rules);
+/// One program, examined as the runs do it; nothing: no difference and no promise broken, as far as
+/// the kernel's run went. `ended_early`: what kept it from going on, if something did.
+std::optional<Finding> examine(const Program& program, const mm::Rules& rules,
+                               std::string* ended_early = nullptr);
 
 }  // namespace verso::check

@@ -1,5 +1,11 @@
-// What is known of the running kernel, by what it looks like: a difference that one of these
-// explains is counted under its name, and runs go on past it. docs/findings.md tells each in full.
+// What is known of the running kernel, by what it looks like: a difference that these explain is
+// counted under its name, and runs go on past it. docs/findings.md tells each in full.
+//
+//   step: arm, a guard, a store elsewhere      difference ─▶ parts: outcome, threads, pages, …
+//                                              each part must be explained by one of the list
+//
+// An entry speaks of what differs (which page, what it was, what either side makes of it), never of
+// the program alone: a program that contains what is known may differ in something else, too.
 //
 // A test runs the program of each: one that agrees with the model no longer belongs here.
 #pragma once
@@ -18,9 +24,10 @@ struct Occasion {
     std::size_t index;  // of the step
     const Trace& model;
     const Trace& kernel;
+    std::span<const Part> parts;  // all that differs
 
-    /// nullptr: it was the first step. Of the contents in the end: after the last.
-    const Seen* before() const { return index == 0 ? nullptr : &model.steps[index - 1]; }
+    /// nullptr: nobody looked yet. Of the contents in the end: after the last.
+    const Seen* before() const { return last_look(model, index); }
     const Seen* said() const {
         return index < kernel.steps.size() ? &kernel.steps[index] : nullptr;
     }
@@ -40,16 +47,23 @@ struct Known {
     std::string_view rows;     // of the specification
     std::string_view program;  // that shows it; empty: it comes by chance
     std::string_view what;
-    bool (*explains)(const Occasion& occasion);
+    bool (*explains)(const Occasion& occasion, const Part& part);
 };
 
 std::span<const Known> known_differences();
-/// nullptr: none.
+/// Of its parts: those by which the kernel breaks a promise, all others.
+std::span<const Known> known_broken_promises();
+std::span<const Known> known_other_differences();
+
+/// That of the first part; nullptr: some part is explained by none.
 const Known* known(const Program& program, const Trace& model, const Trace& kernel,
                    std::size_t step, std::string_view release);
 
 /// Would this step, on these pages, keep the running kernel busy for good? Trying costs the whole
 /// patience, so of such programs only a few are run to that step.
 bool is_known_to_hang(const Program& program, std::size_t step, const Trace& model);
+/// Does it take a huge page from the machine for good (docs/findings.md: mremap of a part)? Of such
+/// programs only a few are run to that step, too.
+bool is_known_to_leak(const Program& program, std::size_t step);
 
 }  // namespace verso::check

@@ -32,6 +32,14 @@ bool is_done(const std::string& outcome) {
 
 bool shows_protection(const PageFacts& page) { return (page.word & abi::PagemapBit::uffd_wp) != 0; }
 
+/// A guard, or poisoned. Of hugetlb's markers only protection shows in pagemap: the scan says that
+/// there is something.
+bool is_special(const PageFacts& page) {
+    const std::string text = page.text();
+    return text == "K(GUARD)" || text == "K(POISONED)" ||
+           (text == "N" && (page.categories & abi::PageIs::swapped) != 0);
+}
+
 bool is_advice(const Step& step, Advice which) {
     return step.verb == Verb::advise && step.mode == static_cast<u64>(which);
 }
@@ -218,9 +226,8 @@ private:
             return {};
         }
         const std::string text = now.text();
-        const bool special = text == "K(GUARD)" || text == "K(POISONED)";
         if (step.verb == Verb::write_protect) {
-            if (!shows_protection(now) && !special && !(text == "N" && !markers_)) {
+            if (!shows_protection(now) && !is_special(now) && !(text == "N" && !markers_)) {
                 promise_ = "WP";
                 return fmt::format("protected, and shows {} (was {})", text, was.text());
             }
@@ -278,8 +285,7 @@ private:
             return fmt::format("{} takes the protection away ({} -> {})", word_of(step), was.text(),
                                text);
         }
-        const bool special = text == "K(GUARD)" || text == "K(POISONED)";
-        if (async_ && tracked && !now.written() && !special) {
+        if (async_ && tracked && !now.written() && !is_special(now)) {
             if (page.changed || !page.armed) {
                 promise_ = "I10";
                 return page.changed ? fmt::format("called clean although it changed ({})", text)

@@ -8,7 +8,6 @@
 #include <array>
 #include <optional>
 
-#include "abi/abi.h"
 #include "base/check.h"
 #include "check/program/calls.h"
 #include "check/program/file.h"
@@ -16,6 +15,7 @@
 #include "check/program/run.h"
 #include "check/program/said.h"
 #include "check/program/threads.h"
+#include "check/program/userfaultfd.h"
 
 namespace verso::check {
 namespace {
@@ -25,9 +25,6 @@ using kernel::Kernel;
 using kernel::MapFlag;
 using kernel::Outcome;
 using kernel::Payload;
-
-constexpr u64 feature_sigbus = u64{1} << 7;
-constexpr u64 feature_wp_shmem = u64{1} << 12;
 
 class Runner {
 public:
@@ -116,7 +113,10 @@ private:
         pages_ = program_.huge ? 2 : program_.pages;
         const u64 step = program_.huge || is_hugetlb(program_.kind) ? huge : page_size;
         const u64 whole = 3 * length_ + 6 * step;
-        const u64 base = must(in(0).perform(Call::map(-1, 0, whole, MapFlag::read)), "map");
+        const Outcome apart = in(0).perform(Call::map(-1, 0, whole, MapFlag::read, world_.apart()));
+        const u64 base = apart.ok()  // else something is there already
+                             ? static_cast<u64>(apart.value)
+                             : must(in(0).perform(Call::map(-1, 0, whole, MapFlag::read)), "map");
         if (!trace_.why_not.empty()) {
             return;
         }
@@ -137,25 +137,21 @@ private:
     }
 
     /// The userfaultfd of a step, opened when first asked for. A child has the descriptors that its
-    /// parent had when it was forked.
-    int uffd(bool other) {
-        int& fd = uffds_[other ? 1U : 0U];
+    /// parent had when it was forked, and no others.
+    int uffd(bool other, bool child = false) {
+        int& fd = (child ? inherited_ : uffds_)[other ? 1U : 0U];
         if (fd >= 0) {
             return fd;
         }
-        const int probe = static_cast<int>(must(in(0).perform(Call::uffd_create()), "userfaultfd"));
-        const u64 offered =
-            must(in(0).perform(Call::uffd_api(probe, abi::uffd_api_version, 0)), "UFFDIO_API");
-        (void)in(0).perform(Call::close(probe));
-        if ((program_.features & ~offered) != 0) {
-            give_up(fmt::format("this kernel's userfaultfd lacks features {:#x}",
-                                program_.features & ~offered));
+        if (child) {
+            give_up("a child asks for a userfaultfd that was not open when it was forked");
             return -1;
         }
-        const u64 wanted = program_.features | (program_.messages ? u64{0} : feature_sigbus) |
-                           (offered & feature_wp_shmem);
-        fd = static_cast<int>(must(in(0).perform(Call::uffd_create()), "userfaultfd"));
-        must(in(0).perform(Call::uffd_api(fd, abi::uffd_api_version, wanted)), "UFFDIO_API");
+        const Result<int> opened = open_userfaultfd(in(0), program_);
+        if (!opened) {
+            give_up(opened.error().message);
+        }
+        fd = opened.value_or(-1);
         return fd;
     }
 
@@ -202,7 +198,8 @@ private:
     int pin_ = -1;
     int child_ = -1;
     std::array<int, 2> uffds_ = {-1, -1};
-    u64 number_ = 0;  // of the step: what it stores
+    std::array<int, 2> inherited_ = {-1, -1};  // by the child
+    u64 number_ = 0;                           // of the step: what it stores
     Threads threads_;
 };
 
@@ -216,7 +213,10 @@ Call Runner::uffd_call(const Step& step, Kernel& kernel, u64 at, u64 length) {
         {Verb::continue_, kernel::Op::uffd_continue},
         {Verb::poison, kernel::Op::uffd_poison},
     };
-    const int fd = uffd(step.other);
+    const int fd = uffd(step.other, step.child);
+    if (!trace_.why_not.empty()) {
+        return {};
+    }
     for (const auto& [verb, op] : raw) {
         if (verb == step.verb) {
             return Call{op, fd, at, length, 0, step.mode};
@@ -226,7 +226,7 @@ Call Runner::uffd_call(const Step& step, Kernel& kernel, u64 at, u64 length) {
         return Call::uffd_move(fd, at, length, second_ + step.at.first * unit_, step.mode);
     }
     if (step.verb == Verb::close) {
-        uffds_[step.other ? 1U : 0U] = -1;
+        (step.child ? inherited_ : uffds_)[step.other ? 1U : 0U] = -1;
         return Call::close(fd);
     }
     VERSO_CHECK(step.verb == Verb::copy, "verb {} is no call", static_cast<unsigned>(step.verb));
@@ -283,6 +283,7 @@ std::string Runner::finish(const Step& step, int process, const Outcome& outcome
     }
     if (step.verb == Verb::fork && outcome.ok()) {
         child_ = static_cast<int>(outcome.value);
+        inherited_ = uffds_;
     }
     const bool fills_second = step.verb == Verb::remap || step.verb == Verb::map;
     second_used_ = second_used_ || (fills_second && process == 0 && outcome.ok());
@@ -320,6 +321,7 @@ std::string Runner::fork() {
         return {};
     }
     child_ = *forked;
+    inherited_ = uffds_;
     return "done";
 }
 

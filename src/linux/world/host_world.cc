@@ -319,6 +319,11 @@ kernel::Provoked HostWorld::provoke(int id, kernel::Trigger trigger, u64 address
 
 u64 HostWorld::huge_page_size() { return huge_page_bytes(); }
 
+/// mmap(2) without an address goes from the top of the address space downwards and takes the first
+/// hole that will do: a hole in a program's memory, if that memory lies there. 32 TiB is below all
+/// that, above a program that is not position independent, and application memory to sanitizers.
+u64 HostWorld::apart() { return u64{1} << 45; }
+
 Result<void> HostWorld::need_huge_pages(u64 count) {
     Result<Machine*> machine = need_machine();
     if (!machine) {

@@ -52,6 +52,7 @@ public:
     std::optional<kernel::Outcome> finished(int thread) override;
     kernel::Provoked provoke(int id, kernel::Trigger trigger, u64 address, u64 length) override;
     u64 huge_page_size() override;
+    u64 apart() override;
 
     /// So many huge pages in the machine's pool, while this world lives.
     Result<void> need_huge_pages(u64 count);

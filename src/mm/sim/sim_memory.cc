@@ -184,14 +184,13 @@ kernel::Outcome SimKernel::check_mapped(const kernel::Call& call) {
     return reached < to_pages(end) ? kernel::failure(ENOMEM) : kernel::Outcome::done();
 }
 
-/// mlock(): the mapping's flag, then every page is brought in, as for writing where that makes
-/// private pages the process' own (populate_vma_page_range()).
+/// mlock(): the mapping's flag, up to the first hole (apply_vma_lock_flags()); then, if there was
+/// none, every page is brought in, as for writing where that makes private pages the process' own
+/// (populate_vma_page_range()).
 kernel::Outcome SimKernel::lock(const kernel::Call& call) {
     const u64 start = round_down(model(call.address), page_size);
     const u64 end = round_up(model(call.address) + call.length, page_size);
-    if (end > memory().limit() ||
-        check_mapped(kernel::Call::check_mapped(round_down(call.address, page_size), end - start))
-                .verdict != kernel::Verdict::done) {
+    if (end > memory().limit()) {
         return kernel::failure(ENOMEM);
     }
     const auto first = static_cast<Vpn>(to_pages(start));
@@ -199,10 +198,19 @@ kernel::Outcome SimKernel::lock(const kernel::Call& call) {
     split_vma(memory().machine(), space(), first);
     split_vma(memory().machine(), space(), last);
     const auto parts = vmas_between(state(), space(), first, last);
+    Vpn reached = first;
     for (const Vma& part : parts) {
-        state().find_vma(space(), part.start)->flags |= VmFlag::locked;
+        if (part.start > reached) {
+            break;
+        }
+        const bool hugetlb = is_hugetlb(state(), part);  // never swapped: the flag stays away
+        state().find_vma(space(), part.start)->flags |= hugetlb ? 0 : VmFlag::locked;
+        reached = part.end;
     }
     merge_vmas(memory().machine(), space());
+    if (reached < last) {
+        return kernel::failure(ENOMEM);
+    }
     for (const Vma& part : parts) {
         const bool write = part.has(VmFlag::write) && !part.shared();
         Call populate{

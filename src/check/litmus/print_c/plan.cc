@@ -61,6 +61,9 @@ private:
             !inherited_) {
             return refuse("another process pinned it");
         }
+        if (step.child && is_uffd_ioctl(step.verb) && opened_[1][step.other ? 1 : 0] < 0) {
+            return refuse("a child has no userfaultfd that was not open when it was forked");
+        }
         note_uffd(step);
         note_machine(step);
         if (!step.child && (step.thread != 0 || plan_.conditions.sleepers)) {
@@ -75,12 +78,14 @@ private:
             plan_.actors.push_back({"", child_, child_});
             plan_.children.back() = child_;
             inherited_ = true;
+            std::ranges::copy(opened_[0], opened_[1]);
         }
         return {};
     }
 
     void note_uffd(const Step& step) {
-        int& current = current_[step.other ? 1U : 0U];
+        const bool of_child = step.child && step.verb != Verb::messages;
+        int& current = opened_[of_child ? 1 : 0][step.other ? 1 : 0];
         const bool opens = uses_uffd(step.verb) && current < 0;
         if (opens) {
             current = plan_.uffds++;
@@ -134,7 +139,7 @@ private:
     Plan plan_;
     std::string child_{};
     int children_ = 0;
-    int current_[2] = {-1, -1};
+    int opened_[2][2] = {{-1, -1}, {-1, -1}};  // the userfaultfds of the parent, of the child
     std::string pinned_by_{};
     bool inherited_ = false;  // whoever was forked since then has it as well
 };
