@@ -305,6 +305,37 @@ void add_litmus(CLI::App& app, Chosen& chosen) {
     verb.callback([options, &chosen] { chosen = [options] { return litmus(*options); }; });
 }
 
+void add_swarm(CLI::App& app, Chosen& chosen) {
+    CLI::App& verb = *app.add_subcommand(
+        "swarm", "Runs the engine on the model of the kernel, in many small worlds from seeds");
+    const auto options = std::make_shared<SwarmOptions>();
+    verb.add_option("--seed", options->seed, "the first; without it, a fresh one")
+        ->check(between(1, ~u64{0} >> 1))
+        ->type_name("N");
+    verb.add_option("--seeds", options->seeds, "how many; without it and --minutes: a minute's")
+        ->check(between(1, ~u64{0} >> 2))
+        ->type_name("N");
+    verb.add_option("--minutes", options->minutes, "end after so many")
+        ->check(between(1, 10'000))
+        ->type_name("N");
+    verb.add_option("--rules", options->rules, "a kernel, and what differs from it")
+        ->type_name("RULES")
+        ->capture_default_str();
+    verb.add_flag("--as-found", options->as_found, "do not shrink what is found");
+    verb.add_flag("--json", options->json, "print JSON instead of text");
+    verb.callback([options, &chosen] { chosen = [options] { return swarm(*options); }; });
+}
+
+void add_replay(CLI::App& app, Chosen& chosen) {
+    CLI::App& verb = *app.add_subcommand("replay", "Makes one run of `verso swarm` again");
+    const auto options = std::make_shared<ReplayOptions>();
+    verb.add_option("token", options->token, "as `verso swarm` printed it")
+        ->required()
+        ->type_name("TOKEN");
+    verb.add_flag("--json", options->json, "print JSON instead of text");
+    verb.callback([options, &chosen] { chosen = [options] { return replay(*options); }; });
+}
+
 void add_version(CLI::App& app, Chosen& chosen) {
     app.add_subcommand("version", "Prints the version")->callback([&chosen] {
         chosen = [] {
@@ -360,6 +391,8 @@ int run(int argc, char** argv) {
     add_explain(app, chosen);
     add_explore(app, chosen);
     add_litmus(app, chosen);
+    add_swarm(app, chosen);
+    add_replay(app, chosen);
     add_version(app, chosen);
     try {
         app.parse(argc, argv);

@@ -10,6 +10,8 @@
 //   explain  what a litmus text does to a machine, step by step       cli/explain.h
 //   explore  all small programs on the model of the kernel               cli/explore.h
 //   litmus   claims about the kernel, judged                             cli/litmus.h
+//   swarm    the engine on the model, many runs from seeds               cli/swarm.h
+//   replay   one of those runs again                                     cli/swarm.h
 //
 // Locks: none of its own. May include: everything to the left.
 #pragma once
@@ -21,3 +23,4 @@
 #include "cli/explain.h"
 #include "cli/explore.h"
 #include "cli/litmus.h"
+#include "cli/swarm.h"

@@ -52,10 +52,20 @@ void Scheduler::let_time_pass() {
     VERSO_CHECK(healed, "{}", report);
 }
 
+/// Without a look at all the others: most decisions of a simulation are this one.
+bool Scheduler::goes_on() {
+    const u32 n = limits_.switch_one_in;
+    const Task& self = at(current_);
+    return n > 1 && !self.relaxed && runnable(self) && choice_.choose(n) != n - 1;
+}
+
 Scheduler::TaskId Scheduler::choose() {
     ++decisions_;
     VERSO_CHECK(limits_.decisions_max == 0 || decisions_ <= limits_.decisions_max,
                 "after {} decisions still not done:\n{}", decisions_, report());
+    if (goes_on()) {
+        return current_;
+    }
     for (;;) {
         candidates_.clear();
         for (TaskId task = 0; task < static_cast<TaskId>(tasks_.size()); ++task) {

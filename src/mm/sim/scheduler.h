@@ -39,6 +39,8 @@ public:
 
     struct Limits {
         u64 decisions_max = 0;  // 0: none. More than that is taken for a livelock.
+        /// Whoever runs and could go on does so, save one decision in so many. 1: all are equal.
+        u32 switch_one_in = 1;
         /// Asked before a deadlock ends the program: true if it has done something about it.
         std::function<bool(const std::string& report)> on_deadlock;
     };
@@ -66,6 +68,8 @@ public:
     void kill_process(int process);
 
     TaskId current() const { return current_; }
+    /// The same, for whoever wants to know at any later moment.
+    const TaskId& running() const { return current_; }
     int process_of(TaskId task) const { return at(task).process; }
     u64 now_ns() const { return now_; }
     u64 decisions() const { return decisions_; }
@@ -91,6 +95,7 @@ private:
     void somebody_acts();
     void let_time_pass();
     TaskId choose();
+    bool goes_on();
     void reschedule(bool for_good);
     void finish();
 

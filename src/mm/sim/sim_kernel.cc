@@ -91,6 +91,12 @@ Outcome SimKernel::run(Call call, u8 where, u64 address, u64 length) {
     }
 }
 
+void SimKernel::let_go() {
+    ++life_;
+    const auto held = std::exchange(held_, {});  // what goes with them may call us
+    const auto watched = std::exchange(watched_, {});
+}
+
 kernel::Outcome SimKernel::perform(const kernel::Call& call, const kernel::Payload& payload) {
     VERSO_CHECK(world_.at(process_).alive, "process {} has ended: {}", process_, to_string(call));
     scheduler().yield();

@@ -38,6 +38,8 @@ public:
     std::unique_ptr<kernel::Condition> make_condition() override;
     u64 now_ns() override;
     void relax() override;
+    /// The process has ended: lets go of what its calls had hold of.
+    void let_go();
 
 private:
     struct Watch {
@@ -66,9 +68,40 @@ private:
     void wait_for_a_step();
     void wait_for_reader();
     kernel::Outcome number_for(ObjectRef object);
+    /// What a call has hold of while it waits. Kept by the kernel, not by the stack that waits: of a
+    /// process that is killed nobody runs on to let go, and a socket's other end would not hear of
+    /// it.
     template <class T>
-    std::shared_ptr<T> object(int number, ObjectKind kind) {
-        return descriptors().find_as<T>(process_, number, kind);
+    class Held {
+    public:
+        Held(SimKernel& kernel, std::shared_ptr<T> object)
+            : kernel_(kernel),
+              life_(kernel.life_),
+              object_(object.get()),
+              at_(object == nullptr
+                      ? kernel.held_.end()
+                      : kernel.held_.insert(kernel.held_.end(), std::move(object))) {}
+        ~Held() {
+            if (object_ != nullptr && life_ == kernel_.life_) {
+                kernel_.held_.erase(at_);
+            }
+        }
+        Held(const Held&) = delete;
+        Held& operator=(const Held&) = delete;
+        T* operator->() const { return object_; }
+        friend bool operator==(const Held& held, std::nullptr_t) {
+            return held.object_ == nullptr;
+        }
+
+    private:
+        SimKernel& kernel_;
+        unsigned life_;
+        T* object_;
+        std::list<std::shared_ptr<Object>>::iterator at_;
+    };
+    template <class T>
+    Held<T> object(int number, ObjectKind kind) {
+        return Held<T>(*this, descriptors().find_as<T>(process_, number, kind));
     }
     kernel::Outcome dispatch(const kernel::Call& call, const kernel::Payload& payload);
 
@@ -148,6 +181,9 @@ private:
     const int process_;
     std::vector<Watch> watches_;
     std::list<std::shared_ptr<PinObject>> pins_under_way_;
+    std::list<ObjectRef> held_;
+    std::list<std::vector<ObjectRef>> watched_;  // by waits
+    unsigned life_ = 0;                          // one more each time that all of it was let go
     std::optional<kernel::Abilities> abilities_;
 };
 

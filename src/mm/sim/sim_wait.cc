@@ -16,7 +16,10 @@ constexpr u64 ns_per_ms = 1'000'000;
 }  // namespace
 
 kernel::Outcome SimKernel::wait(const kernel::Call& call, const kernel::Payload& payload) {
-    std::vector<ObjectRef> objects;  // held: somebody may close a number meanwhile
+    // Held: somebody may close a number meanwhile. By the kernel, see Held.
+    const auto kept = watched_.emplace(watched_.end());
+    const unsigned life = life_;
+    std::vector<ObjectRef>& objects = *kept;
     for (const kernel::Wait& one : payload.waits) {
         objects.push_back(descriptors().find(process_, one.fd));
     }
@@ -42,6 +45,9 @@ kernel::Outcome SimKernel::wait(const kernel::Call& call, const kernel::Payload&
                           {"one of its descriptors, the first is", first}, deadline);
     }
     const i64 count = look();
+    if (life == life_) {
+        watched_.erase(kept);
+    }
     return count == 0 ? kernel::Outcome{kernel::Verdict::timed_out, 0, 0, 0}
                       : kernel::Outcome::done(count);
 }

@@ -18,6 +18,7 @@ SimWorld::SimWorld(const Rules& rules, const Shape& shape, Choice& choice, Optio
       scheduler_(choice, options_.limits),
       descriptors_([this] { return running_process(); }) {
     memory_.watch(options_.watcher);
+    memory_.versions().ask_who_writes(&scheduler_.running());
     scheduler_.on_finish = [this](Scheduler::TaskId task) { task_ends(task); };
     const int first = start_process();
     VERSO_CHECK(first == 0, "the first process is {}", first);
@@ -132,6 +133,9 @@ void SimWorld::exit(int id) {
     process.threads.clear();
     memory_.close_window(process.space);
     descriptors_.close_all(id);
+    process.kernel->let_go();
+    memory_.versions().abandon(
+        [&](int task) { return task != 0 && scheduler_.process_of(task) == id; });
     memory_.end_orphans();
     *process.ended = true;
     scheduler_.kill_process(id);

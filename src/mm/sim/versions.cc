@@ -100,13 +100,12 @@ Contents Versions::intern(PageSpan bytes) {
 }
 
 Contents Versions::open(Write& write) {
-    const auto free = std::ranges::find(writes_, nullptr);
+    const auto free = std::ranges::find(writes_, nullptr, &Open::write);
     const auto number = static_cast<Contents>(free - writes_.begin());
     if (free == writes_.end()) {
-        writes_.push_back(&write);
-    } else {
-        *free = &write;
+        writes_.emplace_back();
     }
+    writes_[number] = {&write, running_ == nullptr ? 0 : *running_};
     return number;
 }
 
@@ -118,22 +117,30 @@ Versions::Write::Write(Versions& versions, u64 offset, std::span<const std::byte
 Versions::Write::Write(Versions& versions, std::vector<Contents> pages)
     : versions_(versions), pages_(std::move(pages)), number_(versions.open(*this)) {}
 
-Versions::Write::~Write() { versions_.writes_[number_] = nullptr; }
+Versions::Write::~Write() { versions_.writes_[number_] = {}; }
+
+void Versions::abandon(const std::function<bool(int owner)>& gone) {
+    for (Open& open : writes_) {
+        if (open.write != nullptr && gone(open.owner)) {
+            open = {};
+        }
+    }
+}
 
 Contents Versions::written(Contents before, Contents write) {
-    VERSO_CHECK(write < writes_.size() && writes_[write] != nullptr, "no write {}", write);
+    VERSO_CHECK(write < writes_.size() && writes_[write].write != nullptr, "no write {}", write);
     std::array<std::byte, page_size> page;
     std::memcpy(page.data(), bytes(before).data(), page_size);
-    const std::span<const std::byte> bytes = writes_[write]->bytes_;
+    const std::span<const std::byte> bytes = writes_[write].write->bytes_;
     if (!bytes.empty()) {
-        std::memcpy(page.data() + writes_[write]->offset_, bytes.data(), bytes.size());
+        std::memcpy(page.data() + writes_[write].write->offset_, bytes.data(), bytes.size());
     }
     return intern(page);
 }
 
 Contents Versions::filled(Contents source, u32 n) {
-    VERSO_CHECK(source < writes_.size() && writes_[source] != nullptr, "no copy {}", source);
-    return writes_[source]->pages_.at(n);
+    VERSO_CHECK(source < writes_.size() && writes_[source].write != nullptr, "no copy {}", source);
+    return writes_[source].write->pages_.at(n);
 }
 
 void Versions::sweep(const State& state, std::span<const std::span<const Contents>> others) {
@@ -155,9 +162,9 @@ void Versions::sweep(const State& state, std::span<const std::span<const Content
             named[version] = true;
         }
     };
-    for (const Write* const write : writes_) {
-        if (write != nullptr) {
-            keep(write->pages_);
+    for (const Open& open : writes_) {
+        if (open.write != nullptr) {
+            keep(open.write->pages_);
         }
     }
     std::ranges::for_each(others, keep);

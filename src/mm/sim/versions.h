@@ -17,6 +17,7 @@
 
 #include <array>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -54,6 +55,11 @@ public:
         std::vector<Contents> pages_;
         Contents number_;
     };
+    /// Writes are noted down with whoever runs, as `running` says at that moment.
+    void ask_who_writes(const int* running) { running_ = running; }
+    /// These never run again: what they had begun to write is nobody's, and its place may be used
+    /// for something else already.
+    void abandon(const std::function<bool(int owner)>& gone);
 
     Contents written(Contents before, Contents write) override;
     Contents filled(Contents source, u32 n) override;
@@ -78,7 +84,12 @@ private:
     std::vector<u64> hashes_;      // by version; 0: free
     std::vector<Contents> table_;  // open addressing, a power of two; nobody_home: empty
     std::vector<Contents> free_;
-    std::vector<Write*> writes_;
+    struct Open {
+        Write* write = nullptr;
+        int owner = 0;
+    };
+    std::vector<Open> writes_;
+    const int* running_ = nullptr;
     std::size_t used_ = 0;
     std::size_t sweep_at_ = 1024;
 };

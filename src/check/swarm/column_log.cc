@@ -1,0 +1,56 @@
+// ColumnLog: see the header.
+#include "check/swarm/column_log.h"
+
+namespace verso::check::swarm {
+namespace {
+
+constexpr std::size_t text_max = std::size_t{1} << 23;
+
+const char* glyph_of(const mm::Entry& entry) {
+    switch (entry.kind) {
+        case mm::EntryKind::none: return "·";
+        case mm::EntryKind::present:
+            if (entry.protnone) {
+                return "h";
+            }
+            return entry.uffd_wp && entry.write ? "!" : entry.uffd_wp ? "p" : entry.write ? "w" : "r";
+        case mm::EntryKind::swap: return entry.uffd_wp ? "S" : "s";
+        case mm::EntryKind::migration: return "M";
+        case mm::EntryKind::marker: return "p";
+        case mm::EntryKind::hwpoison: return "x";
+    }
+    return "?";
+}
+
+}  // namespace
+
+std::string ColumnLog::glyphs(const Memory& memory) const {
+    const auto process = static_cast<int>(memory.process);
+    const u64 base = world_->machine().to_model(process, memory.base);
+    const u8 space = world_->machine().space_of(process);
+    std::string text;
+    for (u32 page = 0; page < memory.book.pages(); ++page) {
+        text += glyph_of(
+            entry_at(world_->state(), space, static_cast<mm::Vpn>(to_pages(base) + page)));
+    }
+    return text;
+}
+
+void ColumnLog::on(const std::string& who, const std::string& what) {
+    if (text_.size() >= text_max) {
+        return;
+    }
+    std::string columns;
+    for (const std::weak_ptr<Memory>& each : world_ == nullptr
+                                                 ? std::vector<std::weak_ptr<Memory>>{}
+                                                 : world_->memories()) {
+        const MemoryRef memory = each.lock();
+        if (memory != nullptr && world_->machine().alive(static_cast<int>(memory->process))) {
+            columns += fmt::format("{}:{} ", memory->name, glyphs(*memory));
+        }
+    }
+    text_ += fmt::format("{:>7}  {:<12} {}\n         {:<12} {}\n",
+                         world_ == nullptr ? 0 : world_->decisions(), who, what, "", columns);
+}
+
+}  // namespace verso::check::swarm

@@ -1,0 +1,30 @@
+// ColumnLog: a run as a picture: one line an event, and for each memory one glyph a page, as the
+// model's page tables have it.
+//
+//   at     who          M1    M3    what
+//   1,204  the kernel   wp·M  ····  migration of 0x2000 of process 0 begins
+//
+//   ·  nothing   w  writable   r  read-only   p  protected   s  swapped   M  migrating   h  hint
+#pragma once
+
+#include <string>
+
+#include "check/swarm/world.h"
+
+namespace verso::check::swarm {
+
+class ColumnLog final : public Listener {
+public:
+    /// The world is made after its listener: `world` is looked at when something happens.
+    explicit ColumnLog(World*& world) : world_(world) {}
+    void on(const std::string& who, const std::string& what) override;
+    const std::string& text() const { return text_; }
+
+private:
+    std::string glyphs(const Memory& memory) const;
+
+    World*& world_;
+    std::string text_;
+};
+
+}  // namespace verso::check::swarm

@@ -1,0 +1,86 @@
+// Plan: see the header.
+#include "check/swarm/plan.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include <fmt/format.h>
+
+namespace verso::check::swarm {
+namespace {
+
+constexpr u32 any_number = u32{1} << 30;
+
+template <std::size_t n>
+u8 draw_by_weight(Choice& choice, const std::array<u32, n>& weights) {
+    const u32 all = std::accumulate(weights.begin(), weights.end(), u32{0});
+    u32 drawn = choice.choose(std::max<u32>(all, 1));
+    u8 at = 0;
+    while (at + 1U < n && drawn >= weights[at]) {
+        drawn -= weights[at++];
+    }
+    return at;
+}
+
+template <class What>
+Track draw_track(Choice& choice, Role role, u32 process, u32 acts, What what) {
+    Track track{role, process, {}};
+    for (u32 i = 0; i < acts; ++i) {
+        Act act;
+        act.what = what();
+        act.which = choice.choose(any_number);
+        act.how = choice.choose(any_number);
+        track.acts.push_back(act);
+    }
+    return track;
+}
+
+}  // namespace
+
+std::size_t Plan::acts() const {
+    return std::accumulate(
+        tracks.begin(), tracks.end(), std::size_t{0},
+        [](std::size_t sum, const Track& track) { return sum + track.acts.size(); });
+}
+
+Plan draw_plan(u64 seed) {
+    RandomChoice choice(seed);
+    Plan plan;
+    plan.seed = seed;
+    plan.knobs = draw_knobs(choice);
+    const Knobs& knobs = plan.knobs;
+    for (u32 process = 0; process < knobs.processes; ++process) {
+        plan.tracks.push_back(draw_track(choice, Role::process, process, knobs.acts, [&] {
+            return draw_by_weight(choice, knobs.verbs);
+        }));
+    }
+    for (u32 i = 0; i < knobs.writers; ++i) {
+        const u32 process = choice.coin() ? 0 : choice.choose(knobs.processes);
+        const bool moves = choice.choose(4) == 3;
+        plan.tracks.push_back(draw_track(choice, Role::writer, process, knobs.stores, [&] {
+            return static_cast<u8>(moves ? Verb::move : Verb::write);
+        }));
+    }
+    if (knobs.kernel_acts_at_all()) {
+        plan.tracks.push_back(draw_track(choice, Role::kernel, 0, knobs.kernel_acts, [&] {
+            return draw_by_weight(choice, knobs.weather);
+        }));
+    }
+    if (knobs.kills != 0) {
+        plan.tracks.push_back(
+            draw_track(choice, Role::fate, 0, knobs.kills, [] { return u8{0}; }));
+    }
+    return plan;
+}
+
+std::string name_of(const Track& track, std::size_t number) {
+    switch (track.role) {
+        case Role::process: return fmt::format("process {}", track.process);
+        case Role::writer: return fmt::format("writer {}", number);
+        case Role::kernel: return "the kernel";
+        case Role::fate: return "fate";
+    }
+    return {};
+}
+
+}  // namespace verso::check::swarm

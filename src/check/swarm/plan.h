@@ -1,0 +1,46 @@
+// Plan: what everybody means to do in a simulated run, drawn before it begins, as a value. An act
+// says what and two random numbers; whom it concerns is found when its turn comes (the
+// number modulo what there is). So acts can be left out in any combination and what remains is
+// still a plan: that is what shrinking does.
+//
+//   process 0   snapshot · look · fork · …      one track for each process
+//   writer 0    store · store · …               its memories' writers
+//   the kernel  migrate · reclaim · …
+//   fate        kill · kill
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "check/swarm/knobs.h"
+
+namespace verso::check::swarm {
+
+struct Act {
+    u8 what = 0;  // Verb or Weather, as the track says
+    u32 which = 0;
+    u32 how = 0;
+    friend bool operator==(const Act&, const Act&) = default;
+};
+
+enum class Role : u8 { process, writer, kernel, fate };
+
+struct Track {
+    Role role = Role::process;
+    u32 process = 0;  // of a process or of a writer
+    std::vector<Act> acts;
+    friend bool operator==(const Track&, const Track&) = default;
+};
+
+struct Plan {
+    u64 seed = 0;
+    Knobs knobs;
+    std::vector<Track> tracks;
+    std::size_t acts() const;
+    friend bool operator==(const Plan&, const Plan&) = default;
+};
+
+Plan draw_plan(u64 seed);
+std::string name_of(const Track& track, std::size_t number);
+
+}  // namespace verso::check::swarm

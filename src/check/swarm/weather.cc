@@ -1,0 +1,120 @@
+// What happens to the programs of a simulated run from outside: the kernel moves, swaps, hints and
+// merges their pages, and somebody kills them.
+#include <algorithm>
+
+#include "check/swarm/world.h"
+
+namespace verso::check::swarm {
+namespace {
+
+constexpr u32 vma_pages_max = 64;  // larger ones are ledgers: nothing of interest is moved there
+
+}  // namespace
+
+/// A page of some memory that lives; or, one time in four, of any mapping of its process: the
+/// engine's own views and files are memory too.
+std::optional<std::pair<int, u64>> World::some_page(u32 which, u32 how) {
+    std::vector<MemoryRef> living;
+    for (const std::weak_ptr<Memory>& each : all_) {
+        MemoryRef memory = each.lock();
+        if (memory != nullptr && houses_[memory->process]->alive) {
+            living.push_back(std::move(memory));
+        }
+    }
+    if (living.empty()) {
+        return std::nullopt;
+    }
+    const Memory& memory = *living[which % living.size()];
+    const auto process = static_cast<int>(memory.process);
+    if (how % 4 != 3) {
+        return std::pair{process, memory.base + to_bytes(how / 4 % plan_.knobs.pages)};
+    }
+    std::vector<u64> pages;
+    for (const mm::Vma& vma : world_.state().spaces[world_.space_of(process)].vmas) {
+        for (mm::Vpn at = vma.start; vma.end - vma.start <= vma_pages_max && at < vma.end; ++at) {
+            pages.push_back(to_bytes(at));
+        }
+    }
+    if (pages.empty()) {
+        return std::nullopt;
+    }
+    return std::pair{process, world_.from_model(process, pages[how / 4 % pages.size()])};
+}
+
+void World::end_migration() {
+    if (slow_ && houses_[static_cast<std::size_t>(slow_->process)]->alive) {
+        mm::Call end{.op = mm::Op::migrate_end};
+        end.address = slow_->address;
+        (void)world_.step(slow_->process, end);
+        say("migration of {:#x} ends", slow_->address);
+    }
+    slow_.reset();
+}
+
+void World::kernel_acts(const Act& act) {
+    using kernel::Trigger;
+    // Busy with something else for a while, or the whole weather would pass at the beginning.
+    for (u32 turn = act.how / 4096 % 16; turn > 0; --turn) {
+        world_.scheduler().yield();
+    }
+    const auto weather = static_cast<Weather>(act.what);
+    end_migration();
+    const auto page = some_page(act.which, act.how);
+    if (!page) {
+        return;
+    }
+    const auto [process, address] = *page;
+    Trigger trigger{};
+    switch (weather) {
+        case Weather::slow_migrate: {
+            mm::Call begin{.op = mm::Op::migrate_begin};
+            begin.address = world_.to_model(process, address);
+            if (world_.step(process, begin).verdict == mm::Verdict::done) {
+                say("migration of {:#x} of process {} begins", begin.address, process);
+                slow_ = Slow{process, begin.address};
+                for (u32 turn = act.how / 65536 % 64; turn > 0; --turn) {
+                    world_.scheduler().yield();
+                }
+                end_migration();
+            }
+            return;
+        }
+        case Weather::reclaim: trigger = Trigger::reclaim; break;
+        case Weather::migrate: trigger = Trigger::migrate; break;
+        case Weather::numa_hint: trigger = Trigger::numa_hint; break;
+        case Weather::swap_off: trigger = Trigger::swap_off; break;
+        case Weather::ksm_merge: trigger = Trigger::ksm_merge; break;
+        case Weather::thp_collapse: trigger = Trigger::thp_collapse; break;
+        case Weather::thp_split: trigger = Trigger::thp_split; break;
+    }
+    const u64 length = weather == Weather::ksm_merge ? to_bytes(2) : page_size;
+    const auto provoked = world_.provoke(process, trigger, address, length);
+    if (provoked.acted) {
+        say("{} at {:#x} of process {}", name_of(weather), world_.to_model(process, address),
+            process);
+    }
+}
+
+/// SIGKILL. What the process had is left where it is: nobody unwinds it.
+void World::kill_somebody(const Act& act) {
+    for (u32 turn = act.how % plan_.knobs.kill_within; turn > 0; --turn) {
+        world_.scheduler().yield();
+    }
+    House& house = *houses_[act.which % houses_.size()];
+    const auto living =
+        std::ranges::count_if(houses_, [](const auto& each) { return each->alive; });
+    if (!house.alive || living < 2) {
+        return;
+    }
+    ++kills_;
+    say("process {} is killed", house.id);
+    if (slow_ && slow_->process == house.id) {
+        end_migration();
+    }
+    house.alive = false;
+    world_.exit(house.id);
+    (void)house.estate.release();  // as it is; see world.h
+    house.estate = std::make_unique<House::Estate>();
+}
+
+}  // namespace verso::check::swarm
