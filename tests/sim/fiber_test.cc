@@ -165,6 +165,20 @@ TEST_F(Fibers, ASpinLoopGivesWay) {
     EXPECT_GE(kernel().now_ns(), 2'000'000U);
 }
 
+/// Each asks something before it spins on, as the readers of two userfaultfds do.
+TEST_F(Fibers, TwoSpinLoopsThatAskSomethingLetTimePass) {
+    const auto spin = [this] {
+        while (kernel().now_ns() < 50'000) {
+            must(Call::check_mapped(app, page_size));
+            kernel().relax();
+        }
+    };
+    const auto one = kernel().spawn("one", spin);
+    const auto other = kernel().spawn("other", spin);
+    spin();
+    EXPECT_GE(kernel().now_ns(), 50'000U);
+}
+
 TEST_F(Fibers, AConditionIsToldOrTimesOut) {
     const auto mutex = kernel().make_mutex();
     const auto condition = kernel().make_condition();
@@ -277,6 +291,39 @@ TEST_F(Fibers, AProcessThatEndsTakesItsThreadsAlong) {
     world.exit(child);
     EXPECT_EQ(perform(Call::wait(1000)).verdict, Verdict::timed_out);
     EXPECT_FALSE(ran_on);
+}
+
+/// The other end hears of it although a thread was waiting for the socket, and nobody unwound it.
+TEST_F(Fibers, AKilledProcessHangsUpTheSocketThatItWaitedFor) {
+    const int child = world.start_process();
+    const auto [one, other] = world.socket_pair(0, child);
+    const auto doomed = kernel(child).spawn("doomed", [&, other = other] {
+        kernel::Wait wait{other};
+        (void)kernel(child).perform(Call::wait(~u64{0}), {.waits = {&wait, 1}});
+    });
+    (void)perform(Call::wait(1));
+    world.exit(child);
+    kernel::Wait wait{one};
+    must(Call::wait(0), {.waits = {&wait, 1}});
+    EXPECT_TRUE(wait.hung_up);
+    must(Call::close(one));
+}
+
+/// What it had begun to write lay on its stack, somebody else's by the time bytes are swept.
+TEST_F(Fibers, AStoreThatAKilledProcessHadBegunIsForgotten) {
+    const int child = world.start_process();
+    kernel::Kernel& there = kernel(child);
+    const auto at = static_cast<u64>(there.perform(Call::map(-1, 0, page_size, plain)).value);
+    const auto uffd = static_cast<int>(there.perform(Call::uffd_open(0)).value);
+    ASSERT_TRUE(
+        there.perform(Call::uffd_register(uffd, at, page_size, RegisterMode::missing)).ok());
+    const auto doomed = there.spawn("doomed", [&] { (void)there.perform(Call::store(at, 1)); });
+    (void)perform(Call::wait(1));
+    world.exit(child);
+    for (u64 value = 1; value < 3000; ++value) {  // enough for a sweep
+        store(app, value);
+    }
+    EXPECT_LT(world.versions_kept(), 3000U);
 }
 
 }  // namespace

@@ -27,6 +27,9 @@ bool Scheduler::runnable(const Task& task) const {
 }
 
 void Scheduler::somebody_acts() {
+    if (at(current_).spins) {
+        return;
+    }
     for (Task& task : tasks_) {
         task.relaxed = false;
     }
@@ -42,6 +45,7 @@ void Scheduler::let_time_pass() {
             next = std::min(next, now_ + spin_ns);
         }
         task.relaxed = false;
+        task.spins = false;
     }
     if (next != for_ever) {
         now_ = std::max(now_, next);
@@ -102,6 +106,7 @@ void Scheduler::yield() {
 
 void Scheduler::relax() {
     at(current_).relaxed = true;
+    at(current_).spins = true;
     reschedule(false);
 }
 

@@ -8,7 +8,8 @@
 // Time stands still as long as anybody can run; when nobody can, it jumps to the earliest deadline.
 // When there is none either, that is a deadlock, and the report says who waits for what. A fiber
 // that spins (relax) has its next turn once somebody else did something; if nobody can, a
-// microsecond passes.
+// microsecond passes. What a spinner does between two turns, asking a queue again, counts for
+// nothing: two of them would keep each other running, and time would stand still for ever.
 //
 // A blocked fiber is asked whether it can go on at every decision (some 5 ns each): with a few
 // dozen fibers that is cheaper than the wake lists that would have to be right.
@@ -85,6 +86,7 @@ private:
         int process = 0;
         bool finished = false;
         bool relaxed = false;  // spins, and has had its turn since anybody did something else
+        bool spins = false;    // … at this moment in time, even if it is running just now
         const std::function<bool()>* ready = nullptr;  // blocked
         Reason reason;
         u64 deadline = for_ever;
