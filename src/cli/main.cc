@@ -332,6 +332,7 @@ void add_replay(CLI::App& app, Chosen& chosen) {
     verb.add_option("token", options->token, "as `verso swarm` printed it")
         ->required()
         ->type_name("TOKEN");
+    verb.add_flag("--calls", options->calls, "show the engine's calls of the kernel as well");
     verb.add_flag("--json", options->json, "print JSON instead of text");
     verb.callback([options, &chosen] { chosen = [options] { return replay(*options); }; });
 }

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <sys/resource.h>
 
 #include "check/explore/scope.h"
 #include "check/swarm/shrink.h"
@@ -26,6 +27,16 @@ constexpr u64 shrink_seconds_max = 60;
 int refuse(const std::string& message) {
     fmt::print(stderr, "verso: {}\n", message);
     return 2;
+}
+
+/// Of the processors, in all runs so far: others may be using the machine, too.
+double processor_seconds() {
+    rusage usage{};
+    (void)::getrusage(RUSAGE_CHILDREN, &usage);
+    const auto seconds = [](const timeval& time) {
+        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+    };
+    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
 double seconds_since(Clock::time_point begin) {
@@ -121,6 +132,7 @@ int swarm(const SwarmOptions& options) {
     sim::Totals totals;
     const std::optional<sim::Verdict> wrong = run_seeds(seeds, *rules, totals);
     const double seconds = seconds_since(begin);
+    const double processor = processor_seconds();
     Found found;
     if (wrong) {
         found.verdict = *wrong;
@@ -133,18 +145,21 @@ int swarm(const SwarmOptions& options) {
     const bool as_found = options.as_found || found.shortest.empty();
     if (options.json) {
         Json json = {{"version", VERSO_VERSION}, {"commit", commit()},  {"rules", options.rules},
-                     {"first_seed", seeds.first}, {"seconds", seconds}, {"totals", to_json(totals)}};
+                     {"first_seed", seeds.first}, {"seconds", seconds},
+                     {"processor_seconds", processor}, {"totals", to_json(totals)}};
         if (wrong) {
             json["found"] = to_json(found, as_found);
         }
         fmt::print("{}\n", json.dump(2));
         return wrong ? 1 : 0;
     }
-    fmt::print("{} runs in {:.1f} s, {:.0f}/s; {} decisions, {} verbs ({} refused), {} stores, {} "
-               "looks, {} faults thrown in; {} runs made twice ended the same\n",
-               totals.runs, seconds, static_cast<double>(totals.runs) / seconds, totals.decisions,
-               totals.verbs, totals.refused, totals.stores, totals.loads, totals.faults,
-               totals.audited);
+    fmt::print("{} runs in {:.1f} s, {:.0f} a second of one processor; {} decisions, {} verbs ({} "
+               "refused), {} stores, {} looks, {} faults thrown in; {} runs made twice ended the "
+               "same\n",
+               totals.runs, seconds,
+               static_cast<double>(totals.runs + totals.audited) / std::max(processor, 1e-6),
+               totals.decisions, totals.verbs, totals.refused, totals.stores, totals.loads,
+               totals.faults, totals.audited);
     if (wrong) {
         print(found, as_found);
     }
@@ -158,6 +173,7 @@ int replay(const ReplayOptions& options) {
     }
     sim::Case what = token->what;
     what.log = true;
+    what.calls = options.calls;
     const sim::Verdict verdict = run_apart(what, token->rules);
     const bool held = verdict.ending == sim::Ending::held;
     if (options.json) {

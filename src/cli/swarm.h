@@ -22,6 +22,7 @@ int swarm(const SwarmOptions& options);
 struct ReplayOptions {
     std::string token;
     bool json = false;
+    bool calls = false;  // the engine's, too
 };
 int replay(const ReplayOptions& options);
 

@@ -100,5 +100,32 @@ TEST_F(Processes, AUserfaultfdWorksInTheProcessThatOpenedIt) {
               kernel::Verdict::target_gone);
 }
 
+TEST_F(Processes, MessagesDoNotRunTogether) {
+    const int child = world.start_process();
+    const auto [one, other] = world.socket_pair(0, child);
+    const std::array<std::byte, 2> first{std::byte{1}, std::byte{2}};
+    const std::array<std::byte, 1> second{std::byte{3}};
+    for (const std::span<const std::byte> message :
+         {std::span<const std::byte>(first), std::span<const std::byte>(second)}) {
+        ASSERT_TRUE(kernel(child).perform(Call::socket_send(other), {.in = message}).ok());
+    }
+    std::array<std::byte, 8> got{};
+    EXPECT_EQ(must(Call::socket_receive(one), {.out = got}), 2U);
+    EXPECT_EQ(got[1], std::byte{2});
+    EXPECT_EQ(must(Call::socket_receive(one), {.out = got}), 1U);
+    EXPECT_EQ(got[0], std::byte{3});
+    must(Call::close(one));
+}
+
+TEST_F(Processes, AMessageLargerThanTheRoomIsNotCutInSilence) {
+    const int child = world.start_process();
+    const auto [one, other] = world.socket_pair(0, child);
+    const std::array<std::byte, 2> message{};
+    ASSERT_TRUE(kernel(child).perform(Call::socket_send(other), {.in = message}).ok());
+    std::array<std::byte, 1> got{};
+    EXPECT_EQ(perform(Call::socket_receive(one), {.out = got}).error, EMSGSIZE);
+    must(Call::close(one));
+}
+
 }  // namespace
 }  // namespace verso::mm::sim

@@ -16,7 +16,8 @@ namespace verso::check::swarm {
 class ColumnLog final : public Listener {
 public:
     /// The world is made after its listener: `world` is looked at when something happens.
-    explicit ColumnLog(World*& world) : world_(world) {}
+    ColumnLog(World*& world, bool with_calls) : world_(world), with_calls_(with_calls) {}
+    bool wants_calls() const override { return with_calls_; }
     void on(const std::string& who, const std::string& what) override;
     const std::string& text() const { return text_; }
 
@@ -24,6 +25,7 @@ private:
     std::string glyphs(const Memory& memory) const;
 
     World*& world_;
+    bool with_calls_;
     std::string text_;
 };
 

@@ -59,6 +59,14 @@ Outcome DisturbedKernel::fill(const Call& call, const Payload& payload) {
 }
 
 Outcome DisturbedKernel::perform(const Call& call, const Payload& payload) {
+    const Outcome outcome = answer(call, payload);
+    if (witness_) {
+        witness_(call, outcome);
+    }
+    return outcome;
+}
+
+Outcome DisturbedKernel::answer(const Call& call, const Payload& payload) {
     if (strikes(Fault::stall)) {
         (void)inner_.perform(Call::wait(1 + choice_.choose(stall_ms_max)));
     }

@@ -5,7 +5,10 @@
 //   engine ──Call──▶ DisturbedKernel ──▶ SimKernel
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "check/swarm/knobs.h"
 #include "kernel/kernel.h"
@@ -26,6 +29,10 @@ public:
                     Disturbance& disturbance)
         : inner_(inner), choice_(choice), knobs_(knobs), done_(disturbance) {}
 
+    /// Told of every call and what came of it.
+    using Witness = std::function<void(const kernel::Call&, const kernel::Outcome&)>;
+    void tell(Witness witness) { witness_ = std::move(witness); }
+
     using Kernel::perform;
     kernel::Outcome perform(const kernel::Call& call, const kernel::Payload& payload) override;
     const kernel::Abilities& abilities() override { return inner_.abilities(); }
@@ -40,12 +47,14 @@ public:
 
 private:
     bool strikes(Fault fault);
+    kernel::Outcome answer(const kernel::Call& call, const kernel::Payload& payload);
     kernel::Outcome fill(const kernel::Call& call, const kernel::Payload& payload);
 
     kernel::Kernel& inner_;
     Choice& choice_;
     const Knobs& knobs_;
     Disturbance& done_;
+    Witness witness_;
 };
 
 }  // namespace verso::check::swarm

@@ -40,6 +40,7 @@ struct Case {
     Plan plan;
     std::optional<Tape::Answers> tape{};
     bool log = false;
+    bool calls = false;  // the engine's, in the log
 };
 Verdict run_apart(const Case& what, const mm::Rules& rules);
 

@@ -61,6 +61,11 @@ World::World(const Plan& plan, const mm::Rules& rules, Tape& tape, Complaint wro
         House::Estate& estate = *house->estate;
         estate.kernel =
             std::make_unique<DisturbedKernel>(kernel, tape_, plan_.knobs, disturbance_);
+        if (listener_ != nullptr && listener_->wants_calls()) {
+            estate.kernel->tell([this](const kernel::Call& call, const kernel::Outcome& outcome) {
+                say("  {} → {}", kernel::to_string(call), kernel::to_string(outcome));
+            });
+        }
         estate.runtime = std::make_unique<engine::Runtime>(*estate.kernel);
         estate.lock = kernel.make_mutex();
         houses_.push_back(std::move(house));
@@ -71,7 +76,9 @@ World::~World() = default;
 
 std::string World::who() {
     const auto task = static_cast<std::size_t>(world_.scheduler().current());
-    return task < names_.size() && !names_[task].empty() ? names_[task] : "main";
+    return task < names_.size() && !names_[task].empty()
+               ? names_[task]
+               : world_.scheduler().name_of(world_.scheduler().current());
 }
 
 bool World::all_through() const {

@@ -75,6 +75,8 @@ class Listener {
 public:
     virtual ~Listener() = default;
     virtual void on(const std::string& who, const std::string& what) = 0;
+    /// Of the engine's calls as well?
+    virtual bool wants_calls() const { return false; }
 };
 
 /// What a run came to, when nothing was wrong.

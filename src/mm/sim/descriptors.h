@@ -58,11 +58,11 @@ struct EventObject final : Object {
     u64 count = 0;
 };
 
-/// One end of a stream; the other is `peer`.
+/// One end of a SOCK_SEQPACKET socket; the other is `peer`.
 struct SocketObject final : Object {
-    struct Part {
+    struct Part {  ///< a message
         std::vector<std::byte> bytes;
-        std::vector<ObjectRef> objects;  ///< come with the first of the bytes
+        std::vector<ObjectRef> objects;
     };
     SocketObject() : Object(ObjectKind::socket) {}
     ~SocketObject() override;

@@ -9,7 +9,7 @@
 
 namespace verso::mm::sim {
 namespace {
-constexpr u64 spin_ns = 1000;
+constexpr u64 spin_ns = 10'000;  // a real one takes less; a spinner gets to its end sooner here
 }  // namespace
 
 Scheduler::Scheduler(Choice& choice, Limits limits) : choice_(choice), limits_(std::move(limits)) {

@@ -7,8 +7,8 @@
 //
 // Time stands still as long as anybody can run; when nobody can, it jumps to the earliest deadline.
 // When there is none either, that is a deadlock, and the report says who waits for what. A fiber
-// that spins (relax) has its next turn once somebody else did something; if nobody can, a
-// microsecond passes. What a spinner does between two turns, asking a queue again, counts for
+// that spins (relax) has its next turn once somebody else did something; if nobody can, some
+// microseconds pass. What a spinner does between two turns, asking a queue again, counts for
 // nothing: two of them would keep each other running, and time would stand still for ever.
 //
 // A blocked fiber is asked whether it can go on at every decision (some 5 ns each): with a few
@@ -72,6 +72,7 @@ public:
     /// The same, for whoever wants to know at any later moment.
     const TaskId& running() const { return current_; }
     int process_of(TaskId task) const { return at(task).process; }
+    const std::string& name_of(TaskId task) const { return at(task).name; }
     u64 now_ns() const { return now_; }
     u64 decisions() const { return decisions_; }
     /// One line for each task that has not finished.

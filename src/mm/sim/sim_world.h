@@ -52,7 +52,7 @@ public:
     /// A process with nothing in it and addresses of its own, as after fork and exec.
     int start_process();
     bool alive(int id) const;
-    /// Two ends of a stream, one for each process.
+    /// Two ends of a SOCK_SEQPACKET socket, one for each process.
     std::pair<int, int> socket_pair(int one, int other);
 
     /// A step of the model, by the thread that process' main task is (Call::thread is set):
