@@ -180,6 +180,11 @@ void World::close_house(House& house) {
         picture ? drop(house, tape_.choose(static_cast<u32>(estate.pictures.size())))
                 : leave(house, tape_.choose(static_cast<u32>(estate.memories.size())));
     }
+    // A runtime that ends while others still have children of its regions gives back what those read;
+    // in programs it never ends. A killed process' children must do without it, and do.
+    while (estate.runtime->services() > 0) {
+        (void)kernel(house).perform(kernel::Call::wait(1));
+    }
     estate.runtime.reset();
 }
 
