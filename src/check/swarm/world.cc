@@ -81,10 +81,12 @@ std::string World::who() {
                : world_.scheduler().name_of(world_.scheduler().current());
 }
 
+/// Nothing comes any more to a process that has nothing.
 bool World::all_through() const {
     return std::ranges::all_of(houses_, [](const auto& house) {
-        return !house->alive || house->through || house->estate->memories.empty();
-    }) && std::ranges::all_of(houses_, [](const auto& house) { return house->guests == 0; });
+        const bool idle = house->through || house->estate->memories.empty();
+        return !house->alive || (idle && house->guests == 0);
+    });
 }
 
 void World::complain(const std::string& who, const std::string& sentence) {
