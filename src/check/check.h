@@ -8,6 +8,7 @@
 //   report/    what a program does to a machine, step by step, in words
 //   shrink/    the shortest program that shows the same
 //   conform/   random programs on the model and on the running kernel
+//   swarm/     the engine on the model, many runs from seeds
 //   safety/    whether snapshots are safe on a kernel, in one line
 //
 // May include: base, abi, kernel, mm, linux, engine.

@@ -51,8 +51,8 @@ u64 fresh_seed() {
 
 struct Found {
     sim::Verdict verdict;
-    std::string token;      // as it was found
-    std::string shortest;   // shrunk
+    std::string token;     // as it was found
+    std::string shortest;  // shrunk
     sim::Shrunk shrunk;
     double shrink_seconds = 0;
 };
@@ -60,23 +60,25 @@ struct Found {
 void print(const Found& found, bool as_found) {
     const sim::Verdict& first = found.verdict;
     fmt::print("seed {} {}: {}\n  knobs: {}\n  replay: verso replay {}\n", first.seed,
-               name_of(first.ending), first.sentence,
-               to_string(sim::draw_plan(first.seed).knobs), found.token);
+               name_of(first.ending), first.sentence, to_string(sim::draw_plan(first.seed).knobs),
+               found.token);
     if (as_found) {
         return;
     }
     const sim::Verdict& last = found.shrunk.verdict;
-    fmt::print("shrunk in {:.1f} s, {} runs, to {} acts and {} answers: {}\n  knobs: {}\n"
-               "  replay: verso replay {}\n{}",
-               found.shrink_seconds, found.shrunk.runs, found.shrunk.what.plan.acts(),
-               found.shrunk.what.tape ? found.shrunk.what.tape->size() : 0, last.sentence,
-               to_string(found.shrunk.what.plan.knobs), found.shortest, last.log);
+    fmt::print(
+        "shrunk in {:.1f} s, {} runs, to {} acts and {} answers: {}\n  knobs: {}\n"
+        "  replay: verso replay {}\n{}",
+        found.shrink_seconds, found.shrunk.runs, found.shrunk.what.plan.acts(),
+        found.shrunk.what.tape ? found.shrunk.what.tape->size() : 0, last.sentence,
+        to_string(found.shrunk.what.plan.knobs), found.shortest, last.log);
 }
 
 Json to_json(const sim::Totals& totals) {
-    return {{"runs", totals.runs},     {"audited", totals.audited}, {"decisions", totals.decisions},
-            {"stores", totals.stores}, {"loads", totals.loads},     {"verbs", totals.verbs},
-            {"refused", totals.refused}, {"faults", totals.faults}};
+    return {{"runs", totals.runs},           {"audited", totals.audited},
+            {"decisions", totals.decisions}, {"stores", totals.stores},
+            {"loads", totals.loads},         {"verbs", totals.verbs},
+            {"refused", totals.refused},     {"faults", totals.faults}};
 }
 
 Json to_json(const Found& found, bool as_found) {
@@ -119,8 +121,8 @@ int swarm(const SwarmOptions& options) {
     sim::Seeds seeds;
     seeds.first = options.seed == 0 ? fresh_seed() : options.seed;
     seeds.count = options.seeds == 0 ? ~u64{0} >> 1 : options.seeds;
-    const u64 minutes = options.seeds == 0 && options.minutes == 0 ? minutes_unless_said
-                                                                    : options.minutes;
+    const u64 minutes =
+        options.seeds == 0 && options.minutes == 0 ? minutes_unless_said : options.minutes;
     seeds.enough = [&] {
         return minutes != 0 && seconds_since(begin) > static_cast<double>(minutes) * 60;
     };
@@ -144,22 +146,24 @@ int swarm(const SwarmOptions& options) {
     }
     const bool as_found = options.as_found || found.shortest.empty();
     if (options.json) {
-        Json json = {{"version", VERSO_VERSION}, {"commit", commit()},  {"rules", options.rules},
-                     {"first_seed", seeds.first}, {"seconds", seconds},
-                     {"processor_seconds", processor}, {"totals", to_json(totals)}};
+        Json json = {{"version", VERSO_VERSION}, {"commit", commit()},
+                     {"rules", options.rules},   {"first_seed", seeds.first},
+                     {"seconds", seconds},       {"processor_seconds", processor},
+                     {"totals", to_json(totals)}};
         if (wrong) {
             json["found"] = to_json(found, as_found);
         }
         fmt::print("{}\n", json.dump(2));
         return wrong ? 1 : 0;
     }
-    fmt::print("{} runs in {:.1f} s, {:.0f} a second of one processor; {} decisions, {} verbs ({} "
-               "refused), {} stores, {} looks, {} faults thrown in; {} runs made twice ended the "
-               "same\n",
-               totals.runs, seconds,
-               static_cast<double>(totals.runs + totals.audited) / std::max(processor, 1e-6),
-               totals.decisions, totals.verbs, totals.refused, totals.stores, totals.loads,
-               totals.faults, totals.audited);
+    fmt::print(
+        "{} runs in {:.1f} s, {:.0f} a second of one processor; {} decisions, {} verbs ({} "
+        "refused), {} stores, {} looks, {} faults thrown in; {} runs made twice ended the "
+        "same\n",
+        totals.runs, seconds,
+        static_cast<double>(totals.runs + totals.audited) / std::max(processor, 1e-6),
+        totals.decisions, totals.verbs, totals.refused, totals.stores, totals.loads, totals.faults,
+        totals.audited);
     if (wrong) {
         print(found, as_found);
     }

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include "check/explore/scope.h"
 #include "check/swarm/shrink.h"
 #include "check/swarm/token.h"
 
@@ -30,30 +31,36 @@ TEST(Runs, EverySeedKeepsEveryPromiseOn618) {
     EXPECT_GT(totals.audited, 0U);
 }
 
+/// 5.19 as it was: what rebuilds the entry of a protected page in a fault or a copy took the write bit
+/// away by hand (the preset leaves that out, and then loses writes in ways that nobody met).
+mm::Rules rules_519() { return *explore::parse_rules("5.19,wp_site_removal=24"); }
+
 /// What users reported of 5.19: a page of shared memory that was protected and migrated comes back
 /// writable, and a store to it is in a snapshot that was taken before.
 TEST(Story, On519AWriteIsLostSoonAndOn62NoneIs) {
     Totals on_519;
-    constexpr u64 seeds = 2000;
-    const auto wrong = run_seeds({1, seeds, 0, {}}, *mm::preset("5.19"), on_519);
+    constexpr u64 seeds = 3000;
+    const auto wrong = run_seeds({1, seeds, 0, {}}, rules_519(), on_519);
     ASSERT_TRUE(wrong) << "nothing was lost on 5.19 in " << seeds << " runs";
     EXPECT_EQ(wrong->ending, Ending::wrong) << wrong->sentence;
     RecordProperty("seeds", static_cast<int>(on_519.runs + 1));
     Totals on_62;
-    const auto none = run_seeds({1, std::max<u64>(wrong->seed, 100), 0, {}}, *mm::preset("6.2"), on_62);
+    const u64 count = std::max<u64>(wrong->seed, 100);
+    const auto none = run_seeds({1, count, 0, {}}, *mm::preset("6.2"), on_62);
     EXPECT_FALSE(none) << none->sentence << "\n" << replay_command("6.2", none->seed);
 }
 
 TEST(Story, ShrinksToTheMigrationOfAProtectedPage) {
-    const mm::Rules rules = *mm::preset("5.19");
+    const mm::Rules rules = rules_519();
     Totals totals;
-    const auto wrong = run_seeds({1, 2000, 0, {}}, rules, totals);
+    const auto wrong = run_seeds({1, 3000, 0, {}}, rules, totals);
     ASSERT_TRUE(wrong);
-    unsigned runs = 0;
+    unsigned asked = 0;
     const Shrunk shrunk = shrink({draw_plan(wrong->seed), wrong->tape}, *wrong, rules,
-                                 [&] { return ++runs > 4000; });
+                                 [&] { return ++asked > 6000; });
+    const std::string token = token_of("5.19,wp_site_removal=24", shrunk.what);
     EXPECT_EQ(shrunk.verdict.ending, Ending::wrong);
-    EXPECT_LE(shrunk.what.plan.acts(), 6U) << token_of("5.19", shrunk.what);
+    EXPECT_LE(shrunk.what.plan.acts(), 12U) << token;
     bool migrates = false;
     for (const Track& track : shrunk.what.plan.tracks) {
         for (const Act& act : track.acts) {
@@ -62,7 +69,14 @@ TEST(Story, ShrinksToTheMigrationOfAProtectedPage) {
                                      act.what == static_cast<u8>(Weather::slow_migrate)));
         }
     }
-    EXPECT_TRUE(migrates) << token_of("5.19", shrunk.what);
+    EXPECT_TRUE(migrates) << token;
+    // Without the migration, the same run holds: it is the cause.
+    Plan calm = shrunk.what.plan;
+    for (Track& track : calm.tracks) {
+        std::erase_if(track.acts, [&](const Act&) { return track.role == Role::kernel; });
+    }
+    EXPECT_EQ(run_apart({calm, shrunk.what.tape}, rules).ending, Ending::held) << token;
+    EXPECT_EQ(run_apart(shrunk.what, *mm::preset("6.2")).ending, Ending::held) << token;
 }
 
 TEST(Runs, ATokenIsTheSameRunAgain) {

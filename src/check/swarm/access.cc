@@ -40,8 +40,7 @@ std::optional<u64> World::load(House& house, const MemoryRef& memory, u32 place,
     wait_until([&] { return !memory->closed; }, "a rewind to end");
     const Use use(*memory);
     const u64 at = memory->base + offset_of(place);
-    const Outcome outcome =
-        kernel(house).perform(by_kernel ? Call::gup_read(at) : Call::load(at));
+    const Outcome outcome = kernel(house).perform(by_kernel ? Call::gup_read(at) : Call::load(at));
     ++tally_.loads;
     if (!outcome.ok()) {
         if (!excused_signal(outcome)) {

@@ -24,7 +24,8 @@ std::string stray_byte(Page bytes) {
     for (u64 at = 0; at + stride < page_size; at += stride) {
         if (std::memcmp(bytes.data() + at + 8, zeroes.data(), stride - 8) != 0) {
             const auto from = bytes.begin() + static_cast<std::ptrdiff_t>(at) + 8;
-            const auto bad = std::find_if(from, bytes.end(), [](std::byte b) { return b != std::byte{}; });
+            const auto bad =
+                std::find_if(from, bytes.end(), [](std::byte b) { return b != std::byte{}; });
             return fmt::format("byte {} of the page is {:#x}, nobody wrote there",
                                bad - bytes.begin(), static_cast<unsigned>(*bad));
         }
@@ -57,9 +58,8 @@ bool Moment::fits(const Overlay& candidate, const Words& words, u8 which) const 
 }
 
 bool Moment::may_have(const Words& words, u8 which) const {
-    return std::ranges::any_of(candidates_, [&](const Overlay& candidate) {
-        return fits(candidate, words, which);
-    });
+    return std::ranges::any_of(
+        candidates_, [&](const Overlay& candidate) { return fits(candidate, words, which); });
 }
 
 bool Moment::saw(const Words& words, u8 which) {

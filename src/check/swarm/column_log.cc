@@ -13,7 +13,10 @@ const char* glyph_of(const mm::Entry& entry) {
             if (entry.protnone) {
                 return "h";
             }
-            return entry.uffd_wp && entry.write ? "!" : entry.uffd_wp ? "p" : entry.write ? "w" : "r";
+            return entry.uffd_wp && entry.write ? "!"
+                   : entry.uffd_wp              ? "p"
+                   : entry.write                ? "w"
+                                                : "r";
         case mm::EntryKind::swap: return entry.uffd_wp ? "S" : "s";
         case mm::EntryKind::migration: return "M";
         case mm::EntryKind::marker: return "p";
@@ -30,8 +33,8 @@ std::string ColumnLog::glyphs(const Memory& memory) const {
     const u8 space = world_->machine().space_of(process);
     std::string text;
     for (u32 page = 0; page < memory.book.pages(); ++page) {
-        text += glyph_of(
-            entry_at(world_->state(), space, static_cast<mm::Vpn>(to_pages(base) + page)));
+        text +=
+            glyph_of(entry_at(world_->state(), space, static_cast<mm::Vpn>(to_pages(base) + page)));
     }
     return text;
 }
@@ -41,9 +44,8 @@ void ColumnLog::on(const std::string& who, const std::string& what) {
         return;
     }
     std::string columns;
-    for (const std::weak_ptr<Memory>& each : world_ == nullptr
-                                                 ? std::vector<std::weak_ptr<Memory>>{}
-                                                 : world_->memories()) {
+    for (const std::weak_ptr<Memory>& each :
+         world_ == nullptr ? std::vector<std::weak_ptr<Memory>>{} : world_->memories()) {
         const MemoryRef memory = each.lock();
         if (memory != nullptr && world_->machine().alive(static_cast<int>(memory->process))) {
             columns += fmt::format("{}:{} ", memory->name, glyphs(*memory));

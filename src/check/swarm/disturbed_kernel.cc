@@ -22,8 +22,7 @@ bool sets_up(Op op) {
 }
 
 bool may_be_interrupted(Op op) {
-    return op == Op::wait || op == Op::uffd_read || op == Op::pagemap_scan ||
-           op == Op::file_punch;
+    return op == Op::wait || op == Op::uffd_read || op == Op::pagemap_scan || op == Op::file_punch;
 }
 
 }  // namespace
@@ -73,8 +72,8 @@ Outcome DisturbedKernel::answer(const Call& call, const Payload& payload) {
     if (may_be_interrupted(call.op) && strikes(Fault::interrupted)) {
         return {Verdict::interrupted, EINTR, 0, 0};
     }
-    const bool fills = call.op == Op::uffd_copy || call.op == Op::uffd_zeropage ||
-                       call.op == Op::uffd_continue;
+    const bool fills =
+        call.op == Op::uffd_copy || call.op == Op::uffd_zeropage || call.op == Op::uffd_continue;
     if (fills) {
         return fill(call, payload);
     }

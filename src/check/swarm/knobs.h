@@ -70,10 +70,10 @@ struct Knobs {
     u32 stores = 10;  // of each writer
     u32 kernel_acts = 10;
     u32 kills = 0;
-    u32 kill_within = 100;   // decisions
-    u32 switch_one_in = 4;   // see Scheduler::Limits
-    u32 looks_at_most = 4;   // pages at a time
-    u32 kernel_access = 0;   // of 8 accesses so many are made by the kernel
+    u32 kill_within = 100;                     // decisions
+    u32 switch_one_in = 4;                     // see Scheduler::Limits
+    u32 looks_at_most = 4;                     // pages at a time
+    u32 kernel_access = 0;                     // of 8 accesses so many are made by the kernel
     std::array<u32, verb_count> verbs{};       // weights
     std::array<u32, weather_count> weather{};  // weights
     std::array<u32, fault_count> faults{};     // one call in so many, 0: never

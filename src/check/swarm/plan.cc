@@ -50,9 +50,8 @@ Plan draw_plan(u64 seed) {
     plan.knobs = draw_knobs(choice);
     const Knobs& knobs = plan.knobs;
     for (u32 process = 0; process < knobs.processes; ++process) {
-        plan.tracks.push_back(draw_track(choice, Role::process, process, knobs.acts, [&] {
-            return draw_by_weight(choice, knobs.verbs);
-        }));
+        plan.tracks.push_back(draw_track(choice, Role::process, process, knobs.acts,
+                                         [&] { return draw_by_weight(choice, knobs.verbs); }));
     }
     for (u32 i = 0; i < knobs.writers; ++i) {
         const u32 process = choice.coin() ? 0 : choice.choose(knobs.processes);
@@ -62,13 +61,11 @@ Plan draw_plan(u64 seed) {
         }));
     }
     if (knobs.kernel_acts_at_all()) {
-        plan.tracks.push_back(draw_track(choice, Role::kernel, 0, knobs.kernel_acts, [&] {
-            return draw_by_weight(choice, knobs.weather);
-        }));
+        plan.tracks.push_back(draw_track(choice, Role::kernel, 0, knobs.kernel_acts,
+                                         [&] { return draw_by_weight(choice, knobs.weather); }));
     }
     if (knobs.kills != 0) {
-        plan.tracks.push_back(
-            draw_track(choice, Role::fate, 0, knobs.kills, [] { return u8{0}; }));
+        plan.tracks.push_back(draw_track(choice, Role::fate, 0, knobs.kills, [] { return u8{0}; }));
     }
     return plan;
 }

@@ -22,7 +22,8 @@ namespace {
 constexpr std::size_t tape_max = std::size_t{1} << 20;
 constexpr std::size_t sentence_max = std::size_t{1} << 14;
 constexpr std::size_t log_max = std::size_t{1} << 23;
-constexpr unsigned seconds_max = 30;  // of a processor, for one run: the longest take a tenth of one
+constexpr unsigned seconds_max =
+    30;  // of a processor, for one run: the longest take a tenth of one
 constexpr u64 runs_per_process = 400;
 
 /// What the two processes share. Only what is written takes memory.
@@ -172,7 +173,8 @@ Verdict verdict_of(const Shared& shared) {
     verdict.seed = shared.seed;
     verdict.tally = shared.tally;
     const std::size_t taken = std::min<std::size_t>(shared.tape_size, tape_max);
-    verdict.tape.assign(shared.tape.begin(), shared.tape.begin() + static_cast<std::ptrdiff_t>(taken));
+    verdict.tape.assign(shared.tape.begin(),
+                        shared.tape.begin() + static_cast<std::ptrdiff_t>(taken));
     verdict.log.assign(shared.log.data(), shared.log_size);
     return verdict;
 }
@@ -207,9 +209,9 @@ void run_some(u64 first, u64 count, const Seeds& seeds, const mm::Rules& rules, 
         if (seeds.audit_one_in != 0 && seed % seeds.audit_one_in == 0) {
             const Tally again = run_here(what, rules, shared);
             if (again.hash != tally.hash) {
-                copy_text(fmt::format("one seed, two runs: ends {:#x} and {:#x}", tally.hash,
-                                      again.hash),
-                          shared.sentence);
+                copy_text(
+                    fmt::format("one seed, two runs: ends {:#x} and {:#x}", tally.hash, again.hash),
+                    shared.sentence);
                 shared.ending = Ending::unrepeatable;
                 ::_exit(1);
             }

@@ -19,10 +19,10 @@ namespace verso::check::swarm {
 
 enum class Ending : u8 {
     held,
-    wrong,          // an oracle says so
-    crashed,        // the engine aborted, or a signal came
-    hung,           // it took longer than any run does
-    unrepeatable,   // the same seed ended in another state
+    wrong,         // an oracle says so
+    crashed,       // the engine aborted, or a signal came
+    hung,          // it took longer than any run does
+    unrepeatable,  // the same seed ended in another state
 };
 std::string_view name_of(Ending ending);
 

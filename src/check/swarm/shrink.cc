@@ -32,8 +32,8 @@ public:
 
 private:
     std::size_t size() const {
-        const auto restless = std::ranges::count_if(best_.what.tape.value(),
-                                                    [](u32 answer) { return answer != 0; });
+        const auto restless =
+            std::ranges::count_if(best_.what.tape.value(), [](u32 answer) { return answer != 0; });
         return best_.what.plan.acts() * 16 + static_cast<std::size_t>(restless);
     }
 
@@ -81,7 +81,8 @@ private:
         for (std::size_t i = 0; i < best_.what.plan.tracks.size(); ++i) {
             for (std::size_t length = best_.what.plan.tracks[i].acts.size(); length > 0;
                  length /= 2) {
-                for (std::size_t at = 0; at < best_.what.plan.tracks[i].acts.size() && !enough_();) {
+                for (std::size_t at = 0;
+                     at < best_.what.plan.tracks[i].acts.size() && !enough_();) {
                     Plan plan = best_.what.plan;
                     auto& acts = plan.tracks[i].acts;
                     const auto first = acts.begin() + static_cast<std::ptrdiff_t>(at);
@@ -154,8 +155,8 @@ private:
             for (std::size_t at = 0; at < best_.what.tape->size() && !enough_(); at += length) {
                 Tape::Answers tape = *best_.what.tape;
                 const auto first = tape.begin() + static_cast<std::ptrdiff_t>(at);
-                const auto last = tape.begin() + static_cast<std::ptrdiff_t>(
-                                                     std::min(at + length, tape.size()));
+                const auto last =
+                    tape.begin() + static_cast<std::ptrdiff_t>(std::min(at + length, tape.size()));
                 if (std::all_of(first, last, [](u32 answer) { return answer == 0; })) {
                     continue;
                 }

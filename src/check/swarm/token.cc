@@ -39,8 +39,8 @@ std::string knobs_that_differ(const Knobs& from, const Knobs& to) {
     std::string text;
     for (std::size_t i = 0; i < before.size(); ++i) {
         if (*before[i].second != *after[i].second) {
-            text += fmt::format("{}{}={}", text.empty() ? "" : ",", after[i].first,
-                                *after[i].second);
+            text +=
+                fmt::format("{}{}={}", text.empty() ? "" : ",", after[i].first, *after[i].second);
         }
     }
     return text;

@@ -78,8 +78,8 @@ void World::create(House& house) {
     if (house.estate->memories.size() >= memories_max) {
         return;
     }
-    auto made = engine::Region::create(*house.estate->runtime,
-                                       {.size = to_bytes(plan_.knobs.pages)});
+    auto made =
+        engine::Region::create(*house.estate->runtime, {.size = to_bytes(plan_.knobs.pages)});
     if (!made) {
         failed("create", made.error());
         return;
@@ -151,8 +151,7 @@ void World::send(House& house, const Picture& picture, u32 how) {
     ++to.guests;
     const std::string name = fmt::format("M{}", ++named_);
     const auto task = world_.scheduler().spawn(
-        to.id, "importer",
-        [this, &to, theirs = theirs, moment = picture.moment, name] {
+        to.id, "importer", [this, &to, theirs = theirs, moment = picture.moment, name] {
             receive(to, theirs, moment, name);
             --to.guests;
         });
@@ -232,7 +231,8 @@ void World::written(const MemoryRef& memory) {
             return page >= range.first && page < range.first + range.count;
         });
         if (!named && changes[page] > memory->mark_clock && changes[page] <= asked) {
-            complain(who(), fmt::format("written() of {} does not name page {}", memory->name, page));
+            complain(who(),
+                     fmt::format("written() of {} does not name page {}", memory->name, page));
         }
     }
     memory->mark = answer->mark;

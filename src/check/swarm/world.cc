@@ -59,8 +59,7 @@ World::World(const Plan& plan, const mm::Rules& rules, Tape& tape, Complaint wro
         house->id = process == 0 ? 0 : world_.start_process();
         kernel::Kernel& kernel = world_.process(house->id);
         House::Estate& estate = *house->estate;
-        estate.kernel =
-            std::make_unique<DisturbedKernel>(kernel, tape_, plan_.knobs, disturbance_);
+        estate.kernel = std::make_unique<DisturbedKernel>(kernel, tape_, plan_.knobs, disturbance_);
         if (listener_ != nullptr && listener_->wants_calls()) {
             estate.kernel->tell([this](const kernel::Call& call, const kernel::Outcome& outcome) {
                 say("  {} → {}", kernel::to_string(call), kernel::to_string(outcome));
@@ -177,8 +176,8 @@ void World::close_house(House& house) {
         }
     }
     while (!estate.pictures.empty() || !estate.memories.empty()) {
-        const bool picture = !estate.pictures.empty() &&
-                             (estate.memories.empty() || tape_.choose(2) == 0);
+        const bool picture =
+            !estate.pictures.empty() && (estate.memories.empty() || tape_.choose(2) == 0);
         picture ? drop(house, tape_.choose(static_cast<u32>(estate.pictures.size())))
                 : leave(house, tape_.choose(static_cast<u32>(estate.memories.size())));
     }
@@ -194,7 +193,8 @@ void World::close_house(House& house) {
 void World::look_for_leftovers() {
     for (const std::unique_ptr<House>& house : houses_) {
         if (const std::size_t left = world_.open_descriptors(house->id); left != 0) {
-            complain("the end", fmt::format("{} descriptors of process {} are open", left, house->id));
+            complain("the end",
+                     fmt::format("{} descriptors of process {} are open", left, house->id));
         }
     }
     const mm::State& state = world_.state();

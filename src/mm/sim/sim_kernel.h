@@ -78,9 +78,8 @@ private:
             : kernel_(kernel),
               life_(kernel.life_),
               object_(object.get()),
-              at_(object == nullptr
-                      ? kernel.held_.end()
-                      : kernel.held_.insert(kernel.held_.end(), std::move(object))) {}
+              at_(object == nullptr ? kernel.held_.end()
+                                    : kernel.held_.insert(kernel.held_.end(), std::move(object))) {}
         ~Held() {
             if (object_ != nullptr && life_ == kernel_.life_) {
                 kernel_.held_.erase(at_);
@@ -89,9 +88,7 @@ private:
         Held(const Held&) = delete;
         Held& operator=(const Held&) = delete;
         T* operator->() const { return object_; }
-        friend bool operator==(const Held& held, std::nullptr_t) {
-            return held.object_ == nullptr;
-        }
+        friend bool operator==(const Held& held, std::nullptr_t) { return held.object_ == nullptr; }
 
     private:
         SimKernel& kernel_;
