@@ -141,8 +141,8 @@ void World::write(House& house, const MemoryRef& memory, u32 how) {
     (void)store(house, memory, place, ++next_value_, by_kernel);
 }
 
-/// A transfer: what leaves one word arrives at another. A snapshot that has the second store and not
-/// the first, or a lost one, breaks the book like any other.
+/// A transfer: what leaves one word arrives at another. A snapshot that has the second store and
+/// not the first, or a lost one, breaks the book like any other.
 void World::move(House& house, const MemoryRef& memory, u32 how) {
     const u32 places = plan_.knobs.pages * words_per_page;
     const u32 from = how % places;

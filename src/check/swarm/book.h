@@ -5,10 +5,11 @@
 //   root     zeroes ◀── its stores            a snapshot during which two stores were performed is
 //              ▲                              one of three moments: these are its candidates. Each
 //   moment     └ {…} {…,x} {…,x,y}            look at a page strikes out those that differ, also a
-//              ▲                              look at a child's page that the child has not written.
+//              ▲                              look at a page that a child has not written.
 //   child      └── its own stores             None left: the snapshot is no point in time.
 //
-// Nobody looks at a page only to keep the books: a child that is never read stays as lazy as it was.
+// Nobody looks at a page only to keep the books: a child that is never read stays as lazy as it
+// was.
 //
 // Of a page eight words may be written, the first and the last among them; all other bytes must
 // read zero. Which word is where: offset_of().
