@@ -46,7 +46,7 @@ void exit_mmap(Machine& machine, u8 space) {
     Space empty;
     empty.pmds.resize(state.spaces[space].pmds.size());
     empty.entries.resize(state.spaces[space].entries.size());
-    state.spaces[space] = empty;
+    state.spaces[space] = std::move(empty);
 }
 
 Outcome do_exit(Machine& machine, u8 space) {

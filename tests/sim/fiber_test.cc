@@ -326,5 +326,23 @@ TEST_F(Fibers, AStoreThatAKilledProcessHadBegunIsForgotten) {
     EXPECT_LT(world.versions_kept(), 3000U);
 }
 
+/// Found by swarm seed 1006060: the file that came last was taken for the mapping's own.
+TEST_F(Fibers, AFileThatIsMadeWhileAMappingWaitsForItsReaderStays) {
+    const Fd uffd = userfaultfd(Feature::event_unmap | Feature::wp_hugetlbfs_shmem);
+    must(Call::uffd_register(uffd.get(), app, to_bytes(4), RegisterMode::write_protect));
+    const auto mapper = kernel().spawn("mapper", [&] {
+        must(Call::map(file.get(), 0, to_bytes(4), shared | MapFlag::fixed, app));
+    });
+    (void)perform(Call::wait(1));
+    const Fd other = memfd(1);
+    kernel::Event event;
+    must(Call::uffd_read(uffd.get()), {.events = {&event, 1}});
+    (void)perform(Call::wait(1));
+    const u64 at = must(Call::map(other.get(), 0, page_size, shared));
+    store(at, 5);
+    EXPECT_EQ(load(at), 5U);
+    EXPECT_EQ(must(Call::file_size(other.get())), page_size);
+}
+
 }  // namespace
 }  // namespace verso::mm::sim

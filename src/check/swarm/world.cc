@@ -7,10 +7,30 @@
 namespace verso::check::swarm {
 namespace {
 
-/// A ledger is 2,051 pages of address space, one for each memory and each level above a child.
-mm::Shape shape_of(const Knobs& knobs) {
+/// How much a process can come to have: a ledger is 2,051 pages of address space, one for each
+/// memory and each look at a snapshot, and where there are several processes one for each level above
+/// a child. Making and clearing tables for more than that took a third of a small run.
+u32 space_pages_of(const Plan& plan) {
+    constexpr u32 ledger = 2051 + 64;
+    constexpr u32 most = 10;  // verbs.cc
+    if (plan.knobs.processes > 1) {
+        return 65536;
+    }
+    u32 memories = 1;
+    for (const Track& track : plan.tracks) {
+        for (const Act& act : track.acts) {
+            const auto verb = static_cast<Verb>(act.what);
+            const bool makes = verb == Verb::create || verb == Verb::fork || verb == Verb::snapshot;
+            memories += track.role == Role::process && makes ? 1 : 0;
+        }
+    }
+    return static_cast<u32>(round_up((std::min(memories, most) + 1) * ledger, 64));
+}
+
+mm::Shape shape_of(const Plan& plan) {
+    const Knobs& knobs = plan.knobs;
     mm::Shape shape;
-    shape.space_pages = 65536;
+    shape.space_pages = space_pages_of(plan);
     shape.huge_pages = 64;
     shape.pages = 2000;
     shape.slots = 400;
@@ -53,7 +73,7 @@ World::World(const Plan& plan, const mm::Rules& rules, Tape& tape, Complaint wro
       tape_(tape),
       wrong_(std::move(wrong)),
       listener_(listener),
-      world_(rules, shape_of(plan.knobs), tape, options_of(plan.knobs, wrong_)) {
+      world_(rules, shape_of(plan), tape, options_of(plan.knobs, wrong_)) {
     for (u32 process = 0; process < plan.knobs.processes; ++process) {
         auto house = std::make_unique<House>();
         house->id = process == 0 ? 0 : world_.start_process();

@@ -27,9 +27,10 @@ bool Scheduler::runnable(const Task& task) const {
 }
 
 void Scheduler::somebody_acts() {
-    if (at(current_).spins) {
+    if (relaxed_ == 0 || at(current_).spins) {
         return;
     }
+    relaxed_ = 0;
     for (Task& task : tasks_) {
         task.relaxed = false;
     }
@@ -107,6 +108,7 @@ void Scheduler::yield() {
 void Scheduler::relax() {
     at(current_).relaxed = true;
     at(current_).spins = true;
+    ++relaxed_;
     reschedule(false);
 }
 

@@ -110,6 +110,7 @@ private:
     TaskId current_ = 0;
     u64 now_ = 0;
     u64 decisions_ = 0;
+    u32 relaxed_ = 0;  // tasks that are, at most: most of the time none is
 };
 
 }  // namespace verso::mm::sim

@@ -102,14 +102,15 @@ kernel::Outcome SimKernel::map(const kernel::Call& call) {
         mmap.address = model(call.address);
         mmap.flags |= MapFlags::fixed;
     }
-    const std::size_t files = state().files.size();
     const bool taken =
         demanded && mmap.address < memory().limit() && !is_free(mmap.address, call.length);
     const Outcome outcome = taken ? Outcome::fail(EEXIST) : run(mmap);
     if (call.fd < 0 && file != nobody) {
         memory().orphan(file);  // it lives as long as its mapping
-    } else if (state().files.size() > files) {
-        memory().orphan(static_cast<u8>(files));  // shared anonymous memory
+    } else if (call.fd < 0 && outcome.verdict == Verdict::done &&
+               (call.aux & MapFlag::shared) != 0) {  // shared anonymous memory is a file, too
+        const auto at = static_cast<Vpn>(to_pages(static_cast<u64>(outcome.value)));
+        memory().orphan(state().find_vma(space(), at)->file);
     } else if (fixed) {
         memory().end_orphans();
     }
