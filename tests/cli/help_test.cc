@@ -14,8 +14,8 @@ test::Ran run_verso(const std::string& arguments) {
 TEST(Help, NamesEveryVerb) {
     const test::Ran ran = run_verso("--help");
     EXPECT_EQ(ran.code, 0);
-    for (const char* verb :
-         {"demo", "bench", "conform", "doctor", "explain", "explore", "version"}) {
+    for (const char* verb : {"demo", "bench", "conform", "doctor", "explain", "explore", "litmus",
+                             "swarm", "replay", "version"}) {
         EXPECT_NE(ran.output.find(verb), std::string::npos) << verb;
     }
 }

@@ -1,10 +1,10 @@
 // ColumnLog: see the header.
 #include "check/swarm/column_log.h"
 
+#include <algorithm>
+
 namespace verso::check::swarm {
 namespace {
-
-constexpr std::size_t text_max = std::size_t{1} << 23;
 
 const char* glyph_of(const mm::Entry& entry) {
     switch (entry.kind) {
@@ -40,19 +40,23 @@ std::string ColumnLog::glyphs(const Memory& memory) const {
 }
 
 void ColumnLog::on(const std::string& who, const std::string& what) {
-    if (text_.size() >= text_max) {
-        return;
-    }
     std::string columns;
-    for (const std::weak_ptr<Memory>& each :
-         world_ == nullptr ? std::vector<std::weak_ptr<Memory>>{} : world_->memories()) {
-        const MemoryRef memory = each.lock();
-        if (memory != nullptr && world_->machine().alive(static_cast<int>(memory->process))) {
-            columns += fmt::format("{}:{} ", memory->name, glyphs(*memory));
+    if (world_ != nullptr) {
+        for (const std::weak_ptr<Memory>& each : world_->memories()) {
+            const MemoryRef memory = each.lock();
+            if (memory != nullptr && world_->machine().alive(static_cast<int>(memory->process))) {
+                columns += fmt::format("{}:{} ", memory->name, glyphs(*memory));
+            }
         }
     }
-    text_ += fmt::format("{:>7}  {:<12} {}\n         {:<12} {}\n",
-                         world_ == nullptr ? 0 : world_->decisions(), who, what, "", columns);
+    const std::string line =
+        fmt::format("{:>7}  {:<12} {}\n         {:<12} {}\n",
+                    world_ == nullptr ? 0 : world_->decisions(), who, what, "", columns);
+    const u64 size = size_.load();
+    if (line.size() <= text_.size() - size) {
+        std::ranges::copy(line, text_.begin() + static_cast<std::ptrdiff_t>(size));
+        size_.store(size + line.size());
+    }
 }
 
 }  // namespace verso::check::swarm

@@ -7,6 +7,8 @@
 //   ·  nothing   w  writable   r  read-only   p  protected   s  swapped   M  migrating   h  hint
 #pragma once
 
+#include <atomic>
+#include <span>
 #include <string>
 
 #include "check/swarm/world.h"
@@ -15,18 +17,21 @@ namespace verso::check::swarm {
 
 class ColumnLog final : public Listener {
 public:
-    /// The world is made after its listener: `world` is looked at when something happens.
-    ColumnLog(World*& world, bool with_calls) : world_(world), with_calls_(with_calls) {}
+    /// The world is made after its listener: `world` is looked at when something happens. The text
+    /// is written to `text`, and `size` says how much there is: in shared memory it outlives a run
+    /// that crashes.
+    ColumnLog(World*& world, bool with_calls, std::span<char> text, std::atomic<u64>& size)
+        : world_(world), with_calls_(with_calls), text_(text), size_(size) {}
     bool wants_calls() const override { return with_calls_; }
     void on(const std::string& who, const std::string& what) override;
-    const std::string& text() const { return text_; }
 
 private:
     std::string glyphs(const Memory& memory) const;
 
     World*& world_;
     bool with_calls_;
-    std::string text_;
+    std::span<char> text_;
+    std::atomic<u64>& size_;
 };
 
 }  // namespace verso::check::swarm

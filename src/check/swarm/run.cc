@@ -34,7 +34,7 @@ struct Shared {
     Totals totals;
     Tally tally;
     std::array<char, sentence_max> sentence;
-    std::size_t log_size;
+    std::atomic<u64> log_size;
     std::array<u32, tape_max> tape;
     std::array<char, log_max> log;
 };
@@ -73,6 +73,7 @@ std::size_t copy_text(const std::string& text, std::array<char, n>& to) {
 Tally run_here(const Case& what, const mm::Rules& rules, Shared& shared) {
     shared.seed = what.plan.seed;
     shared.tape_size = 0;
+    shared.log_size = 0;
     Tape tape = what.tape ? Tape(*what.tape) : Tape(what.plan.seed);
     // In shared memory it outlives a run that crashes.
     tape.copy_to(shared.tape, &shared.tape_size);
@@ -80,22 +81,15 @@ Tally run_here(const Case& what, const mm::Rules& rules, Shared& shared) {
     World* running = nullptr;
     const auto wrong = [&](const std::string& sentence) {
         copy_text(sentence, shared.sentence);
-        if (log) {
-            shared.log_size = copy_text(log->text(), shared.log);
-        }
         shared.ending = Ending::wrong;
         ::_exit(1);
     };
     if (what.log) {
-        log.emplace(running, what.calls);
+        log.emplace(running, what.calls, shared.log, shared.log_size);
     }
     World world(what.plan, rules, tape, wrong, log ? &*log : nullptr);
     running = &world;
-    const Tally tally = world.run();
-    if (log) {
-        shared.log_size = copy_text(log->text(), shared.log);
-    }
-    return tally;
+    return world.run();
 }
 
 /// Where the forked process says what it died of.
