@@ -1,6 +1,6 @@
 // DisturbedKernel: the seam of one simulated process, with answers thrown in that a kernel may
-// give: an EAGAIN, half of a fill, an interruption, a thread that is not scheduled for a while. What
-// is drawn is drawn from the run's one Choice; nothing is drawn where the knobs say never.
+// give: an EAGAIN, half of a fill, an interruption, a thread that is not scheduled for a while.
+// What is drawn is drawn from the run's one Choice; nothing is drawn where the knobs say never.
 //
 //   engine ──Call──▶ DisturbedKernel ──▶ SimKernel
 #pragma once

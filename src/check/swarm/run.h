@@ -55,7 +55,8 @@ struct Totals {
     u64 faults = 0;
 };
 
-/// Seeds first, first + 1, … until one is wrong, `count` are done, or `enough` says so (asked now and then).
+/// Seeds first, first + 1, … until one is wrong, `count` are done, or `enough` says so (asked now
+/// and then).
 /// One in `audit_one_in` is run twice.
 struct Seeds {
     u64 first = 1;
