@@ -25,6 +25,11 @@ const char* glyph_of(const mm::Entry& entry) {
     return "?";
 }
 
+std::size_t characters(const std::string& text) {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+}
+
 }  // namespace
 
 std::string ColumnLog::glyphs(const Memory& memory) const {
@@ -49,9 +54,10 @@ void ColumnLog::on(const std::string& who, const std::string& what) {
             }
         }
     }
+    width_ = std::max(width_, characters(columns));
     const std::string line =
-        fmt::format("{:>7}  {:<12} {}\n         {:<12} {}\n",
-                    world_ == nullptr ? 0 : world_->decisions(), who, what, "", columns);
+        fmt::format("{:>7}  {:<12} {:<{}} {}\n", world_ == nullptr ? 0 : world_->decisions(), who,
+                    columns, width_, what);
     const u64 size = size_.load();
     if (line.size() <= text_.size() - size) {
         std::ranges::copy(line, text_.begin() + static_cast<std::ptrdiff_t>(size));

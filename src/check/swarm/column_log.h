@@ -1,10 +1,11 @@
 // ColumnLog: a run as a picture: one line an event, and for each memory one glyph a page, as the
 // model's page tables have it.
 //
-//   at     who          M1    M3    what
-//   1,204  the kernel   wp·M  ····  migration of 0x2000 of process 0 begins
+//   decision  who         memories         what
+//       1204  the kernel  M1:wp·M M3:····  migration of 0x2000 of process 0 begins
 //
-//   ·  nothing   w  writable   r  read-only   p  protected   s  swapped   M  migrating   h  hint
+//   · nothing   w writable   r read-only   p protected   ! protected and writable: must not be
+//   M migrating   s swapped, S and protected   h hint   x poisoned
 #pragma once
 
 #include <atomic>
@@ -32,6 +33,7 @@ private:
     bool with_calls_;
     std::span<char> text_;
     std::atomic<u64>& size_;
+    std::size_t width_ = 0;  // of the memories' column, so far
 };
 
 }  // namespace verso::check::swarm

@@ -79,15 +79,15 @@ Tally run_here(const Case& what, const mm::Rules& rules, Shared& shared) {
     tape.copy_to(shared.tape, &shared.tape_size);
     std::optional<ColumnLog> log;
     World* running = nullptr;
-    const auto wrong = [&](const std::string& sentence) {
+    const auto wrong = [&](Ending ending, const std::string& sentence) {
         copy_text(sentence, shared.sentence);
-        shared.ending = Ending::wrong;
+        shared.ending = ending;
         ::_exit(1);
     };
     if (what.log) {
         log.emplace(running, what.calls, shared.log, shared.log_size);
     }
-    World world(what.plan, rules, tape, wrong, log ? &*log : nullptr);
+    World world(what.plan, rules, tape, wrong, log ? &*log : nullptr, what.decisions_at_most);
     running = &world;
     return world.run();
 }
@@ -220,6 +220,7 @@ std::string_view name_of(Ending ending) {
     switch (ending) {
         case Ending::held: return "held";
         case Ending::wrong: return "wrong";
+        case Ending::stuck: return "stuck";
         case Ending::crashed: return "crashed";
         case Ending::hung: return "hung";
         case Ending::unrepeatable: return "unrepeatable";

@@ -17,13 +17,6 @@
 
 namespace verso::check::swarm {
 
-enum class Ending : u8 {
-    held,
-    wrong,         // an oracle says so
-    crashed,       // the engine aborted, or a signal came
-    hung,          // it took longer than any run does
-    unrepeatable,  // the same seed ended in another state
-};
 std::string_view name_of(Ending ending);
 
 struct Verdict {
@@ -41,6 +34,7 @@ struct Case {
     std::optional<Tape::Answers> tape{};
     bool log = false;
     bool calls = false;  // the engine's, in the log
+    u64 decisions_at_most = decisions_max;
 };
 Verdict run_apart(const Case& what, const mm::Rules& rules);
 

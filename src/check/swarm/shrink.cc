@@ -16,6 +16,10 @@ public:
              const std::function<bool()>& enough)
         : rules_(rules), enough_(enough), best_{failing, verdict, 0} {
         best_.what.tape = verdict.tape;
+        // A tape of zeroes may let spinners go round for a long time: that is no smaller run.
+        if (verdict.ending != Ending::stuck && verdict.ending != Ending::hung) {
+            decisions_at_most_ = 4 * verdict.tape.size() + 20'000;
+        }
     }
 
     Shrunk run() {
@@ -40,6 +44,7 @@ private:
     /// Keeps it if it goes wrong the same way.
     bool holds(Case tried) {
         ++best_.runs;
+        tried.decisions_at_most = decisions_at_most_;
         Verdict verdict = run_apart(tried, rules_);
         if (verdict.ending != best_.verdict.ending) {
             return false;
@@ -170,6 +175,7 @@ private:
     const mm::Rules& rules_;
     const std::function<bool()>& enough_;
     Shrunk best_;
+    u64 decisions_at_most_ = decisions_max;
     u64 tapes_ = 0;
 };
 

@@ -8,8 +8,8 @@ namespace verso::check::swarm {
 namespace {
 
 /// How much a process can come to have: a ledger is 2,051 pages of address space, one for each
-/// memory and each look at a snapshot, and where there are several processes one for each level above
-/// a child. Making and clearing tables for more than that took a third of a small run.
+/// memory and each look at a snapshot, and where there are several processes one for each level
+/// above a child. Making and clearing tables for more than that took a third of a small run.
 u32 space_pages_of(const Plan& plan) {
     constexpr u32 ledger = 2051 + 64;
     constexpr u32 most = 10;  // verbs.cc
@@ -41,14 +41,13 @@ mm::Shape shape_of(const Plan& plan) {
     return shape;
 }
 
-constexpr u64 decisions_max = 3'000'000;
-
-mm::sim::Options options_of(const Knobs& knobs, const World::Complaint& wrong) {
+mm::sim::Options options_of(const Knobs& knobs, u64 decisions_at_most,
+                            const World::Complaint& wrong) {
     mm::sim::Options options;
-    options.limits.decisions_max = decisions_max;
+    options.limits.decisions_max = decisions_at_most;
     options.limits.switch_one_in = knobs.switch_one_in;
     options.limits.on_deadlock = [wrong](const std::string& report) {
-        wrong(report);
+        wrong(Ending::stuck, report);
         return false;
     };
     return options;
@@ -68,12 +67,12 @@ Memory::Memory(std::string its_name, int its_process, std::shared_ptr<engine::Re
       book(std::move(its_book)) {}
 
 World::World(const Plan& plan, const mm::Rules& rules, Tape& tape, Complaint wrong,
-             Listener* listener)
+             Listener* listener, u64 decisions_at_most)
     : plan_(plan),
       tape_(tape),
       wrong_(std::move(wrong)),
       listener_(listener),
-      world_(rules, shape_of(plan), tape, options_of(plan.knobs, wrong_)) {
+      world_(rules, shape_of(plan), tape, options_of(plan.knobs, decisions_at_most, wrong_)) {
     for (u32 process = 0; process < plan.knobs.processes; ++process) {
         auto house = std::make_unique<House>();
         house->id = process == 0 ? 0 : world_.start_process();
@@ -110,7 +109,7 @@ bool World::all_through() const {
 
 void World::complain(const std::string& who, const std::string& sentence) {
     say("WRONG: {}", sentence);
-    wrong_(fmt::format("{}: {}", who, sentence));
+    wrong_(Ending::wrong, fmt::format("{}: {}", who, sentence));
 }
 
 void World::failed(const std::string& verb, const Error& error) {
@@ -201,8 +200,8 @@ void World::close_house(House& house) {
         picture ? drop(house, tape_.choose(static_cast<u32>(estate.pictures.size())))
                 : leave(house, tape_.choose(static_cast<u32>(estate.memories.size())));
     }
-    // A runtime that ends while others still have children of its regions gives back what those read;
-    // in programs it never ends. A killed process' children must do without it, and do.
+    // A runtime that ends while others still have children of its regions gives back what those
+    // read; in programs it never ends. A killed process' children must do without it, and do.
     while (estate.runtime->services() > 0) {
         (void)kernel(house).perform(kernel::Call::wait(1));
     }

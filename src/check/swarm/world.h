@@ -10,9 +10,9 @@
 //   3  every house looks at all it has, gives everything back: that must come to an end
 //   4  nothing is left: no descriptor, no page; the model's invariants hold
 //
-// What a killed process had lies on stacks and heaps that nobody will unwind, as it would on Linux; there
-// the kernel takes back the memory. Here it stays until this program's process ends: so runs are
-// made in a process of their own (run.h), which is another one every some hundred runs.
+// What a killed process had lies on stacks and heaps that nobody will unwind, as it would on
+// Linux; there the kernel takes back the memory. Here it stays until this program's process ends:
+// so runs are made in a process of their own (run.h), which is another one every some hundred runs.
 #pragma once
 
 #include <functional>
@@ -79,6 +79,18 @@ public:
     virtual bool wants_calls() const { return false; }
 };
 
+enum class Ending : u8 {
+    held,
+    wrong,         // an oracle says so
+    stuck,         // nobody can go on, or everybody does for ever
+    crashed,       // the engine aborted, or a signal came
+    hung,          // it took longer than any run does
+    unrepeatable,  // the same seed ended in another state
+};
+
+/// More is taken for a livelock. The longest runs need 60,000.
+inline constexpr u64 decisions_max = 3'000'000;
+
 /// What a run came to, when nothing was wrong.
 struct Tally {
     u64 hash = 0;
@@ -93,9 +105,9 @@ struct Tally {
 class World {
 public:
     /// `wrong` is called with a sentence as soon as something is; it may return.
-    using Complaint = std::function<void(const std::string& sentence)>;
+    using Complaint = std::function<void(Ending ending, const std::string& sentence)>;
     World(const Plan& plan, const mm::Rules& rules, Tape& tape, Complaint wrong,
-          Listener* listener = nullptr);
+          Listener* listener = nullptr, u64 decisions_at_most = decisions_max);
     ~World();
     World(const World&) = delete;
     World& operator=(const World&) = delete;

@@ -52,7 +52,10 @@ void Scheduler::let_time_pass() {
         now_ = std::max(now_, next);
         return;
     }
-    const std::string report = fmt::format("nobody can go on:\n{}", this->report());
+    give_up(fmt::format("nobody can go on:\n{}", report()));
+}
+
+void Scheduler::give_up(const std::string& report) {
     const bool healed = limits_.on_deadlock && limits_.on_deadlock(report);
     VERSO_CHECK(healed, "{}", report);
 }
@@ -66,8 +69,10 @@ bool Scheduler::goes_on() {
 
 Scheduler::TaskId Scheduler::choose() {
     ++decisions_;
-    VERSO_CHECK(limits_.decisions_max == 0 || decisions_ <= limits_.decisions_max,
-                "after {} decisions still not done:\n{}", decisions_, report());
+    if (limits_.decisions_max != 0 && decisions_ > limits_.decisions_max) {
+        give_up(
+            fmt::format("after {} decisions still not done:\n{}", limits_.decisions_max, report()));
+    }
     if (goes_on()) {
         return current_;
     }

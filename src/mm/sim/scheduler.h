@@ -42,7 +42,8 @@ public:
         u64 decisions_max = 0;  // 0: none. More than that is taken for a livelock.
         /// Whoever runs and could go on does so, save one decision in so many. 1: all are equal.
         u32 switch_one_in = 1;
-        /// Asked before a deadlock ends the program: true if it has done something about it.
+        /// Asked before a deadlock or a livelock ends the program: true if it has done something
+        /// about it.
         std::function<bool(const std::string& report)> on_deadlock;
     };
 
@@ -97,6 +98,7 @@ private:
     bool runnable(const Task& task) const;
     void somebody_acts();
     void let_time_pass();
+    void give_up(const std::string& report);
     TaskId choose();
     bool goes_on();
     void reschedule(bool for_good);

@@ -68,9 +68,9 @@ private:
     void wait_for_a_step();
     void wait_for_reader();
     kernel::Outcome number_for(ObjectRef object);
-    /// What a call has hold of while it waits. Kept by the kernel, not by the stack that waits: of a
-    /// process that is killed nobody runs on to let go, and a socket's other end would not hear of
-    /// it.
+    /// What a call has hold of while it waits. Kept by the kernel, not by the stack that waits: of
+    /// a process that is killed nobody runs on to let go, and a socket's other end would not hear
+    /// of it.
     template <class T>
     class Held {
     public:
