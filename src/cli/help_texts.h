@@ -34,4 +34,17 @@ inline constexpr const char* explain_footer =
     "\nThe text runs once, on the model of that kernel. Sleepers, halves of a migration and what\n"
     "the kernel does in the background are shown, too. docs/explain.md says how to read it.";
 
+inline constexpr const char* swarm_footer =
+    "\nEach seed draws a small world: processes with an engine of their own, writers, children,\n"
+    "what the kernel does meanwhile, kills, refusals; and then every decision of the scheduler.\n"
+    "The engine is the library's, unmodified; the kernel is the model of RULES: a preset (5.19,\n"
+    "6.2, 6.18, ...) and what differs from it, as in `verso explore`. Nothing on this machine is\n"
+    "touched. The first run that goes wrong ends it, is made smaller and is printed with\n"
+    "`verso replay TOKEN`, which makes it again. Exit code 0: all held; 1: one did not.\n"
+    "docs/swarm.md says what is checked and how to read the log.";
+
+inline constexpr const char* replay_footer =
+    "\nPrints every event with the memories' pages, one glyph each (· nothing, w writable,\n"
+    "r read-only, p protected, s swapped, M migrating). Exit code 0: all held; 1: it went wrong.";
+
 }  // namespace verso::cli

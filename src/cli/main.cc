@@ -310,10 +310,10 @@ void add_swarm(CLI::App& app, Chosen& chosen) {
         "swarm", "Runs the engine on the model of the kernel, in many small worlds from seeds");
     const auto options = std::make_shared<SwarmOptions>();
     verb.add_option("--seed", options->seed, "the first; without it, a fresh one")
-        ->check(between(1, ~u64{0} >> 1))
+        ->check(between(1, 1'000'000'000'000))
         ->type_name("N");
     verb.add_option("--seeds", options->seeds, "how many; without it and --minutes: a minute's")
-        ->check(between(1, ~u64{0} >> 2))
+        ->check(between(1, 1'000'000'000'000))
         ->type_name("N");
     verb.add_option("--minutes", options->minutes, "end after so many")
         ->check(between(1, 10'000))
@@ -323,6 +323,7 @@ void add_swarm(CLI::App& app, Chosen& chosen) {
         ->capture_default_str();
     verb.add_flag("--as-found", options->as_found, "do not shrink what is found");
     verb.add_flag("--json", options->json, "print JSON instead of text");
+    verb.footer(swarm_footer);
     verb.callback([options, &chosen] { chosen = [options] { return swarm(*options); }; });
 }
 
@@ -334,6 +335,7 @@ void add_replay(CLI::App& app, Chosen& chosen) {
         ->type_name("TOKEN");
     verb.add_flag("--calls", options->calls, "show the engine's calls of the kernel as well");
     verb.add_flag("--json", options->json, "print JSON instead of text");
+    verb.footer(replay_footer);
     verb.callback([options, &chosen] { chosen = [options] { return replay(*options); }; });
 }
 
