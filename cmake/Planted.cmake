@@ -21,9 +21,9 @@ foreach(patch ${patches})
     add_custom_command(OUTPUT ${mutant}
         COMMAND ${VERSO_PATCH} --silent --output=${mutant} ${PROJECT_SOURCE_DIR}/${source} ${patch}
         DEPENDS ${patch} ${PROJECT_SOURCE_DIR}/${source} VERBATIM)
+    set_source_files_properties(${mutant} PROPERTIES COMPILE_OPTIONS -Wno-error)  # unused now, and so on
     add_executable(planted_${name} EXCLUDE_FROM_ALL ${mutant} $<TARGET_OBJECTS:verso_hunt>)
     target_link_libraries(planted_${name} PRIVATE verso_check verso_flags)
-    target_compile_options(planted_${name} PRIVATE -Wno-error)  # what is left out was used
     target_include_directories(planted_${name} PRIVATE ${PROJECT_SOURCE_DIR}/${folder})
     add_dependencies(planted planted_${name})
 endforeach()
