@@ -56,6 +56,7 @@ Outcome do_exit(Machine& machine, u8 space) {
             thread = Thread{};
         }
     }
+    erase_if(state.advising, [&](const Advising& one) { return !state.threads[one.thread].alive; });
     withdraw_messages(machine);
     exit_mmap(machine, space);
     return Outcome::ok();

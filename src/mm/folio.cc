@@ -1,4 +1,4 @@
-// Folios: see the header.
+// Folios: see the header. As of 6.18; mm/rmap.c, mm/filemap.c.
 #include "mm/folio.h"
 
 namespace verso::mm {

@@ -245,8 +245,7 @@ struct Fork {
 };
 
 bool wants_fork_event(const State& state, u8 context) {
-    return context != nobody && !state.contexts[context].released &&
-           (state.contexts[context].features & abi::Feature::event_fork) != 0;
+    return context != nobody && (state.contexts[context].features & abi::Feature::event_fork) != 0;
 }
 
 /// dup_userfaultfd() for each context: E-FK1. False: too many contexts for this machine.

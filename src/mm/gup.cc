@@ -8,6 +8,8 @@
 //   gup_unshare     a long-term pin for reading            un-share (FA-18), then pinned
 //   gup_pin         a long-term pin for writing            store, then pinned
 //   gup_unpin       the device is done; flags bit 0: it wrote `value` through the pin (FG-6)
+//
+// As of 6.18; FOLL_HWPOISON answers for poisoned markers since those exist (6.6).
 #include <cerrno>
 
 #include "mm/fault.h"

@@ -109,12 +109,19 @@ void History::before(const State& state, const Call& call) {
     pending_ = call.op == Op::retry && call.thread < state.threads.size()
                    ? state.threads[call.thread].access
                    : Access{};
+    const auto half = std::ranges::find(state.advising, call.thread, &Advising::thread);
+    half_ = {};
+    if (call.op == Op::retry && half != state.advising.end()) {
+        half_ = *half;
+        half_start_ = static_cast<Vpn>(to_pages(pending_.address));
+    }
 }
 
 std::string History::after(const Machine& machine, const Call& call, const Outcome& outcome) {
     const State& state = machine.state;
     const u8 space = call.thread < state.threads.size() ? state.threads[call.thread].space : nobody;
-    const Step step{state, machine.rules, call, outcome, space, &machine};
+    const Call acting = what_goes_on(state, call, outcome);
+    const Step step{state, machine.rules, acting, outcome, space, &machine};
     std::string broken = check_scan(machine, step);
     if (broken.empty()) {
         fit(state);
@@ -134,6 +141,7 @@ std::string History::after(const Machine& machine, const Call& call, const Outco
         }
     }
     pending_ = Access{};
+    half_ = {};
     return broken;
 }
 

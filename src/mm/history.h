@@ -136,6 +136,7 @@ private:
     };
 
     // history_expect.cc: what the call is to bring about. A sentence: it must not have.
+    Call what_goes_on(const State& state, const Call& call, const Outcome& outcome) const;
     std::string expect(const Step& step);
     std::string expect_access(const Step& step, const Access& access);
     std::string expect_populate(const Step& step);
@@ -179,7 +180,9 @@ private:
     u32 space_pages_;
     Oracles watched_;
     Past past_;
-    Access pending_{};  ///< of the thread that retries
+    Access pending_{};    ///< of the thread that retries
+    Advising half_{};     ///< of the thread that goes on with its madvise()
+    Vpn half_start_ = 0;  ///< … from this page on
     std::array<u64, exception_count> met_{};
 };
 

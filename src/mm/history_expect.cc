@@ -50,6 +50,23 @@ bool protectable(const Rules& rules, const Place& one, u32 features) {
 
 }  // namespace
 
+/// A madvise() that goes on is judged as the call that it is the rest of; one that sleeps until its
+/// event is read, as far as it came.
+Call History::what_goes_on(const State& state, const Call& call, const Outcome& outcome) const {
+    Call acting = call;
+    if (half_.thread != nobody) {
+        acting = {.op = Op::madvise, .thread = call.thread, .flags = half_.advice};
+        acting.address = to_bytes(half_start_);
+        acting.length = to_bytes(half_.end - half_start_);
+    }
+    const auto half = std::ranges::find(state.advising, call.thread, &Advising::thread);
+    if (acting.op == Op::madvise && outcome.verdict == Verdict::blocked &&
+        half != state.advising.end()) {
+        acting.length = state.threads[call.thread].access.address - acting.address;
+    }
+    return acting;
+}
+
 std::string History::expect(const Step& step) {
     const Op op = step.call.op;
     if (op >= Op::load && op <= Op::gup_pin) {
@@ -288,7 +305,8 @@ void History::expect_register(const Step& step) {
         for (Vpn at = vma.start; at < vma.end; ++at) {
             Place& one = place(space, at);
             const bool within = at >= to_pages(call.address) &&
-                                at < to_pages(call.address + call.length) && !one.held;
+                                at < to_pages(call.address + call.length) &&
+                                entry_at(step.state, space, at).none();
             one.armed = one.armed || (within && !async);
             one.changed = one.changed && !(within && async);
         }
@@ -304,7 +322,10 @@ void History::expect_advice(const Step& step) {
         }
         one.lazy = one.lazy || (advice == Advice::free && one.file == nobody && one.held);
     }
-    if (advice == Advice::remove && step.done()) {
+    const bool went = step.done() || step.outcome.verdict == Verdict::blocked;
+    if (advice == Advice::remove && half_.thread != nobody && went) {
+        expect_hole(half_.file, half_.index, half_.announced_end - half_start_);
+    } else if (advice == Advice::remove && step.done()) {
         for (const Vma& vma : step.state.spaces[step.space].vmas) {
             const Vpn first = std::max(vma.start, static_cast<Vpn>(to_pages(step.call.address)));
             const Vpn last = std::min(

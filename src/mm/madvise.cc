@@ -7,7 +7,10 @@
 //   GUARD_*                   guard.cc
 //   HUGEPAGE … UNMERGEABLE    flags of the VMA
 //
-// VMAs are taken in order; a hole is reported at the end (ENOMEM), an error at once.
+// One mapping's part at a time: madvise_walk.cc. As of 6.18; POPULATE_* since 5.14, DONTNEED of
+// hugetlb since 5.18, COLLAPSE since 6.1, guards since 6.13 (of files 6.15): rules.cc.
+#include "mm/madvise.h"
+
 #include <algorithm>
 #include <cerrno>
 
@@ -16,14 +19,9 @@
 namespace verso::mm {
 namespace {
 
-/// One VMA's part of the range.
-struct Part {
-    u8 thread;
-    u8 space;
-    Vma vma;
-    Vpn start;
-    Vpn end;
-};
+using Part = AdvisedPart;
+
+constexpr Outcome asleep{Verdict::blocked, 0, 0, 0};
 
 /// A leaf under `at` that the part cuts, of a large page of this process alone, is made small.
 /// False: the entry at `at` is a leaf that is to be treated as a whole, or is none of our business.
@@ -171,32 +169,30 @@ Outcome madvise_cold(Machine& machine, const Part& part, bool pageout) {
     return Outcome::ok();
 }
 
-/// userfaultfd_remove(), E-ZP14.
-void announce_remove(Machine& machine, const Part& part) {
-    if (part.vma.context == nobody) {
-        return;
-    }
+/// userfaultfd_remove(), E-ZP14: true if somebody has to read that the part is about to go, and
+/// madvise_goes_on() is what happens then.
+bool announce_remove(Machine& machine, const Part& part, Advice advice) {
+    State& state = machine.state;
     Message event;
     event.kind = MessageKind::remove;
     event.thread = part.thread;
     event.address = static_cast<u32>(to_bytes(part.start));
     event.end = static_cast<u32>(to_bytes(part.end));
-    announce(machine, part.vma.context, event);
-}
-
-Outcome madvise_dontneed(Machine& machine, Part part) {
-    State& state = machine.state;
-    if (is_hugetlb(state, part.vma)) {
-        if (part.start % state.shape.huge_pages != 0) {
-            return Outcome::fail(EINVAL);
-        }
-        part.end = state.pmd_start(part.end);
+    if (!announce(machine, part.vma.context, event)) {
+        return false;
     }
-    if (part.start < part.end) {
-        announce_remove(machine, part);
-        zap_range(machine, part.space, part.vma, part.start, part.end, 0);  // E-ZP9
+    Advising rest;
+    rest.thread = part.thread;
+    rest.advice = static_cast<u8>(advice);
+    rest.announced_end = part.end;
+    if (advice == Advice::remove) {
+        rest.file = part.vma.file;
+        rest.index = part.vma.index(part.start);
     }
-    return Outcome::ok();
+    state.threads[part.thread].access.address = to_bytes(part.start);
+    state.advising.push_back(rest);
+    std::ranges::sort(state.advising, {}, &Advising::thread);
+    return true;
 }
 
 /// E-ZP10.
@@ -207,12 +203,44 @@ Outcome madvise_remove(Machine& machine, const Part& part) {
     if (!part.vma.shared() || !part.vma.has(VmFlag::may_write)) {
         return Outcome::fail(EACCES);
     }
-    const Outcome punched =
-        do_punch_hole(machine, part.vma.file, part.vma.index(part.start), part.end - part.start);
-    if (punched.verdict == Verdict::done) {
-        announce_remove(machine, part);
+    if (announce_remove(machine, part, Advice::remove)) {
+        return asleep;
     }
-    return punched;
+    return do_punch_hole(machine, part.vma.file, part.vma.index(part.start), part.end - part.start);
+}
+
+/// madvise_dontneed_free_valid_vma(). A hugetlb mapping may be locked; of its last huge page the
+/// part that is asked for in part is left alone.
+bool may_be_dropped(const Machine& machine, Part& part, Advice advice) {
+    const State& state = machine.state;
+    if (!is_hugetlb(state, part.vma)) {
+        return !part.vma.has(VmFlag::locked | VmFlag::pfnmap);
+    }
+    if (advice != Advice::dontneed || !machine.rules.has_hugetlb_dontneed ||
+        part.start % state.shape.huge_pages != 0) {
+        return false;
+    }
+    part.end = state.pmd_start(part.end);
+    return true;
+}
+
+Outcome drop(Machine& machine, const Part& part, Advice advice) {
+    if (advice == Advice::free) {
+        return part.vma.anonymous() ? madvise_free(machine, part) : Outcome::fail(EINVAL);
+    }
+    zap_range(machine, part.space, part.vma, part.start, part.end, 0);  // E-ZP9
+    return Outcome::ok();
+}
+
+/// The event comes before anybody looks whose memory it is.
+Outcome madvise_dontneed_free(Machine& machine, Part part, Advice advice) {
+    if (!may_be_dropped(machine, part, advice)) {
+        return Outcome::fail(EINVAL);
+    }
+    if (part.start >= part.end) {
+        return Outcome::ok();
+    }
+    return announce_remove(machine, part, advice) ? asleep : drop(machine, part, advice);
 }
 
 void change_flags(Machine& machine, const Part& part, u32 add, u32 remove) {
@@ -262,12 +290,16 @@ Outcome madvise_collapse(Machine& machine, const Part& part) {
     return last;
 }
 
+bool may_be_populated(const Vma& vma, bool write) {
+    const bool allowed =
+        write ? vma.has(VmFlag::write) : vma.has(VmFlag::read | VmFlag::write | VmFlag::exec);
+    return allowed && !vma.has(VmFlag::pfnmap);
+}
+
 /// FG-3. A message stops it there: what was populated stays, and the thread's next turn is that
 /// page's.
 Outcome madvise_populate(Machine& machine, const Part& part, bool write) {
-    const bool allowed = write ? part.vma.has(VmFlag::write)
-                               : part.vma.has(VmFlag::read | VmFlag::write | VmFlag::exec);
-    if (part.vma.has(VmFlag::pfnmap) || !allowed) {
+    if (!may_be_populated(part.vma, write)) {
         return Outcome::fail(EINVAL);
     }
     for (Vpn at = part.start; at < part.end; ++at) {
@@ -275,14 +307,7 @@ Outcome madvise_populate(Machine& machine, const Part& part, bool write) {
         access.kind = write ? AccessKind::populate_write : AccessKind::populate_read;
         access.kernel = true;
         access.address = to_bytes(at);
-        const Outcome one = do_access(machine, part.thread, access);
-        if (one.verdict == Verdict::failed && one.error == EFAULT) {
-            const Entry entry =
-                entry_at(machine.state, machine.state.threads[part.thread].space, at);
-            const bool poisoned =
-                entry.is_marker(Marker::poisoned) || entry.kind == EntryKind::hwpoison;
-            return poisoned ? Outcome::fail(EHWPOISON) : one;  // FOLL_HWPOISON
-        }
+        const Outcome one = populate_page(machine, part.thread, access);
         if (one.verdict != Verdict::done) {
             return one;
         }
@@ -290,6 +315,9 @@ Outcome madvise_populate(Machine& machine, const Part& part, bool write) {
     return Outcome::ok();
 }
 
+}  // namespace
+
+/// madvise_vma_behavior().
 Outcome madvise_vma(Machine& machine, const Part& part, Advice advice) {
     const bool fixed_pages = part.vma.has(VmFlag::locked | VmFlag::pfnmap);
     const bool hugetlb = is_hugetlb(machine.state, part.vma);
@@ -299,16 +327,8 @@ Outcome madvise_vma(Machine& machine, const Part& part, Advice advice) {
         return Outcome::fail(EINVAL);  // hugetlb_vm_op_split()
     }
     switch (advice) {
-        case Advice::dontneed:  // madvise_dontneed_free_valid_vma(): hugetlb may be locked
-            return (hugetlb ? !machine.rules.has_hugetlb_dontneed : fixed_pages)
-                       ? Outcome::fail(EINVAL)
-                       : madvise_dontneed(machine, part);
-        case Advice::free:
-            if (fixed_pages || hugetlb) {
-                return Outcome::fail(EINVAL);
-            }
-            announce_remove(machine, part);  // before anybody looks whose memory it is
-            return part.vma.anonymous() ? madvise_free(machine, part) : Outcome::fail(EINVAL);
+        case Advice::dontneed:
+        case Advice::free: return madvise_dontneed_free(machine, part, advice);
         case Advice::remove: return madvise_remove(machine, part);
         case Advice::cold:
         case Advice::pageout:
@@ -337,59 +357,40 @@ Outcome madvise_vma(Machine& machine, const Part& part, Advice advice) {
     return Outcome::fail(EINVAL);
 }
 
-/// madvise_behavior_valid(): before anything else is looked at.
-bool advice_exists(const Rules& rules, u32 advice) {
-    if (advice > static_cast<u32>(Advice::guard_remove)) {
-        return false;
+Outcome populate_page(Machine& machine, u8 thread, const Access& access) {
+    State& state = machine.state;
+    const u8 space = state.threads[thread].space;
+    const Vpn at = static_cast<Vpn>(to_pages(access.address));
+    const Vma* const vma = state.find_vma(space, at);
+    if (vma == nullptr) {
+        return Outcome::fail(ENOMEM);
     }
-    const auto which = static_cast<Advice>(advice);
-    if (which == Advice::populate_read || which == Advice::populate_write) {
-        return rules.has_populate;
-    }
-    if (which == Advice::guard_install || which == Advice::guard_remove) {
-        return rules.has_guard_anon;
-    }
-    return which != Advice::collapse || rules.has_collapse;
-}
-
-}  // namespace
-
-/// flags: the Advice.
-Outcome do_madvise(Machine& machine, const Call& call) {
-    const State& state = machine.state;
-    const u64 length = round_up(call.length, page_size);
-    if (!advice_exists(machine.rules, call.flags) || !is_page_aligned(call.address) ||
-        length < call.length || call.address + length < call.address) {
+    if (!may_be_populated(*vma, access.kind == AccessKind::populate_write)) {
         return Outcome::fail(EINVAL);
     }
-    const u64 limit = state.shape.space_pages;
-    const u64 wanted_end = to_pages(call.address + length);
-    const Vpn start = static_cast<Vpn>(std::min(to_pages(call.address), limit));
-    const Vpn end = static_cast<Vpn>(std::min(wanted_end, limit));
-    const u8 space = state.threads[call.thread].space;
-    const auto advice = static_cast<Advice>(call.flags);
-    Vpn reached = start;
-    bool hole = wanted_end > limit;
-    Outcome result = Outcome::ok();
-    for (const Vma& vma : vmas_between(state, space, start, end)) {
-        hole = hole || vma.start > reached;
-        const bool populate = advice >= Advice::populate_read && advice <= Advice::populate_write;
-        if (hole && populate) {
-            return Outcome::fail(ENOMEM);
-        }
-        const Part part{call.thread, space, vma, std::max(start, vma.start),
-                        std::min(end, vma.end)};
-        reached = part.end;
-        result = madvise_vma(machine, part, advice);
-        if (result.verdict != Verdict::done) {
-            break;
-        }
+    const Outcome outcome = do_access(machine, thread, access);
+    const Entry entry = entry_at(state, space, at);
+    const bool poisoned = entry.is_marker(Marker::poisoned) || entry.kind == EntryKind::hwpoison;
+    const bool fault = outcome.verdict == Verdict::failed && outcome.error == EFAULT;
+    return fault && poisoned ? Outcome::fail(EHWPOISON) : outcome;  // FOLL_HWPOISON
+}
+
+/// The mapping may be another by now, or none; what was announced goes, and no more.
+Outcome drop_announced(Machine& machine, const Advising& rest, Vpn start) {
+    if (static_cast<Advice>(rest.advice) == Advice::remove) {
+        return do_punch_hole(machine, rest.file, rest.index, rest.announced_end - start);
     }
-    merge_vmas(machine, space);
-    if (result.verdict != Verdict::done) {
-        return result;
+    const u8 space = machine.state.threads[rest.thread].space;
+    const Vma* const vma = machine.state.find_vma(space, start);
+    if (vma == nullptr) {
+        return Outcome::fail(ENOMEM);
     }
-    return hole || reached < end ? Outcome::fail(ENOMEM) : Outcome::ok();
+    Part part{rest.thread, space, *vma, start, std::min(rest.announced_end, vma->end)};
+    const auto advice = static_cast<Advice>(rest.advice);
+    if (!may_be_dropped(machine, part, advice)) {
+        return Outcome::fail(EINVAL);
+    }
+    return part.start < part.end ? drop(machine, part, advice) : Outcome::ok();
 }
 
 }  // namespace verso::mm

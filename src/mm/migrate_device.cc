@@ -10,6 +10,7 @@
 //
 // The driver's memory is modelled as memory that the processor reaches (device-coherent): the page
 // is mapped again afterwards like any other. Device-private entries are not in the specification.
+// As of 6.18.
 #include "mm/folio.h"
 
 namespace verso::mm {

@@ -22,7 +22,8 @@
 //   fork.cc           copy_page_range                            mm/memory.c, kernel/fork.c
 //   exit.cc           exit_mmap, messages of the dead            kernel/exit.c, mm/mmap.c
 //   mremap.cc         move_page_tables                           mm/mremap.c
-//   madvise.cc        the calls that only distribute             mm/madvise.c
+//   madvise_walk.cc   the mappings of a range, one by one        mm/madvise.c
+//   madvise.cc        what an advice does to one of them         mm/madvise.c
 //   guard.cc          guard regions                              mm/madvise.c
 //   userfaultfd.cc    API, register, messages, wake, close       fs/userfaultfd.c
 //   uffd_fill.cc      COPY, ZEROPAGE, CONTINUE, POISON           mm/userfaultfd.c
@@ -182,6 +183,8 @@ Fault handle_userfault(Machine& machine, u8 thread, const Vma& vma, const Access
 void wake_range(Machine& machine, u8 context, u64 start, u64 end);
 /// Announces a layout event that `thread` waits for until it is read; nothing if nobody asked.
 bool announce(Machine& machine, u8 context, const Message& event);
+/// read(2) would find one.
+bool has_message(const State& state, u8 context);
 /// RG-3: a range that can be one at all. 0 or an errno.
 int validate_range(const State& state, u64 start, u64 length);
 
@@ -224,6 +227,7 @@ Outcome migrate_end(Machine& machine, u8 space, u64 address, bool failed);
 Entry remove_migration_pte(Machine& machine, const Vma& vma, Entry entry, PageId to);
 Outcome device_migrate(Machine& machine, const Call& call);
 Outcome writeback(Machine& machine, const Call& call);
+void folio_end_writeback(Machine& machine, PageId head);
 Outcome numa_scan(Machine& machine, u8 space, u64 address);
 
 // ── thp.cc, ksm.cc ─────────────────────────────────────────────────────────────────────────────
@@ -239,6 +243,10 @@ Outcome do_exit(Machine& machine, u8 space);
 void exit_mmap(Machine& machine, u8 space);
 Outcome do_mremap(Machine& machine, const Call& call);
 Outcome do_madvise(Machine& machine, const Call& call);
+/// One page of MADV_POPULATE_*; again once it was woken, when the mapping may be another.
+Outcome populate_page(Machine& machine, u8 thread, const Access& access);
+/// Its REMOVE event was read (State::advising names the thread). disabled: not now.
+Outcome madvise_goes_on(Machine& machine, u8 thread);
 Outcome guard_install(Machine& machine, u8 space, u64 address, u64 length);
 Outcome guard_remove(Machine& machine, u8 space, u64 address, u64 length);
 

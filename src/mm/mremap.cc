@@ -28,8 +28,7 @@ struct Remap {
 };
 
 bool has_event_remap(const State& state, u8 context) {
-    return context != nobody && !state.contexts[context].released &&
-           (state.contexts[context].features & abi::Feature::event_remap) != 0;
+    return context != nobody && (state.contexts[context].features & abi::Feature::event_remap) != 0;
 }
 
 /// E-MR2, E-MR3. Nothing: there is nothing to put at the new address.

@@ -96,6 +96,19 @@ std::string check_migrations(const State& state) {
     return {};
 }
 
+/// Half a madvise() is a thread's that sleeps for it, or may go on.
+std::string check_advising(const State& state) {
+    for (const Advising& half : state.advising) {
+        const Thread& thread = state.threads[half.thread];
+        if (!thread.alive ||
+            (thread.waiting != Waiting::event && thread.waiting != Waiting::retry)) {
+            return fmt::format("progress: thread {} has half a madvise() and does not wait",
+                               half.thread);
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 std::string nobody_blocked(const State& state, u32 moved, bool device_window) {
@@ -106,6 +119,9 @@ std::string nobody_blocked(const State& state, u32 moved, bool device_window) {
                 return broken;
             }
         }
+    }
+    if (std::string broken = check_advising(state); !broken.empty()) {
+        return broken;
     }
     return device_window ? std::string() : check_migrations(state);
 }

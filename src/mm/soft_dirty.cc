@@ -1,6 +1,6 @@
 // clear_refs 4, section 8.10; fs/proc/task_mmu.c. Every page becomes clean and read-only, so that
 // the next store makes a fault that says so; the VMA no longer counts as new, and its default
-// protection follows (VP5).
+// protection follows (VP5; since 3.18, FX-12). As of 6.18.
 #include <algorithm>
 
 #include "mm/folio.h"

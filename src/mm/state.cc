@@ -19,10 +19,11 @@ static_assert(std::has_unique_object_representations_v<Shape>);
 static_assert(sizeof(File) == 8 + sizeof(File::cache));
 static_assert(sizeof(Space) ==
               4 + sizeof(Space::vmas) + sizeof(Space::pmds) + sizeof(Space::entries));
-static_assert(sizeof(Context) == 12 + 3 * sizeof(Messages));
+static_assert(sizeof(Context) == 8 + 3 * sizeof(Messages));
 static_assert(sizeof(State) == sizeof(Shape) + sizeof(State::pages) + sizeof(State::slots) +
                                    sizeof(State::files) + sizeof(State::spaces) +
-                                   sizeof(State::contexts) + 8 + sizeof(State::threads));
+                                   sizeof(State::contexts) + 8 + sizeof(State::advising) +
+                                   sizeof(State::threads));
 static_assert(sizeof(State) <= 1024, "a small scope is about 1 KiB");
 
 /// What large scopes need: parts of a state that lie apart, one after the other.
@@ -59,13 +60,14 @@ u64 hash_of_parts(const State& state) {
     for (const Context& context : state.contexts) {
         hash.add(static_cast<u64>(context.open) | static_cast<u64>(context.api_done) << 1 |
                  static_cast<u64>(context.user_mode_only) << 2 |
-                 static_cast<u64>(context.released) << 3 | static_cast<u64>(context.space) << 8 |
+                 static_cast<u64>(context.space) << 8 |
                  static_cast<u64>(context.mmap_changing) << 16 |
                  static_cast<u64>(context.features) << 32);
         hash.add(context.faults);
         hash.add(context.pending);
         hash.add(context.events);
     }
+    hash.add(state.advising);
     hash.add(state.threads);
     hash.add(static_cast<u64>(state.swap_on) | static_cast<u64>(state.thp_enabled) << 1);
     return hash.value();
@@ -364,7 +366,7 @@ u64 hash_of(const State& state) {
 
 bool State::flat() const {
     return pages.flat() && slots.flat() && files.flat() && spaces.flat() && contexts.flat() &&
-           threads.flat();
+           advising.flat() && threads.flat();
 }
 
 bool operator==(const State& one, const State& two) {
@@ -375,8 +377,8 @@ bool operator==(const State& one, const State& two) {
     }
     return one.shape == two.shape && one.pages == two.pages && one.slots == two.slots &&
            one.files == two.files && one.spaces == two.spaces && one.contexts == two.contexts &&
-           one.threads == two.threads && one.swap_on == two.swap_on &&
-           one.thp_enabled == two.thp_enabled;
+           one.advising == two.advising && one.threads == two.threads &&
+           one.swap_on == two.swap_on && one.thp_enabled == two.thp_enabled;
 }
 
 }  // namespace verso::mm

@@ -149,7 +149,7 @@ struct Message {
     // Bytes. An address space ends before 2³² (boot()).
     u32 address = 0;  ///< pagefault; remove, unmap: start; remap: from
     u32 end = 0;      ///< remove, unmap; remap: to
-    u32 length = 0;   ///< remap
+    u32 length = 0;   ///< remap; unmap: userfaultfds that hear before
     friend bool operator==(const Message&, const Message&) = default;
 };
 
@@ -157,13 +157,13 @@ using Messages = InlineVector<Message, 1>;
 
 /// struct userfaultfd_ctx.
 struct Context {
-    bool open = false;  ///< somebody has the descriptor
-    bool api_done = false;
-    bool user_mode_only = false;
-    bool released = false;
+    bool open : 1 = false;  ///< somebody has the descriptor
+    bool api_done : 1 = false;
+    bool user_mode_only : 1 = false;
+    u8 gap_bits : 5 = 0;
     u8 space = nobody;
     u8 mmap_changing = 0;  ///< announced layout changes whose event is unread
-    std::array<u8, 2> gap{};
+    u8 gap = 0;
     u32 features = 0;    ///< bits of section 1.6
     Messages faults{};   ///< unread
     Messages pending{};  ///< read, their threads still wait
@@ -196,7 +196,8 @@ struct Access {
 };
 
 /// fault: until a wake; then `retry`: Op::retry repeats the access. migration: until it ends
-/// (Op::retry looks). event: until somebody reads it; the call itself is done then.
+/// (Op::retry looks). event: until somebody reads it; the call itself is done then, but for a
+/// madvise() that has announced what it is to drop: Op::retry goes on with it (Advising).
 enum class Waiting : u8 { no, fault, migration, event, retry };
 
 struct Thread {
@@ -208,6 +209,19 @@ struct Thread {
     std::array<u8, 3> gap{};
     Access access{};
     friend bool operator==(const Thread&, const Thread&) = default;
+};
+
+/// A thread's madvise() whose EVENT_REMOVE nobody has read yet, or not yet gone on with (E-ZP14).
+/// What was announced begins at the thread's access.address.
+struct Advising {
+    u8 thread = nobody;
+    u8 advice = 0;          ///< Advice::dontneed, free or remove
+    u8 file = nobody;       ///< remove: what is punched, wherever the mapping may be by then
+    bool hole = false;      ///< a part of the range met so far is not mapped: ENOMEM in the end
+    u32 announced_end = 0;  ///< page
+    u32 end = 0;            ///< page: of the whole call's range
+    u32 index = 0;          ///< remove: first page of the file
+    friend bool operator==(const Advising&, const Advising&) = default;
 };
 
 using Pages = InlineVector<Page, 12>;
@@ -223,6 +237,7 @@ struct State {
     bool swap_on = true;
     bool thp_enabled = false;
     std::array<u8, 6> gap{};
+    InlineVector<Advising, 1> advising;  ///< in the order of their threads
     InlineVector<Thread, 3> threads;
 
     Vma* find_vma(u8 space, Vpn at);

@@ -1,5 +1,6 @@
 // step(): one Call. What the kernel does on its own account comes this way too, so that a program,
 // an explorer and a fuzzer have one alphabet.
+#include <algorithm>
 #include <array>
 
 #include "mm/model.h"
@@ -24,7 +25,8 @@ Outcome access(Machine& machine, const Call& call) {
     return do_access(machine, call.thread, wanted);
 }
 
-/// A thread that was woken, or whose page has finished migrating, makes its access again.
+/// A thread that was woken, or whose page has finished migrating, makes its access again; one whose
+/// REMOVE event was read goes on with its madvise().
 Outcome retry(Machine& machine, u8 thread) {
     Thread& self = machine.state.threads[thread];
     if (self.waiting != Waiting::retry && self.waiting != Waiting::migration) {
@@ -36,11 +38,17 @@ Outcome retry(Machine& machine, u8 thread) {
             return disabled;
         }
     }
+    if (std::ranges::find(machine.state.advising, thread, &Advising::thread) !=
+        machine.state.advising.end()) {
+        return madvise_goes_on(machine, thread);
+    }
     const Access again = self.access;
     self.waiting = Waiting::no;
     self.context = nobody;
     self.access = Access{};
-    return do_access(machine, thread, again);
+    const bool populates =
+        again.kind == AccessKind::populate_read || again.kind == AccessKind::populate_write;
+    return populates ? populate_page(machine, thread, again) : do_access(machine, thread, again);
 }
 
 Outcome create_file(Machine& machine, const Call& call) {

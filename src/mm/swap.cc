@@ -7,6 +7,9 @@
 //   lazyfree     P(d=0) ──▶ N: it was given up, and nothing was stored since (E-SW6)
 //   page cache   P(u) ──▶ K(UFFD_WP) or N; shmem's contents go to a slot that the file keeps (K3),
 //                      but what was only read, and so is zeroes, leaves a hole again
+//
+// As of 6.18. Before 6.12 a load never swapped in writable (swapin_w_on_load), before 5.13 swapoff
+// did not find protected entries (swap_compare_ignores_u).
 #include <algorithm>
 #include <cerrno>
 #include <optional>

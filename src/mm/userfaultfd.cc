@@ -8,6 +8,7 @@
 // for, so the address in it decides.
 #include <algorithm>
 #include <cerrno>
+#include <tuple>
 
 #include "abi/abi.h"
 #include "mm/model.h"
@@ -80,6 +81,32 @@ Outcome uffd_wake(Machine& machine, const Call& call) {
     return Outcome::ok();
 }
 
+/// A call that changes several mappings sends one event after the other, each when the one before
+/// was read: userfaultfd_unmap_complete(), dup_userfaultfd_complete(). In the queues they lie all.
+bool is_next_of_its_thread(const State& state, u8 context, const Message& event) {
+    const auto of_thread = [&](const Message& one) { return one.thread == event.thread; };
+    for (u8 id = 0; event.thread != nobody && id < state.contexts.size(); ++id) {
+        const Messages& events = state.contexts[id].events;
+        const auto first = std::ranges::find_if(events, of_thread);
+        if (first == events.end() || &*first == &event) {
+            continue;
+        }
+        if (id == context || std::tuple{first->address, first->length, first->context} <
+                                 std::tuple{event.address, event.length, event.context}) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/// `told`: threads of which this read(2) has told an event; they are only about to send the next.
+auto find_next_event(State& state, u8 context, u32 told) {
+    return std::ranges::find_if(state.contexts[context].events, [&](const Message& event) {
+        const bool again = event.thread != nobody && (told >> event.thread & 1) != 0;
+        return !again && is_next_of_its_thread(state, context, event);
+    });
+}
+
 /// A thread that waited for an event goes on, unless another context has yet to hear of the call.
 void event_done(State& state, u8 thread) {
     if (thread == nobody || thread >= state.threads.size() ||
@@ -94,7 +121,9 @@ void event_done(State& state, u8 thread) {
             }
         }
     }
-    state.threads[thread].waiting = Waiting::no;
+    const bool goes_on =
+        std::ranges::find(state.advising, thread, &Advising::thread) != state.advising.end();
+    state.threads[thread].waiting = goes_on ? Waiting::retry : Waiting::no;
     state.threads[thread].context = nobody;
 }
 
@@ -155,10 +184,17 @@ void release(Machine& machine, u8 context) {
 
 }  // namespace
 
+bool has_message(const State& state, u8 context) {
+    const Messages& events = state.contexts[context].events;
+    return !state.contexts[context].faults.empty() ||
+           std::ranges::any_of(events, [&](const Message& event) {
+               return is_next_of_its_thread(state, context, event);
+           });
+}
+
 bool announce(Machine& machine, u8 context, const Message& event) {
     State& state = machine.state;
-    if (context == nobody || state.contexts[context].released ||
-        (state.contexts[context].features & feature_of(event.kind)) == 0) {
+    if (context == nobody || (state.contexts[context].features & feature_of(event.kind)) == 0) {
         return false;
     }
     ++state.contexts[context].mmap_changing;
@@ -177,7 +213,8 @@ int validate_range(const State& state, u64 start, u64 length) {
 }
 
 /// FD-1 to FD-7. A step of the model is a whole turn of the fault handler, so that the second look
-/// of FD-7 could only find what the first one found. No access must not wait (FD-5); those that may
+/// of FD-7 could only find what the first one found, and nobody meets a descriptor that is half
+/// closed (FD-6). No access must not wait (FD-5); those that may
 /// not be tried again are FOLL_FORCE's: /proc/self/mem follows pages with its lock held.
 Fault handle_userfault(Machine& machine, u8 thread, const Vma& vma, const Access& access,
                        u8 flags) {
@@ -195,9 +232,6 @@ Fault handle_userfault(Machine& machine, u8 thread, const Vma& vma, const Access
     }
     if (access.forced) {  // FD-4
         return Fault::sigbus;
-    }
-    if (context.released) {  // FD-6
-        return Fault::retry;
     }
     const u64 unit = is_hugetlb(state, vma) ? to_bytes(state.shape.huge_pages) : page_size;
     const bool exact = (context.features & abi::Feature::exact_address) != 0;
@@ -282,13 +316,17 @@ Outcome uffd_read(Machine& machine, const Call& call) {
         return Outcome::fail(EINVAL);
     }
     machine.delivered.clear();
+    u32 told = 0;
     while (machine.delivered.size() < room) {  // AP-12
         if (!context.faults.empty()) {
             const Message fault = take_first(context.faults);
             context.pending.push_back(fault);
             machine.delivered.push_back(fault);
-        } else if (!context.events.empty()) {
-            const Message event = take_first(context.events);
+        } else if (const auto next = find_next_event(state, call.fd, told);
+                   next != context.events.end()) {
+            const Message event = *next;
+            context.events.erase(next);
+            told |= event.thread == nobody ? 0U : 1U << event.thread;
             --context.mmap_changing;
             if (event.kind == MessageKind::fork && event.context != nobody) {
                 state.contexts[event.context].open = true;  // resolve_userfault_fork()

@@ -5,6 +5,9 @@
 //          ├─────────────┼─────────────┤
 //          │      a      │      b      │             entries stay where they are (E-MP8)
 //          └──── merge_vmas: flags, context, backing agree ────┘
+//
+// As of 6.18. Of vm_page_prot: VP5 since 3.18 (softdirty_writenotify), VP6 since 6.2 and 6.1.8
+// (prot_wp_writenotify).
 #include <algorithm>
 #include <cerrno>
 
@@ -259,12 +262,14 @@ Outcome do_munmap(Machine& machine, u8 thread, u64 address, u64 length) {
     erase_if(state.spaces[space].vmas,
              [&](const Vma& vma) { return vma.start >= start && vma.end <= end; });
     free_pgtables(state, space, start, end);
+    u32 order = 0;
     for (const u8 context : losers) {
         Message event;
         event.kind = MessageKind::unmap;
         event.thread = thread;
         event.address = static_cast<u32>(to_bytes(start));
         event.end = static_cast<u32>(to_bytes(end));
+        event.length = order++;
         announce(machine, context, event);
     }
     return Outcome::ok();

@@ -38,6 +38,13 @@ std::string Watched::finish(Choice& choice) {
             }
         }
     }
+    // Disks answer. No step: the page may have no mapping left to name it by.
+    Machine machine{state_, rules_, choice, {}, {}, {}};
+    for (PageId page = 0; page < state_.pages.size(); ++page) {
+        if (state_.pages[page].writeback && !state_.pages[page].tail) {
+            folio_end_writeback(machine, page);
+        }
+    }
     for (u8 fd = 0; fd < state_.contexts.size() && broken.empty(); ++fd) {
         broken = step({.op = Op::uffd_close, .thread = closing, .fd = fd}, choice);
     }

@@ -1,7 +1,7 @@
 // Writeback: before a page goes to disk its entries are cleaned and lose write permission, so that
 // the next store is noticed. folio_mkclean() in mm/rmap.c; mm/page-writeback.c. It holds the page
 // lock, so it never meets a migration entry, except in the window of a device migration that failed
-// (S2-11): those it does not look at.
+// (S2-11): those it does not look at. As of 6.18; no release before it is known to differ.
 #include <algorithm>
 
 #include "mm/folio.h"
@@ -59,6 +59,14 @@ PageId page_behind(const State& state, const Vma& vma, Vpn at) {
 
 }  // namespace
 
+void folio_end_writeback(Machine& machine, PageId head) {
+    const u32 pages = folio_pages(machine.state, head);
+    for (u32 i = 0; i < pages; ++i) {
+        machine.state.pages[head + i].writeback = false;
+    }
+    put_page(machine, head);
+}
+
 Outcome writeback(Machine& machine, const Call& call) {
     State& state = machine.state;
     const u8 space = state.threads[call.thread].space;
@@ -82,11 +90,7 @@ Outcome writeback(Machine& machine, const Call& call) {
     if (!state.pages[head].writeback) {
         return not_now();
     }
-    const u32 pages = folio_pages(state, head);
-    for (u32 i = 0; i < pages; ++i) {
-        state.pages[head + i].writeback = false;
-    }
-    put_page(machine, head);
+    folio_end_writeback(machine, head);
     return Outcome::ok();
 }
 

@@ -132,9 +132,9 @@ bool busy(const State& state, const File& file, u32 first, u32 last) {
     return false;
 }
 
-/// truncate_inode_pages_range(): large folios that lie across an edge are split, hugetlb ones
-/// cleared.
-void drop_pages(Machine& machine, u8 file, u32 first, u32 last) {
+/// truncate_inode_pages_range(): large folios that lie across an edge are split; hugetlb ones are
+/// cleared, as are those under a hole that somebody holds (seen on 6.18).
+void drop_pages(Machine& machine, u8 file, u32 first, u32 last, bool hole) {
     State& state = machine.state;
     for (u32 index = first; index < last; ++index) {
         const PageId page = state.files[file].cache[index].page;
@@ -147,7 +147,8 @@ void drop_pages(Machine& machine, u8 file, u32 first, u32 last) {
         // Of the page at hand: the head may have lost its place a turn ago.
         const u32 begin = state.pages[page].index - (page - head);
         const bool inside = begin >= first && begin + folio_pages(state, head) <= last;
-        if (!inside && state.pages[head].hugetlb) {
+        const bool stays = state.pages[head].hugetlb || (hole && folio_pinned(state, head));
+        if (!inside && stays) {
             state.pages[page].contents = zeroes;
             continue;
         }
@@ -195,7 +196,7 @@ Outcome do_truncate(Machine& machine, const Call& call) {
         file.size = pages;
         // E-ZP11: first the entries, so that nobody has a page that the file has not.
         unmap_mapping_range(machine, call.fd, pages, old_size, ZapFlags::even_cows);
-        drop_pages(machine, call.fd, pages, old_size);
+        drop_pages(machine, call.fd, pages, old_size, false);
         return Outcome::ok();
     }
     file.size = pages;
@@ -222,7 +223,7 @@ Outcome do_punch_hole(Machine& machine, u8 file, u32 first, u32 count) {
     const bool hugetlb = state.files[file].kind == FileKind::hugetlb;
     unmap_mapping_range(machine, file, first, last,
                         hugetlb ? ZapFlags::even_cows : ZapFlags::file_only);
-    drop_pages(machine, file, first, last);
+    drop_pages(machine, file, first, last, true);
     return Outcome::ok();
 }
 

@@ -50,7 +50,8 @@ TEST(Notation, WhatIsWrongIsSaidWithItsWords) {
           std::pair{"A: shop", "'shop'"}, std::pair{"A: REGISTER(WQ)", "'WQ'"},
           std::pair{"A: store@x", "'x'"}, std::pair{"A, blue: store", "'blue'"},
           std::pair{"A: exit", "child exit"}, std::pair{"A: COPY(WP", "not closed"},
-          std::pair{"A: DONTNEED(WP)", "parentheses"}}) {
+          std::pair{"A: DONTNEED(WP)", "parentheses"}, std::pair{"HS, huge: store", "'huge'"},
+          std::pair{"A, huge: store; store@2", "'@2'"}, std::pair{"SS, huge: store@1-2", "'@2'"}}) {
         const Result<Program> program = parse(text);
         ASSERT_FALSE(program.has_value()) << text;
         EXPECT_NE(program.error().message.find(about), std::string::npos)

@@ -30,12 +30,15 @@ constexpr Column columns[] = {{"neither", false, false},
                               {"only (2)", false, true},
                               {"both", true, true}};
 
-/// What does not apply: hugetlb is never swapped and gets no hints; private memory of a process
-/// with one thread gets none either (E-NU5), S0-03 searches with two.
+/// What does not apply: hugetlb is never swapped and gets no hints.
 bool applies(check::Kind kind, const Way& way) {
-    const std::string_view steps = way.steps;
-    return steps.starts_with("m") || kind == check::Kind::SS ||
-           (steps.starts_with("r") && !check::is_hugetlb(kind));
+    return std::string_view(way.steps).starts_with("m") || !check::is_hugetlb(kind);
+}
+
+/// Private memory gets hints where a second thread may be on another node (E-NU5).
+std::string steps_of(check::Kind kind, const Way& way) {
+    const bool hint = std::string_view(way.steps).starts_with("h");
+    return (hint && !check::is_shared(kind) ? "t1 load; " : "") + std::string(way.steps);
 }
 
 Row row_of(check::Kind kind, const Way& way) {
@@ -45,7 +48,7 @@ Row row_of(check::Kind kind, const Way& way) {
     row.claim = fmt::format("{} {} {}", check::name_of(kind), "after", way.name);
     row.rule = "neither / only (1) / only (2) / both";
     row.program = fmt::format("{}: store; REGISTER(WP); WRITEPROTECT; {}; store",
-                              check::name_of(kind), way.steps);
+                              check::name_of(kind), steps_of(kind, way));
     row.kernel = "msg";
     row.on = "msg";
     for (std::size_t i = 0; i < std::size(columns); ++i) {

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "behaviour/divergences.h"
+#include "claims/not_modelled.h"
 
 namespace verso::claims {
 namespace {
@@ -70,10 +71,19 @@ std::string divergence_table() {
     std::string text =
         "## What the running kernel does otherwise\n\nEach breaks a promise that the specification "
         "cites, so the model keeps it; `tests/behaviour` runs every one of them, counts them, and "
-        "fails when one is gone.\n\n| release | program | what happens |\n|---|---|---|\n";
+        "fails when one is gone. All that is known to differ, with what 6.18 breaks besides, is in "
+        "[findings.md](findings.md).\n\n| release | program | what happens |\n|---|---|---|\n";
     for (const behaviour::Divergence& one : behaviour::divergences()) {
         text += fmt::format("| {} | {} | {} |\n", one.release, code(std::string(one.program)),
                             cell(std::string(one.reason)));
+    }
+    return text + "\n";
+}
+
+std::string not_modelled_table() {
+    std::string text = "## What is not in the model\n\n| rows | what | why |\n|---|---|---|\n";
+    for (const NotModelled& one : not_modelled) {
+        text += fmt::format("| {} | {} | {} |\n", one.rows, one.what, one.why);
     }
     return text + "\n";
 }
@@ -156,6 +166,7 @@ std::map<std::string, std::string> kernel_column(const std::string& text) {
 std::string document(const std::vector<Table>& tables, const Results& results) {
     std::string text = introduction;
     text += divergence_table();
+    text += not_modelled_table();
     for (const Table& table : tables) {
         text += fmt::format("## {}\n\n", table.title);
         if (!table.text.empty()) {

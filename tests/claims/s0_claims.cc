@@ -175,7 +175,8 @@ std::vector<Row> second_half() {
                    mm::mainline(), only_clears_w()),
         by_search(
             {"S0-08", "A forgotten site costs a fault under (1) and a write under (2).",
-             "(1), an adding path left out / (2) by hand, a removing site left out",
+             "(1), an adding path left out (swap-in VP13; un-protecting VP17, and of shared "
+             "mappings alone) / (2) by hand, a removing site left out",
              "all programs of 7 acts", "outcomes are equal; only faults are added", "…"},
             [] {
                 return Verdicts{each_adder_left_out(), each_site_left_out()};

@@ -17,20 +17,6 @@ TEST(Madvise, DontneedOfProtectedAnonymousMemoryLeavesNothing) {  // E-ZP1, E-ZP
     EXPECT_TRUE(world.entry(0).none());
 }
 
-TEST(Madvise, RemoveEventsAreAnnouncedAndAwaited) {  // E-ZP14
-    for (const Advice advice : {Advice::dontneed, Advice::free}) {
-        World world;
-        world.map(MemoryKind::A, 2);
-        world.store(0, 5);
-        world.open(sync | Feature::event_remove);
-        world.register_(0, 2, Mode::wp);
-        EXPECT_EQ(world.madvise(0, 2, advice).verdict, Verdict::done);
-        EXPECT_EQ(world.state().threads[0].waiting, Waiting::event);
-        EXPECT_EQ(world.state().contexts[world.fd].events[0].kind, MessageKind::remove);
-        EXPECT_EQ(world.broken(), "");
-    }
-}
-
 TEST(Madvise, RemovePunchesTheFileAndKeepsProtection) {  // E-ZP10, E-ZP12
     World world;
     world.map(MemoryKind::SS, 2);

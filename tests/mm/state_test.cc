@@ -124,7 +124,8 @@ State renumbered(const State& from, RandomChoice& choice) {
         std::swap(state.pages[a], state.pages[b]);
         for (Space& space : state.spaces) {
             for (Entry& entry : space.entries) {
-                if (entry.maps_page() || entry.kind == EntryKind::migration) {
+                if (entry.maps_page() || entry.kind == EntryKind::migration ||
+                    entry.kind == EntryKind::hwpoison) {
                     entry.target = other(entry.target);
                 }
             }

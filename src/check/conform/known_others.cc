@@ -64,49 +64,6 @@ bool some_page_is_ahead(const Occasion& of) {
     return some;
 }
 
-/// It tries again on a mapping that changed while it slept, and finds that it may not.
-bool populate_tries_again(const Occasion& of, const Part& part) {
-    const bool slept = came_before(of, [](const Step& step) {
-        return locks(step) || is_advice(step, Advice::make_writable) ||
-               is_advice(step, Advice::populate_read);
-    });
-    const auto refused = [&](const Part& one) {
-        const Step* const step = is_thread(one) ? step_of_thread(of, one) : nullptr;
-        return step != nullptr && (locks(*step) || is_advice(*step, Advice::make_writable) ||
-                                   is_advice(*step, Advice::populate_read));
-    };
-    return of.program.messages && slept && std::ranges::any_of(of.parts, refused) &&
-           (refused(part) || is_page(part));
-}
-
-bool is_removal(const Step& step) {
-    return is_advice(step, Advice::drop) || is_advice(step, Advice::free) ||
-           is_advice(step, Advice::remove);
-}
-/// EVENT_REMOVE is told before the pages go; the model lets them go first. Where a call changes
-/// several mappings it waits for each of its events to be read; in the model they come together.
-bool event_comes_first(const Occasion& of, const Part& part) {
-    constexpr u64 events = abi::Feature::layout_events | abi::Feature::event_fork;
-    const bool removes = is_removal(of.step);
-    const bool waits =
-        of.step.background || (of.said() != nullptr && of.said()->outcome == "blocked");
-    const bool tells_of_removal = (of.program.features & abi::Feature::event_remove) != 0;
-    if (tells_of_removal && removes && waits) {
-        return is_page(part);
-    }
-    // Later, who comes before the event was read finds the pages still there.
-    if (tells_of_removal && came_before(of, is_removal) && is_outcome(part) &&
-        (is_ahead(of, Area::first, 0) || some_page_is_ahead(of))) {
-        return true;
-    }
-    const bool tells_less = std::ranges::any_of(of.parts, [](const Part& one) {
-        return is_outcome(one) && one.one.starts_with(one.other);
-    });
-    return (of.program.features & events) != 0 && of.step.verb == Verb::messages && tells_less &&
-           (is_outcome(part) || is_page(part) ||
-            (is_thread(part) && part.other.ends_with(":blocked")));
-}
-
 /// The moved mapping is one with its neighbour there for a moment, and what it must not bring along
 /// is taken from both.
 bool mremap_unregisters_neighbour(const Occasion& of, const Part& part) {
@@ -232,13 +189,6 @@ constexpr auto list = std::to_array<Known>({
     {"huge-page-has-a-rest", Blame::model, "6.18", "1.2",
      "A, huge: store; REGISTER(WP)@0; REGISTER(WP)@1; WRITEPROTECT",
      "a huge page has more than the two pages that the model gives it", huge_page_has_a_rest},
-    {"populate-tries-again", Blame::model, "6.18", "8.2",
-     "SP, messages: REGISTER(MISSING); t1 POPULATE_WRITE; mprotect(NONE); UNREGISTER",
-     "MADV_POPULATE that slept says EINVAL on a mapping that lost its permissions meanwhile",
-     populate_tries_again},
-    {"event-comes-first", Blame::model, "6.18", "E-ZP14",
-     "A, 2 pages, messages, EVENT_REMOVE: store; REGISTER(MISSING); t1 DONTNEED",
-     "the pages go after the event was read; in the model before", event_comes_first},
     {"mappings-stay-apart", Blame::nobody, "6.18", "RG-12",
      "SP, 2 pages: REGISTER(WP)@0; store@0; store@1; REGISTER(WP); WRITEPROTECT; CONTINUE@all",
      "neighbouring mappings that are alike are not always merged", mappings_stay_apart},

@@ -60,6 +60,10 @@ void sort_threads(Node& node, u32 count, Names& names) {
             message.thread = to[message.thread];
         }
     });
+    for (mm::Advising& half : state.advising) {
+        half.thread = half.thread < count ? to[half.thread] : half.thread;
+    }
+    std::ranges::sort(state.advising, {}, &mm::Advising::thread);
 }
 
 template <class Visit>

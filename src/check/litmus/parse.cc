@@ -129,6 +129,7 @@ private:
             return wrong(quoted(program.error().message), program.error().message);
         }
         litmus_.program = std::move(*program);
+        kind_ = line;
         return {};
     }
 
@@ -145,7 +146,7 @@ private:
         if (line.find(';') != std::string_view::npos) {
             return wrong(";", "one step a line");
         }
-        Result<Program> one = parse("A: " + std::string(line));
+        Result<Program> one = parse(kind_ + ": " + std::string(line));
         if (!one) {
             return wrong(quoted(one.error().message), one.error().message);
         }
@@ -210,6 +211,7 @@ private:
     }
 
     Litmus litmus_{};
+    std::string kind_{};
     std::string_view rest_;
     std::string_view name_;
     std::string_view line_{};

@@ -1,4 +1,5 @@
 // Text to Program. What is wrong is said with the words that it is about.
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -228,6 +229,25 @@ Result<void> parse_head(Program& program, std::string_view text) {
     return {};
 }
 
+/// What the parts say together.
+Result<void> check_huge(const Program& program) {
+    if (program.huge && is_hugetlb(program.kind)) {
+        return wrong(
+            "'huge' means nothing to {}: its pages are huge already, and '2 pages' are two "
+            "of them",
+            name_of(program.kind));
+    }
+    for (const Step& step : program.steps) {
+        if (program.huge && step.at.first + std::max(step.at.count, 1U) > 2) {
+            return wrong(
+                "'@{}' is no place in a huge page: it has two, 0 and 1, its first page and "
+                "another one",
+                step.at.first + std::max(step.at.count, 1U) - 1);
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<Program> parse(std::string_view text) {
@@ -248,6 +268,9 @@ Result<Program> parse(std::string_view text) {
             return pass(step);
         }
         program.steps.push_back(std::move(*step));
+    }
+    if (Result<void> fits = check_huge(program); !fits) {
+        return pass(fits);
     }
     return program;
 }

@@ -277,7 +277,7 @@ Table threads_of(const Scene& scene) {
             case mm::Waiting::fault: reason = "an answer to its fault at " + place; break;
             case mm::Waiting::migration: reason = "the end of a migration at " + place; break;
             case mm::Waiting::event: reason = "its event to be read"; break;
-            case mm::Waiting::retry: reason = "its turn: it was woken"; break;
+            case mm::Waiting::retry: reason = "its turn: it may go on"; break;
         }
         Row row{thread_name(scene, id)};
         row.cells.push_back({row.key});

@@ -35,10 +35,7 @@ UserfaultObject::~UserfaultObject() {
     }
 }
 
-bool UserfaultObject::readable() const {
-    const auto& of = memory.state().contexts[context];
-    return !of.faults.empty() || !of.events.empty();
-}
+bool UserfaultObject::readable() const { return has_message(memory.state(), context); }
 
 /// What is on the way to this end goes with it. In a loop: what a message carries may be a socket.
 SocketObject::~SocketObject() {

@@ -33,13 +33,15 @@ void SimKernel::wait_for_a_step() {
 void SimKernel::wait_for_reader() {
     const u8 self = thread();
     const auto& threads = state().threads;
-    if (threads[self].waiting == Waiting::event) {
+    if (waits_for_a_reader()) {
         scheduler().block([&threads, self] { return threads[self].waiting != Waiting::event; },
                           {"its event to be read from userfaultfd", threads[self].context});
     }
 }
 
-/// Until the access is made, or fails. After a turn that came to nothing (the page of somebody
+bool SimKernel::waits_for_a_reader() { return state().threads[thread()].waiting == Waiting::event; }
+
+/// Until the access is made, or fails; or the madvise() that went on once its event was read. After a turn that came to nothing (the page of somebody
 /// else's mapping is migrating) only a step of another can help.
 Outcome SimKernel::wait_and_retry(u64 address, u64 length) {
     const u8 self = thread();
@@ -56,12 +58,13 @@ Outcome SimKernel::wait_and_retry(u64 address, u64 length) {
         };
         // A copy: other fibers may begin threads meanwhile, and the list of threads moves.
         const Thread me = state().threads[self];
-        const bool migration = me.waiting == Waiting::migration;
+        const char* const what = me.waiting == Waiting::migration ? "the end of a migration at"
+                                 : me.waiting == Waiting::event
+                                     ? "its event to be read from userfaultfd, of"
+                                     : "a userfault to be resolved at";
         // By reference: a fiber that is never woken gives its stack up as it is, and what lies on
         // it must own nothing.
-        scheduler().block(std::cref(may_retry), {migration ? "the end of a migration at"
-                                                           : "a userfault to be resolved at",
-                                                 address_of(me.access.address)});
+        scheduler().block(std::cref(may_retry), {what, address_of(me.access.address)});
         Call retry{.op = Op::retry, .thread = self};
         retry.address = me.access.address;
         const Outcome outcome = memory().step_at(space(), address, length, retry);
@@ -81,8 +84,9 @@ Outcome SimKernel::run(Call call, u8 where, u64 address, u64 length) {
             continue;
         }
         if (outcome.verdict == Verdict::blocked) {
+            const bool advises = waits_for_a_reader();
             outcome = wait_and_retry(address, length);
-            if (!access && outcome.verdict == Verdict::done) {
+            if (!access && !advises && outcome.verdict == Verdict::done) {
                 continue;  // populate: one page came of it, the range from its start
             }
         }

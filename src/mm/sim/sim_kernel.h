@@ -67,6 +67,7 @@ private:
     Outcome wait_and_retry(u64 address, u64 length);
     void wait_for_a_step();
     void wait_for_reader();
+    bool waits_for_a_reader();
     kernel::Outcome number_for(ObjectRef object);
     /// What a call has hold of while it waits. Kept by the kernel, not by the stack that waits: of
     /// a process that is killed nobody runs on to let go, and a socket's other end would not hear
@@ -110,6 +111,7 @@ private:
     kernel::Outcome remap(const kernel::Call& call);
     kernel::Outcome check_mapped(const kernel::Call& call);
     kernel::Outcome lock(const kernel::Call& call);
+    Outcome populate_locked(const Vma& part);
     kernel::Outcome memory_usage(const kernel::Call& call, const kernel::Payload& payload);
     bool is_free(u64 model, u64 length);
     u8 backing_of(const kernel::Call& call, int& error);

@@ -185,6 +185,25 @@ kernel::Outcome SimKernel::check_mapped(const kernel::Call& call) {
     return reached < to_pages(end) ? kernel::failure(ENOMEM) : kernel::Outcome::done();
 }
 
+/// populate_vma_page_range(): for writing what is private and may be written; which may change while
+/// it sleeps in a fault.
+Outcome SimKernel::populate_locked(const Vma& part) {
+    const auto wanted = [&] {
+        const Vma* const now = state().find_vma(space(), part.start);
+        const bool write = now != nullptr && now->has(VmFlag::write) && !now->shared();
+        return static_cast<u32>(write ? Advice::populate_write : Advice::populate_read);
+    };
+    Call populate{.op = Op::madvise};
+    populate.address = to_bytes(part.start);
+    populate.length = to_bytes(part.end - part.start);
+    Outcome outcome;
+    do {
+        populate.flags = wanted();
+        outcome = run(populate, populate.address, populate.length);
+    } while (outcome.verdict != Verdict::done && populate.flags != wanted());
+    return outcome;
+}
+
 /// mlock(): the mapping's flag, up to the first hole (apply_vma_lock_flags()); then, if there was
 /// none, every page is brought in, as for writing where that makes private pages the process' own
 /// (populate_vma_page_range()).
@@ -213,13 +232,7 @@ kernel::Outcome SimKernel::lock(const kernel::Call& call) {
         return kernel::failure(ENOMEM);
     }
     for (const Vma& part : parts) {
-        const bool write = part.has(VmFlag::write) && !part.shared();
-        Call populate{
-            .op = Op::madvise,
-            .flags = static_cast<u32>(write ? Advice::populate_write : Advice::populate_read)};
-        populate.address = to_bytes(part.start);
-        populate.length = to_bytes(part.end - part.start);
-        const Outcome outcome = run(populate, populate.address, populate.length);
+        const Outcome outcome = populate_locked(part);
         if (outcome.verdict != Verdict::done) {
             const bool no_access =
                 outcome.error == EFAULT || outcome.error == EINVAL || outcome.error == EHWPOISON;

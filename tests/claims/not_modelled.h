@@ -1,0 +1,47 @@
+// Rows of the specification that the model leaves out, and why: a table in docs/mm.md. What is not
+// in here and not in the model is an error of the model.
+#pragma once
+
+#include <string_view>
+
+namespace verso::claims {
+
+struct NotModelled {
+    std::string_view rows;
+    std::string_view what;
+    std::string_view why;
+};
+
+inline constexpr NotModelled not_modelled[] = {
+    {"I7, RG-16", "hugetlb page tables shared between processes",
+     "every address space has its own entries, so that the invariant holds by itself; that "
+     "registering takes shared tables apart cannot be seen"},
+    {"VP4, SC-13, MV-9, E-GR4", "mappings whose driver chose their protection; VM_PFNMAP, VM_IO",
+     "there are no devices; of E-GR4 and MV-9 the halves about hugetlb and locked memory are "
+     "there"},
+    {"VP20", "device-exclusive entries", "there are no devices that keep the processor out"},
+    {"8.4, device memory", "entries that say a page is in memory only a device reaches",
+     "migrate_vma's four steps are there, and what lies between them; the device's memory is one "
+     "that the processor reaches, so that no access brings the page back. The specification has "
+     "no rows about such entries"},
+    {"FD-1", "an access of a task that exits or dumps core", "who has ended makes no step"},
+    {"FD-5", "an access that must not wait",
+     "none of the calls makes one; those of asynchronous page faults and futexes would"},
+    {"FD-6", "an access that meets a userfaultfd being released",
+     "close() is one step: before it there is a userfaultfd, after it none"},
+    {"FL-7, WP-7", "mmap_changing, looked at again under the lock",
+     "nothing comes between the two looks, as a call is one step; the first look is there"},
+    {"FL-13", "a malformed entry of the middle level", "a broken kernel is not modelled"},
+    {"FL-14", "a page table that vanishes within a call", "a call is one step"},
+    {"FL-24, SC-10", "a fatal signal within a call", "nobody is left to see the answer"},
+    {"WP-11", "no memory for a page table", "memory for page tables does not run out"},
+    {"AP-9", "poll before UFFDIO_API",
+     "the model's read says EINVAL then; the seam has one wait for all descriptors, and nobody "
+     "waits for a userfaultfd without a handshake"},
+    {"E-FK12", "exec", "it is exit() of one address space and mmap() in another; both are there"},
+    {"section 1, NUMA", "a second NUMA node in programs",
+     "the model has as many as its Shape says, tests/mm and the random calls use two; programs "
+     "and litmus texts have no word for a node, as a machine with one could not run them"},
+};
+
+}  // namespace verso::claims
