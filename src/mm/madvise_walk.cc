@@ -1,5 +1,5 @@
-// madvise: the walk over the mappings of a range, and its second half where a REMOVE event had to be
-// read in between (E-ZP14). mm/madvise.c, madvise_walk_vmas().
+// madvise: the walk over the mappings of a range, and its second half where a REMOVE event had to
+// be read in between (E-ZP14). mm/madvise.c, madvise_walk_vmas(). As of 6.18.
 //
 //   mapping  ├── A ──┤ hole ├──────── B ────────┤
 //   range        ├──────────────────────────┤        A's part, then B's; ENOMEM at the end

@@ -1,3 +1,4 @@
+// The engine on the model, with a migration between its snapshot and a store: see the header.
 #include "claims/engine_show.h"
 
 #include <fmt/core.h>
