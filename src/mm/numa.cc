@@ -1,7 +1,7 @@
 // NUMA hints: section 8.5. The scan takes access away from a page (not from the VMA), so that the
-// next access tells on which node it is used. The walk is change_protection() with MM_CP_PROT_NUMA;
-// the end of the hint is do_numa_page() in fault.cc. As of 6.18; what 6.2 changed (vm_page_prot of a
-// protected VMA, FX-1b) is at that end.
+// next access tells on which node it is used. The walk is change_protection() with
+// MM_CP_PROT_NUMA; the end of the hint is do_numa_page() in fault.cc. As of 6.18; what 6.2 changed
+// (vm_page_prot of a protected VMA, FX-1b) is at that end.
 #include <algorithm>
 
 #include "mm/model.h"
