@@ -41,9 +41,9 @@ void SimKernel::wait_for_reader() {
 
 bool SimKernel::waits_for_a_reader() { return state().threads[thread()].waiting == Waiting::event; }
 
-/// Until the access is made, or fails; or the madvise() that went on once its event was read. After a
-/// turn that came to nothing (the page of somebody else's mapping is migrating) only a step of
-/// another can help.
+/// Until the access is made, or fails; or the madvise() that went on once its event was read.
+/// After a turn that came to nothing (the page of somebody else's mapping is migrating) only a
+/// step of another can help.
 Outcome SimKernel::wait_and_retry(u64 address, u64 length) {
     const u8 self = thread();
     for (;;) {
