@@ -1,6 +1,7 @@
 // What the running kernel is known to do otherwise than the model, and why the model stays as it
-// is, as far as this suite meets it (docs/findings.md has all of it). Each is run, counted and printed every time, and a program that is in the
-// list and agrees is a failure. docs/mm.md has it as a table.
+// is, as far as this suite meets it (docs/findings.md has all of it). Each is run, counted and
+// printed every time, and a program that is in the list and agrees is a failure. docs/mm.md has it
+// as a table.
 #pragma once
 
 #include <string_view>

@@ -185,8 +185,8 @@ kernel::Outcome SimKernel::check_mapped(const kernel::Call& call) {
     return reached < to_pages(end) ? kernel::failure(ENOMEM) : kernel::Outcome::done();
 }
 
-/// populate_vma_page_range(): for writing what is private and may be written; which may change while
-/// it sleeps in a fault.
+/// populate_vma_page_range(): for writing what is private and may be written; which may change
+/// while it sleeps in a fault.
 Outcome SimKernel::populate_locked(const Vma& part) {
     const auto wanted = [&] {
         const Vma* const now = state().find_vma(space(), part.start);
