@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstring>
 #include <span>
+#include <utility>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -141,20 +142,24 @@ u64 key_of(const State& state, PageId head) {
     return key;
 }
 
-/// Pages that only the swap cache, a pin or a lock keeps: in the order of what they hold.
+/// Pages that only the swap cache, a pin or a lock keeps: in the order of what they hold, and of
+/// those that hold the same, of their slots as entries have named them.
 void meet_orphans(const State& state, PageSpan all, Renumber& pages, Renumber& slots) {
     struct Orphan {
         u64 key;
+        u16 slot;
         PageId head;
+        auto rank() const { return std::pair{key, slot}; }
     };
     InlineVector<Orphan, 4> orphans;
     for (PageId id = 0; id < all.size(); ++id) {
         const Page& page = all[id];
         if (page.use != PageUse::free && !page.tail && !pages.met(id)) {
-            orphans.push_back({key_of(state, id), id});
+            const bool named = page.slot != no_slot && slots.met(page.slot);
+            orphans.push_back({key_of(state, id), named ? slots(page.slot) : no_slot, id});
         }
     }
-    std::ranges::sort(orphans, {}, &Orphan::key);
+    std::ranges::sort(orphans, {}, &Orphan::rank);
     for (const Orphan& one : orphans) {
         meet(pages, all, one.head);
         slots.meet(all[one.head].slot);
