@@ -76,12 +76,33 @@ bool World::store(House& house, const MemoryRef& memory, u32 place, u64 value, b
     return true;
 }
 
+/// The bytes as a program would have them. Where only faults of the program itself are served, the
+/// kernel is refused what is not there yet: a load fetches it, and the kernel reads it then.
+Outcome World::read_bytes(House& house, u64 at, bool by_loads, std::span<std::byte> out) {
+    constexpr unsigned tries_max = 100;  // it may be taken back in between
+    const Call read = Call::memory_read(at, page_size);
+    Outcome outcome;
+    for (unsigned tries = 0; tries < (by_loads ? tries_max : 1); ++tries) {
+        if (by_loads) {
+            outcome = kernel(house).perform(Call::load(at));
+            if (!outcome.ok()) {
+                return outcome;
+            }
+        }
+        outcome = kernel(house).perform(read, {.out = out});
+        if (outcome.ok()) {
+            return outcome;
+        }
+    }
+    return outcome;
+}
+
 void World::read_page(House& house, const MemoryRef& memory, u32 page) {
     wait_until([&] { return !memory->closed; }, "a rewind to end");
     const Use use(*memory);
     std::array<std::byte, page_size> bytes;
-    const Outcome outcome = kernel(house).perform(
-        Call::memory_read(memory->base + to_bytes(page), page_size), {.out = bytes});
+    const Outcome outcome =
+        read_bytes(house, memory->base + to_bytes(page), memory->read_by_loads, bytes);
     ++tally_.loads;
     if (!outcome.ok()) {
         if (!excused_signal(outcome)) {
@@ -99,7 +120,7 @@ void World::read_page(House& house, const MemoryRef& memory, u32 page) {
 void World::look_at_page(House& house, const Picture& picture, u64 base, u32 page) {
     std::array<std::byte, page_size> bytes;
     const Outcome outcome =
-        kernel(house).perform(Call::memory_read(base + to_bytes(page), page_size), {.out = bytes});
+        read_bytes(house, base + to_bytes(page), picture.of->read_by_loads, bytes);
     ++tally_.loads;
     if (!outcome.ok()) {
         if (!excused_signal(outcome)) {
@@ -122,7 +143,7 @@ void World::look_at_page(House& house, const Picture& picture, u64 base, u32 pag
 
 void World::read(House& house, const MemoryRef& memory, u32 how) {
     const u32 pages = plan_.knobs.pages;
-    const bool by_kernel = how / 7 % 8 < plan_.knobs.kernel_access;
+    const bool by_kernel = !memory->read_by_loads && how / 7 % 8 < plan_.knobs.kernel_access;
     if (how % 7 == 0) {
         (void)load(house, memory, how / 64 % (pages * words_per_page), by_kernel);
         return;
@@ -135,7 +156,7 @@ void World::read(House& house, const MemoryRef& memory, u32 how) {
 /// Neighbouring pages more often than not, so that what goes through memory in order is met too.
 void World::write(House& house, const MemoryRef& memory, u32 how) {
     const u32 places = plan_.knobs.pages * words_per_page;
-    const bool by_kernel = how / 64 % 8 < plan_.knobs.kernel_access;
+    const bool by_kernel = !memory->read_by_loads && how / 64 % 8 < plan_.knobs.kernel_access;
     const auto turn = static_cast<u32>(next_value_ % plan_.knobs.pages);
     const u32 place = how % 3 == 0 ? turn * words_per_page : how / 512 % places;
     (void)store(house, memory, place, ++next_value_, by_kernel);

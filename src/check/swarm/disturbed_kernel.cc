@@ -58,7 +58,15 @@ Outcome DisturbedKernel::fill(const Call& call, const Payload& payload) {
 }
 
 Outcome DisturbedKernel::perform(const Call& call, const Payload& payload) {
+    const bool dies = death_ && strikes(Fault::death);
+    const bool before = dies && choice_.coin();
+    if (before) {
+        death_();
+    }
     const Outcome outcome = answer(call, payload);
+    if (dies && !before) {
+        death_();
+    }
     if (witness_) {
         witness_(call, outcome);
     }

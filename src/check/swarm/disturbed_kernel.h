@@ -33,6 +33,9 @@ public:
     using Witness = std::function<void(const kernel::Call&, const kernel::Outcome&)>;
     void tell(Witness witness) { witness_ = std::move(witness); }
 
+    /// Kills the process that calls; returns only if it may not die.
+    void dies_by(std::function<void()> death) { death_ = std::move(death); }
+
     using Kernel::perform;
     kernel::Outcome perform(const kernel::Call& call, const kernel::Payload& payload) override;
     const kernel::Abilities& abilities() override { return inner_.abilities(); }
@@ -55,6 +58,7 @@ private:
     const Knobs& knobs_;
     Disturbance& done_;
     Witness witness_;
+    std::function<void()> death_;
 };
 
 }  // namespace verso::check::swarm

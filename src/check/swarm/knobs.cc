@@ -15,8 +15,8 @@ constexpr std::array<std::string_view, weather_count> weather_names = {
     "reclaim",  "migrate",   "slow_migrate", "numa_hint",
     "swap_off", "ksm_merge", "thp_collapse", "thp_split"};
 constexpr std::array<std::string_view, fault_count> fault_names = {
-    "layout_changing", "partial", "exists",  "interrupted",
-    "nothing_yet",     "stall",   "no_room", "refusal"};
+    "layout_changing", "partial", "exists",  "interrupted", "nothing_yet",
+    "stall",           "no_room", "refusal", "death"};
 
 u32 between(Choice& choice, u32 low, u32 high) { return low + choice.choose(high - low + 1); }
 
@@ -48,7 +48,8 @@ bool Knobs::any_fault() const { return any(faults); }
 
 Knobs draw_knobs(Choice& choice) {
     Knobs knobs;
-    knobs.pages = between(choice, 1, pages_max);
+    // More than eight: a child maps its source's pages as long as less than an eighth was written.
+    knobs.pages = choice.choose(3) == 2 ? between(choice, 9, pages_max) : between(choice, 1, 8);
     knobs.processes = choice.coin() ? 1 : between(choice, 1, processes_max);
     knobs.acts = between(choice, 3, 16);
     knobs.writers = choice.choose(5);
@@ -57,8 +58,11 @@ Knobs draw_knobs(Choice& choice) {
     knobs.kills = choice.choose(4) == 3 ? between(choice, 1, 2) : 0;
     knobs.kill_within = between(choice, 10, 4000);
     knobs.switch_one_in = u32{1} << choice.choose(7);
-    knobs.looks_at_most = between(choice, 1, pages_max);
+    knobs.looks_at_most = between(choice, 1, 8);
     knobs.kernel_access = choice.coin() ? choice.choose(5) : 0;
+    knobs.by_mprotect = choice.choose(6) == 5 ? between(choice, 1, 8) : 0;
+    knobs.pages_only = choice.choose(6) == 5 ? between(choice, 1, 4) : 0;
+    knobs.unprivileged = choice.choose(8) == 7 ? 1 : 0;
     draw_weights(choice, knobs.verbs, 2);
     // Without these a run shows nothing.
     knobs.verbs[static_cast<std::size_t>(Verb::snapshot)] += 2;
@@ -71,6 +75,8 @@ Knobs draw_knobs(Choice& choice) {
             one_in = on ? drawn : 0;
         }
     }
+    u32& death = knobs.faults[static_cast<std::size_t>(Fault::death)];
+    death = choice.choose(6) == 5 ? u32{1} << between(choice, 6, 12) : 0;
     return knobs;
 }
 
@@ -87,6 +93,9 @@ std::vector<std::pair<std::string_view, u32*>> by_name(Knobs& knobs) {
         {"switch_one_in", &knobs.switch_one_in},
         {"looks_at_most", &knobs.looks_at_most},
         {"kernel_access", &knobs.kernel_access},
+        {"by_mprotect", &knobs.by_mprotect},
+        {"pages_only", &knobs.pages_only},
+        {"unprivileged", &knobs.unprivileged},
     };
     for (std::size_t i = 0; i < verb_count; ++i) {
         all.emplace_back(verb_names[i], &knobs.verbs[i]);

@@ -58,8 +58,9 @@ enum class Fault : u8 {
     stall,            // the thread is not scheduled for a while
     no_room,          // ENOSPC, ENOMEM where bytes are stored: pages may be lost, loudly
     refusal,          // what a verb needs at its beginning cannot be had: the verb fails
+    death,            // the process is killed, right before a call of its engine or right after
 };
-inline constexpr std::size_t fault_count = 8;
+inline constexpr std::size_t fault_count = 9;
 std::string_view name_of(Fault fault);
 
 struct Knobs {
@@ -74,6 +75,9 @@ struct Knobs {
     u32 switch_one_in = 4;                     // see Scheduler::Limits
     u32 looks_at_most = 4;                     // pages at a time
     u32 kernel_access = 0;                     // of 8 accesses so many are made by the kernel
+    u32 by_mprotect = 0;                       // of 8 new memories so many: that backend
+    u32 pages_only = 0;                        // likewise: Tracking::pages
+    u32 unprivileged = 0;                      // 1: faults of the program alone can be served
     std::array<u32, verb_count> verbs{};       // weights
     std::array<u32, weather_count> weather{};  // weights
     std::array<u32, fault_count> faults{};     // one call in so many, 0: never
@@ -83,7 +87,7 @@ struct Knobs {
     friend bool operator==(const Knobs&, const Knobs&) = default;
 };
 
-inline constexpr u32 pages_max = 8;
+inline constexpr u32 pages_max = 20;
 inline constexpr u32 processes_max = 3;
 
 Knobs draw_knobs(Choice& choice);

@@ -20,7 +20,11 @@ void World::act(House& house, const Act& act) {
     const MemoryRef memory = estate.memories[act.which % estate.memories.size()];
     const auto verb = static_cast<Verb>(act.what);
     switch (verb) {
-        case Verb::snapshot: snapshot(house, memory); return;
+        case Verb::snapshot:
+            if (memory->snapshots) {
+                snapshot(house, memory);
+            }
+            return;
         case Verb::read: read(house, memory, act.how); return;
         case Verb::write: write(house, memory, act.how); return;
         case Verb::move: move(house, memory, act.how); return;
@@ -70,6 +74,9 @@ void World::act(House& house, const Act& act) {
 }
 
 void World::note_memory(House& house, MemoryRef memory) {
+    const bool by_mprotect = memory->region->backend() == Backend::mprotect_segv;
+    memory->read_by_loads = by_mprotect || plan_.knobs.unprivileged != 0;
+    memory->snapshots = memory->region->tracking() == Tracking::contents;
     all_.push_back(memory);
     house.estate->memories.push_back(std::move(memory));
 }
@@ -78,8 +85,15 @@ void World::create(House& house) {
     if (house.estate->memories.size() >= memories_max) {
         return;
     }
-    auto made =
-        engine::Region::create(*house.estate->runtime, {.size = to_bytes(plan_.knobs.pages)});
+    const Knobs& knobs = plan_.knobs;
+    RegionOptions options{.size = to_bytes(knobs.pages)};
+    if (knobs.by_mprotect != 0 && tape_.choose(8) >= 8 - knobs.by_mprotect) {
+        options.backend = Backend::mprotect_segv;
+    }
+    if (knobs.pages_only != 0 && tape_.choose(8) >= 8 - knobs.pages_only) {
+        options.tracking = Tracking::pages;
+    }
+    auto made = engine::Region::create(*house.estate->runtime, options);
     if (!made) {
         failed("create", made.error());
         return;
@@ -138,7 +152,8 @@ void World::fork(House& house, const Picture& picture) {
 
 /// The other process imports on a thread of its own, whatever else it does meanwhile.
 void World::send(House& house, const Picture& picture, u32 how) {
-    if (plan_.knobs.processes == 1) {
+    const bool by_mprotect = picture.of->region->backend() == Backend::mprotect_segv;
+    if (plan_.knobs.processes == 1 || by_mprotect) {  // that one is for one process
         return;
     }
     const u32 step = 1 + how % (plan_.knobs.processes - 1);

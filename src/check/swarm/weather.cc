@@ -100,10 +100,15 @@ void World::kill_somebody(const Act& act) {
     for (u32 turn = act.how % plan_.knobs.kill_within; turn > 0; --turn) {
         world_.scheduler().yield();
     }
-    House& house = *houses_[act.which % houses_.size()];
+    kill(*houses_[act.which % houses_.size()]);
+}
+
+/// Somebody must be left. If it is the caller's own process, this does not return.
+void World::kill(House& house) {
     const auto living =
         std::ranges::count_if(houses_, [](const auto& each) { return each->alive; });
-    if (!house.alive || living < 2) {
+    const bool begun = world_.scheduler().current() != 0;  // that one makes the first memory
+    if (!house.alive || living < 2 || !begun) {
         return;
     }
     ++kills_;
@@ -112,9 +117,9 @@ void World::kill_somebody(const Act& act) {
         end_migration();
     }
     house.alive = false;
-    world_.exit(house.id);
     (void)house.estate.release();  // as it is; see world.h
     house.estate = std::make_unique<House::Estate>();
+    world_.exit(house.id);
 }
 
 }  // namespace verso::check::swarm

@@ -11,7 +11,7 @@ namespace {
 /// memory and each look at a snapshot, and where there are several processes one for each level
 /// above a child. Making and clearing tables for more than that took a third of a small run.
 u32 space_pages_of(const Plan& plan) {
-    constexpr u32 ledger = 2051 + 64;
+    const u32 ledger = 2051 + std::max<u32>(64, 12 * plan.knobs.pages);
     constexpr u32 most = 10;  // verbs.cc
     if (plan.knobs.processes > 1) {
         return 65536;
@@ -44,6 +44,7 @@ mm::Shape shape_of(const Plan& plan) {
 mm::sim::Options options_of(const Knobs& knobs, u64 decisions_at_most,
                             const World::Complaint& wrong) {
     mm::sim::Options options;
+    options.privileged = knobs.unprivileged == 0;
     options.limits.decisions_max = decisions_at_most;
     options.limits.switch_one_in = knobs.switch_one_in;
     options.limits.on_deadlock = [wrong](const std::string& report) {
@@ -84,6 +85,7 @@ World::World(const Plan& plan, const mm::Rules& rules, Tape& tape, Complaint wro
                 say("  {} → {}", kernel::to_string(call), kernel::to_string(outcome));
             });
         }
+        estate.kernel->dies_by([this, &house = *house] { kill(house); });
         estate.runtime = std::make_unique<engine::Runtime>(*estate.kernel);
         estate.lock = kernel.make_mutex();
         houses_.push_back(std::move(house));

@@ -40,8 +40,10 @@ struct Memory {
     std::shared_ptr<engine::Region> region;
     u64 base;
     Book book;
-    u32 users = 0;        // accesses under way
-    bool closed = false;  // a rewind wants it for itself
+    u32 users = 0;               // accesses under way
+    bool closed = false;         // a rewind wants it for itself
+    bool read_by_loads = false;  // the kernel would not be served: see World::read_bytes
+    bool snapshots = true;       // false: Tracking::pages
     std::optional<verso::Mark> mark;
     u64 mark_clock = 0;
 };
@@ -166,6 +168,7 @@ private:
     void move(House& house, const MemoryRef& memory, u32 how);
     std::optional<u64> load(House& house, const MemoryRef& memory, u32 place, bool by_kernel);
     bool store(House& house, const MemoryRef& memory, u32 place, u64 value, bool by_kernel);
+    kernel::Outcome read_bytes(House& house, u64 at, bool by_loads, std::span<std::byte> out);
     bool excused_signal(const kernel::Outcome& outcome) const;
 
     // weather.cc
@@ -173,6 +176,7 @@ private:
     void end_migration();
     std::optional<std::pair<int, u64>> some_page(u32 which, u32 how);
     void kill_somebody(const Act& act);
+    void kill(House& house);
 
     const Plan& plan_;
     Tape& tape_;
