@@ -100,6 +100,31 @@ TEST_F(Processes, AUserfaultfdWorksInTheProcessThatOpenedIt) {
               kernel::Verdict::target_gone);
 }
 
+/// As found by `verso swarm`: the model's first thread slept in a fault, and was asked to close what
+/// another process had closed; the mapping's end then waited for ever for a reader.
+TEST_F(Processes, WhatIsClosedEndsAlthoughAnotherThreadSleeps) {
+    const int sleepers = world.start_process();
+    const int others = world.start_process();
+    world.exit(0);
+    const int sleeper = world.thread(sleepers).value();
+    const auto by_sleeper = [&](const Call& call) {
+        world.start(sleeper, call);
+        return world.finished(sleeper);
+    };
+    const auto at = static_cast<u64>(by_sleeper(Call::map(-1, 0, page_size, plain))->value);
+    const auto watch = static_cast<int>(by_sleeper(Call::uffd_open(0))->value);
+    ASSERT_TRUE(by_sleeper(Call::uffd_register(watch, at, page_size, 1))->ok());
+    ASSERT_FALSE(by_sleeper(Call::load(at)));
+    ASSERT_EQ(world.model_thread(sleeper), 0);
+    kernel::Kernel& there = world.process(others);
+    const auto other = static_cast<u64>(there.perform(Call::map(-1, 0, page_size, plain)).value);
+    const auto uffd =
+        static_cast<int>(there.perform(Call::uffd_open(abi::Feature::event_unmap)).value);
+    ASSERT_TRUE(there.perform(Call::uffd_register(uffd, other, page_size, 1)).ok());
+    ASSERT_TRUE(there.perform(Call::close(uffd)).ok());
+    EXPECT_TRUE(there.perform(Call::unmap(other, page_size)).ok());
+}
+
 TEST_F(Processes, MessagesDoNotRunTogether) {
     const int child = world.start_process();
     const auto [one, other] = world.socket_pair(0, child);

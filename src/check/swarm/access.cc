@@ -141,8 +141,14 @@ void World::look_at_page(House& house, const Picture& picture, u64 base, u32 pag
     }
 }
 
+/// Where accesses may go: where few pages are hot, one is met while another is under way.
+u32 World::places() const {
+    const u32 hot = plan_.knobs.hot_pages;
+    return (hot == 0 ? plan_.knobs.pages : std::min(hot, plan_.knobs.pages)) * words_per_page;
+}
+
 void World::read(House& house, const MemoryRef& memory, u32 how) {
-    const u32 pages = plan_.knobs.pages;
+    const u32 pages = places() / words_per_page;
     const bool by_kernel = !memory->read_by_loads && how / 7 % 8 < plan_.knobs.kernel_access;
     if (how % 7 == 0) {
         (void)load(house, memory, how / 64 % (pages * words_per_page), by_kernel);
@@ -155,9 +161,9 @@ void World::read(House& house, const MemoryRef& memory, u32 how) {
 
 /// Neighbouring pages more often than not, so that what goes through memory in order is met too.
 void World::write(House& house, const MemoryRef& memory, u32 how) {
-    const u32 places = plan_.knobs.pages * words_per_page;
+    const u32 places = this->places();
     const bool by_kernel = !memory->read_by_loads && how / 64 % 8 < plan_.knobs.kernel_access;
-    const auto turn = static_cast<u32>(next_value_ % plan_.knobs.pages);
+    const auto turn = static_cast<u32>(next_value_ % (places / words_per_page));
     const u32 place = how % 3 == 0 ? turn * words_per_page : how / 512 % places;
     (void)store(house, memory, place, ++next_value_, by_kernel);
 }
@@ -165,7 +171,7 @@ void World::write(House& house, const MemoryRef& memory, u32 how) {
 /// A transfer: what leaves one word arrives at another. A snapshot that has the second store and
 /// not the first, or a lost one, breaks the book like any other.
 void World::move(House& house, const MemoryRef& memory, u32 how) {
-    const u32 places = plan_.knobs.pages * words_per_page;
+    const u32 places = this->places();
     const u32 from = how % places;
     const u32 to = (from + 1 + how / places % (places - 1)) % places;
     kernel::Mutex& lock = *house.estate->lock;

@@ -55,18 +55,23 @@ Knobs draw_knobs(Choice& choice) {
     knobs.writers = choice.choose(5);
     knobs.stores = between(choice, 2, 24);
     knobs.kernel_acts = choice.coin() ? between(choice, 1, 40) : 0;
-    knobs.kills = choice.choose(4) == 3 ? between(choice, 1, 2) : 0;
-    knobs.kill_within = between(choice, 10, 4000);
+    knobs.kills = choice.choose(3) == 2 ? between(choice, 1, 2) : 0;
+    knobs.kill_within = between(choice, 10, 2000);
     knobs.switch_one_in = u32{1} << choice.choose(7);
     knobs.looks_at_most = between(choice, 1, 8);
     knobs.kernel_access = choice.coin() ? choice.choose(5) : 0;
     knobs.by_mprotect = choice.choose(6) == 5 ? between(choice, 1, 8) : 0;
     knobs.pages_only = choice.choose(6) == 5 ? between(choice, 1, 4) : 0;
     knobs.unprivileged = choice.choose(8) == 7 ? 1 : 0;
+    knobs.hot_pages = choice.choose(4) == 3 ? between(choice, 1, 2) : 0;
+    knobs.late_writes = choice.choose(2);
     draw_weights(choice, knobs.verbs, 2);
     // Without these a run shows nothing.
     knobs.verbs[static_cast<std::size_t>(Verb::snapshot)] += 2;
     knobs.verbs[static_cast<std::size_t>(Verb::look)] += 1;
+    if (knobs.processes > 1) {
+        knobs.verbs[static_cast<std::size_t>(Verb::send)] += 2;
+    }
     draw_weights(choice, knobs.weather, 4);
     if (choice.choose(3) == 2) {
         for (u32& one_in : knobs.faults) {
@@ -76,7 +81,7 @@ Knobs draw_knobs(Choice& choice) {
         }
     }
     u32& death = knobs.faults[static_cast<std::size_t>(Fault::death)];
-    death = choice.choose(6) == 5 ? u32{1} << between(choice, 6, 12) : 0;
+    death = choice.choose(4) == 3 ? u32{1} << between(choice, 6, 11) : 0;
     return knobs;
 }
 
@@ -96,6 +101,8 @@ std::vector<std::pair<std::string_view, u32*>> by_name(Knobs& knobs) {
         {"by_mprotect", &knobs.by_mprotect},
         {"pages_only", &knobs.pages_only},
         {"unprivileged", &knobs.unprivileged},
+        {"hot_pages", &knobs.hot_pages},
+        {"late_writes", &knobs.late_writes},
     };
     for (std::size_t i = 0; i < verb_count; ++i) {
         all.emplace_back(verb_names[i], &knobs.verbs[i]);

@@ -78,6 +78,8 @@ struct Knobs {
     u32 by_mprotect = 0;                       // of 8 new memories so many: that backend
     u32 pages_only = 0;                        // likewise: Tracking::pages
     u32 unprivileged = 0;                      // 1: faults of the program alone can be served
+    u32 hot_pages = 0;                         // accesses go to so many pages; 0: to all
+    u32 late_writes = 0;                       // 1: also while things are given back
     std::array<u32, verb_count> verbs{};       // weights
     std::array<u32, weather_count> weather{};  // weights
     std::array<u32, fault_count> faults{};     // one call in so many, 0: never

@@ -113,7 +113,11 @@ private:
                 (void)holds_somehow(plan);
             }
         }
-        try_knob(&Knobs::kernel_access, 0);
+        for (u32 Knobs::*const knob :
+             {&Knobs::kernel_access, &Knobs::by_mprotect, &Knobs::pages_only, &Knobs::unprivileged,
+              &Knobs::late_writes}) {
+            try_knob(knob, 0);
+        }
         for (const u32 pages : {1U, 2U, 4U}) {
             try_knob(&Knobs::pages, pages);
         }

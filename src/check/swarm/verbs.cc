@@ -174,6 +174,7 @@ void World::send(House& house, const Picture& picture, u32 how) {
     names_[static_cast<std::size_t>(task)] = fmt::format("import {}", name);
     say("send {} to process {} …", picture.name, to.id);
     const auto sent = picture.snapshot->export_fork(socket.get(), 10'000);
+    house.sent += sent ? 1 : 0;
     if (!sent) {
         failed("export", sent.error());
     }

@@ -100,7 +100,15 @@ void World::kill_somebody(const Act& act) {
     for (u32 turn = act.how % plan_.knobs.kill_within; turn > 0; --turn) {
         world_.scheduler().yield();
     }
-    kill(*houses_[act.which % houses_.size()]);
+    // Those who have children elsewhere, if there are any: what they leave behind is of interest.
+    std::vector<House*> victims;
+    for (const std::unique_ptr<House>& house : houses_) {
+        if (house->alive && house->sent > 0) {
+            victims.push_back(&*house);
+        }
+    }
+    kill(victims.empty() ? *houses_[act.which % houses_.size()]
+                         : *victims[act.which % victims.size()]);
 }
 
 /// Somebody must be left. If it is the caller's own process, this does not return.

@@ -185,6 +185,21 @@ Tally World::run() {
     return tally_;
 }
 
+/// What is given back must take nothing along that others still read.
+void World::late_write(House& house) {
+    const House::Estate& estate = *house.estate;
+    if (!estate.memories.empty()) {
+        const auto which = tape_.choose(static_cast<u32>(estate.memories.size()));
+        write(house, estate.memories[which], tape_.choose(u32{1} << 20));
+    }
+    for (const Picture& picture : estate.pictures) {
+        look(house, picture, ~u32{0});
+    }
+    for (const MemoryRef& memory : estate.memories) {
+        read_page(house, memory, tape_.choose(plan_.knobs.pages));
+    }
+}
+
 void World::close_house(House& house) {
     wait_until([&] { return house.guests == 0; }, "a child that is on its way");
     House::Estate& estate = *house.estate;
@@ -201,6 +216,9 @@ void World::close_house(House& house) {
             !estate.pictures.empty() && (estate.memories.empty() || tape_.choose(2) == 0);
         picture ? drop(house, tape_.choose(static_cast<u32>(estate.pictures.size())))
                 : leave(house, tape_.choose(static_cast<u32>(estate.memories.size())));
+        if (plan_.knobs.late_writes != 0) {
+            late_write(house);
+        }
     }
     // A runtime that ends while others still have children of its regions gives back what those
     // read; in programs it never ends. A killed process' children must do without it, and do.

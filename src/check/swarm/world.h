@@ -69,6 +69,7 @@ struct House {
     bool alive = true;
     bool through = false;  // with its acts
     u32 guests = 0;        // imports under way
+    u32 sent = 0;          // children to other processes
     std::unique_ptr<Estate> estate = std::make_unique<Estate>();
 };
 
@@ -129,6 +130,7 @@ private:
     bool all_through() const;
     void run_track(const Track& track);
     void close_house(House& house);
+    void late_write(House& house);
     void look_for_leftovers();
     void complain(const std::string& who, const std::string& sentence);
     /// A verb that failed: excused, or wrong.
@@ -161,6 +163,7 @@ private:
     void note_memory(House& house, MemoryRef memory);
 
     // access.cc: what its program does
+    u32 places() const;
     void read(House& house, const MemoryRef& memory, u32 how);
     void read_page(House& house, const MemoryRef& memory, u32 page);
     void look_at_page(House& house, const Picture& picture, u64 base, u32 page);

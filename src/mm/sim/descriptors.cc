@@ -6,6 +6,14 @@
 
 namespace verso::mm::sim {
 
+namespace {
+
+/// One that sleeps in a fault makes no calls, the model says: what it is asked for then would not
+/// happen.
+bool can_call(const Thread& thread) { return thread.alive && thread.waiting == Waiting::no; }
+
+}  // namespace
+
 UserfaultObject::~UserfaultObject() {
     struct Range {
         u8 space;
@@ -20,14 +28,15 @@ UserfaultObject::~UserfaultObject() {
         }
     }
     Call call{.op = Op::uffd_close, .fd = context};
-    // Any thread that lives will do: closing is nobody's in particular.
+    // Any thread that lives and is awake will do: closing is nobody's in particular.
     const auto& threads = memory.state().threads;
-    const auto any = std::ranges::find_if(threads, [](const auto& one) { return one.alive; });
+    const auto any = std::ranges::find_if(threads, can_call);
     if (any == threads.end()) {
         (void)uffd_close(memory.machine(), context);
     } else {
         call.thread = static_cast<u8>(any - threads.begin());
-        (void)memory.step(call);
+        const Outcome closed = memory.step(call);
+        VERSO_CHECK(closed.verdict == Verdict::done, "closing: {}", to_string(closed));
     }
     for (const Range& range : watched) {  // it is an alias from here on
         memory.show(range.space, to_bytes(range.vma.start),
@@ -56,7 +65,7 @@ bool BundleObject::readable() const {
 PinObject::~PinObject() {
     auto& threads = memory.state().threads;
     const auto ours = std::ranges::find_if(
-        threads, [&](const auto& one) { return one.alive && one.space == space; });
+        threads, [&](const auto& one) { return can_call(one) && one.space == space; });
     for (const u64 address : pages) {
         Call call{.op = Op::gup_unpin};
         call.address = address;
