@@ -100,8 +100,8 @@ TEST_F(Processes, AUserfaultfdWorksInTheProcessThatOpenedIt) {
               kernel::Verdict::target_gone);
 }
 
-/// As found by `verso swarm`: the model's first thread slept in a fault, and was asked to close what
-/// another process had closed; the mapping's end then waited for ever for a reader.
+/// As found by `verso swarm`: the model's first thread slept in a fault, and was asked to close
+/// what another process had closed; the mapping's end then waited for ever for a reader.
 TEST_F(Processes, WhatIsClosedEndsAlthoughAnotherThreadSleeps) {
     const int sleepers = world.start_process();
     const int others = world.start_process();
