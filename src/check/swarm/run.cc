@@ -10,6 +10,7 @@
 
 #include <malloc.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -135,6 +136,8 @@ void apart(Shared& shared, Body body) {
     VERSO_CHECK(child >= 0, "fork: errno {}", errno);
     if (child == 0) {
         said.become();
+        // Why safe: only of this process. Nobody waits for what it finds once its parent is gone.
+        (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
         // A world's largest tables are half a megabyte: kept, not given back and faulted in again.
         (void)::mallopt(M_MMAP_THRESHOLD, 1 << 26);
         (void)::mallopt(M_TRIM_THRESHOLD, 1 << 28);
