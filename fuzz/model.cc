@@ -1,7 +1,12 @@
 // The model of memory management under random calls: a fuzzer's bytes choose the machine, the calls
 // with their arguments, and every way in which the kernel could go. After each step all oracles
-// look (mm/watched.h); at the end what is under way is ended, and nobody may be left waiting. The
-// rules are those of the newest release that has a preset.
+// look (mm/watched.h); at the end what is under way is ended, and nobody may be left waiting.
+//
+// The rules are those of "mended": the newest release, as it would be if it kept every promise. On
+// 6.18 itself many an input ends in what docs/findings.md tells (of 150 random calls one in
+// twelve), which hides whatever lies behind it; tests/mm/random_program_test.cc makes random
+// programs there, and finds for each violation the rule that 6.18 lacks. What differs between the
+// two presets is those rules alone.
 //
 // An input that breaks something prints its program when VERSO_PROGRAM is set:
 //   VERSO_PROGRAM=1 build/fuzz/fuzz_model FILE
@@ -15,7 +20,7 @@
 namespace mm = verso::mm;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    static const mm::Rules rules = *mm::preset("6.18");
+    static const mm::Rules rules = *mm::preset("mended");
     static const bool tells = std::getenv("VERSO_PROGRAM") != nullptr;
     mm::ByteChoice choice({data, size});
     mm::Watched watched(mm::random_machine(choice), rules);

@@ -63,8 +63,8 @@ constexpr std::array<std::string_view, op_count> names = {"mmap",
                                                           "memory_failure"};
 static_assert(!names.back().empty(), "one name for each Op");
 
-constexpr std::array<std::string_view, 6> verdicts = {"done",    "blocked", "SIGBUS",
-                                                      "SIGSEGV", "failed",  "disabled"};
+constexpr std::array<std::string_view, 7> verdicts = {"done",   "blocked",  "SIGBUS", "SIGSEGV",
+                                                      "failed", "disabled", "hangs"};
 
 }  // namespace
 

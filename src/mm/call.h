@@ -118,6 +118,7 @@ enum class Verdict : u8 {
     sigsegv,
     failed,    ///< `error` is an errno
     disabled,  ///< not a step of this state: nothing happened
+    hangs,     ///< the thread is in it for ever
 };
 
 struct Outcome {

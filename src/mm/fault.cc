@@ -56,8 +56,10 @@ Fault do_numa_page(Machine& machine, const VmFault& vmf, const Entry& entry) {
     if (restored.uffd_wp && (machine.rules.wp_site_removal & WpSite::numa_hint) != 0) {
         restored = pte_wrprotect(restored);
     }
-    if (!restored.write &&
-        can_change_pte_writable(machine.state, vmf.vma, restored, machine.rules)) {
+    const bool asks = machine.rules.numa_asks_o9 && !restored.write;
+    const bool saved = !machine.rules.numa_asks_o9 && entry.write;  // pte_savedwrite()
+    if (saved ||
+        (asks && can_change_pte_writable(machine.state, vmf.vma, restored, machine.rules))) {
         restored = pte_mkwrite(restored);
     }
     restored.young = true;

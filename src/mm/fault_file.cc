@@ -95,6 +95,13 @@ Fault do_fault(Machine& machine, const VmFault& vmf, const Entry& orig) {
     }
     const Cached cached = state.files[file].cache[index];
     const bool in_cache = cached.page != no_page || cached.slot != no_slot;
+    // filemap_fault_recheck_pte_none(): a locked page whose entry is not empty must have been
+    // brought in meanwhile; 6.18 takes a marker for that, and faults for ever.
+    const bool ordinary = state.files[file].kind == FileKind::ordinary;
+    if (ordinary && !in_cache && !orig.none() && vmf.vma.has(VmFlag::locked) &&
+        !machine.rules.locked_marker_fault_ends) {
+        return Fault::for_ever;
+    }
     if (in_cache && vmf.vma.has(VmFlag::uffd_minor)) {  // FC-3
         const u8 write = vmf.write() ? FaultFlag::write : u8{0};
         return handle_userfault(machine, vmf.thread, vmf.vma, vmf.access, FaultFlag::minor | write);

@@ -101,7 +101,8 @@ Fault hugetlb_no_page(Machine& machine, const VmFault& vmf, const Entry& orig) {
     if (found.head == no_page) {
         return found.instead;
     }
-    const bool armed = orig_pte_uffd_wp(machine, vmf.vma, orig);
+    // Of a marker that is left over (I4), too: hugetlb_no_page() does not ask whose it is.
+    const bool armed = orig.is_marker(Marker::uffd_wp) || orig_pte_uffd_wp(machine, vmf.vma, orig);
     Entry entry = mk_pte(found.head, vmf.vma);
     if (vmf.vma.shared() && !armed) {  // FH-3: hugetlb has nobody to notify
         entry = maybe_mkwrite(vmf.write() ? pte_mkdirty(entry) : entry, vmf.vma);
@@ -144,16 +145,37 @@ Fault do_huge_pmd_wp_page(Machine& machine, const VmFault& vmf, Entry entry) {
     return Fault::done;
 }
 
+/// What 6.18 makes of a store to a file's huge page that it may not write: the leaf goes, and the
+/// fault begins anew with nothing in the page table. finish_fault() then maps all of it, writable,
+/// unless somebody registered for minor faults.
+Fault fault_anew(Machine& machine, const VmFault& vmf, const Entry& leaf) {
+    State& state = machine.state;
+    const Vpn start = state.pmd_start(vmf.at);
+    split_huge_pmd(machine, vmf.space, vmf.vma, start);
+    if (pmd_of(state, vmf.space, start).kind != PmdKind::none || !vmf.vma.shared() ||
+        vmf.vma.has(VmFlag::uffd_minor | VmFlag::nohugepage)) {
+        return Fault::retry;
+    }
+    do_page_mkwrite(state, static_cast<PageId>(leaf.target + (vmf.at - start)));
+    Entry entry = pte_mkdirty(mk_pte(leaf.target, vmf.vma));
+    entry.young = true;
+    put_leaf(machine, vmf, maybe_mkwrite(entry, vmf.vma));
+    return Fault::done;
+}
+
 Fault wp_huge_pmd(Machine& machine, const VmFault& vmf, Entry entry) {
     State& state = machine.state;
+    const bool anonymous = entry.zero || state.pages[entry.target].use == PageUse::anonymous;
     if (!vmf.unshare() && userfaultfd_pte_wp(machine, vmf.vma, entry)) {
         if (!is_async(state, vmf.vma)) {
             return wp_message(machine, vmf);  // FT-2, FT-4
         }
-        split_huge_pmd(machine, vmf.space, vmf.vma, state.pmd_start(vmf.at));  // FT-3, FT-5
-        return Fault::retry;
+        if (anonymous) {  // FT-3
+            split_huge_pmd(machine, vmf.space, vmf.vma, state.pmd_start(vmf.at));
+            return Fault::retry;
+        }
+        return fault_anew(machine, vmf, entry);  // FT-5
     }
-    const bool anonymous = entry.zero || state.pages[entry.target].use == PageUse::anonymous;
     if (anonymous && !(entry.zero && vmf.unshare())) {
         return do_huge_pmd_wp_page(machine, vmf, entry);
     }
@@ -163,6 +185,9 @@ Fault wp_huge_pmd(Machine& machine, const VmFault& vmf, Entry entry) {
     }
     if (vmf.unshare()) {
         return Fault::done;
+    }
+    if (!machine.rules.huge_shmem_stays_mapped) {
+        return fault_anew(machine, vmf, entry);
     }
     do_page_mkwrite(state, entry.target);  // FT-6
     entry.young = true;
@@ -181,8 +206,10 @@ Fault huge_numa_page(Machine& machine, const VmFault& vmf, const Entry& entry) {
     if (restored.uffd_wp && (machine.rules.wp_site_removal & WpSite::numa_hint) != 0) {
         restored = pte_wrprotect(restored);
     }
-    if (!restored.write &&
-        can_change_pte_writable(machine.state, vmf.vma, restored, machine.rules)) {
+    const bool asks = machine.rules.numa_asks_o9 && !restored.write;
+    const bool saved = !machine.rules.numa_asks_o9 && entry.write;  // pte_savedwrite()
+    if (saved ||
+        (asks && can_change_pte_writable(machine.state, vmf.vma, restored, machine.rules))) {
         restored = pte_mkwrite(restored);
     }
     restored.young = true;
@@ -249,10 +276,6 @@ Fault handle_hugetlb_fault(Machine& machine, u8 thread, const Access& access, co
         return Fault::sigbus;
     }
     if (!entry.present()) {
-        if (!entry.none() && !vma.has(VmFlag::uffd_wp)) {
-            put_leaf(machine, vmf, Entry{});  // left over, as FC-15
-            return Fault::retry;
-        }
         return hugetlb_no_page(machine, vmf, entry);
     }
     entry.young = true;
@@ -266,6 +289,9 @@ Fault handle_hugetlb_fault(Machine& machine, u8 thread, const Access& access, co
         }
         entry = pte_clear_uffd_wp(entry);  // FH-8
         put_leaf(machine, vmf, entry);
+    }
+    if (!vmf.unshare() && entry.uffd_wp && !vma.has(VmFlag::uffd_wp)) {
+        return Fault::for_ever;  // left over (I4): hugetlb_wp() leaves it to a userfaultfd
     }
     if (!vma.shared()) {
         return hugetlb_wp(machine, vmf, entry);

@@ -170,12 +170,16 @@ bool copy_leaf(Machine& machine, const Copy& copy, Vpn first) {
 
 /// Is there anything that a fault in the child would not find by itself? Linux asks whether the VMA
 /// ever had a private page or a guard (anon_vma); ZEROPAGE's zeroes count as one.
-bool has_own_entries(const State& state, const Copy& copy) {
+/// Poison alone makes none in a shared mapping: on 6.18 the child does without (E-FK9).
+bool has_own_entries(const Machine& machine, const Copy& copy) {
+    const State& state = machine.state;
+    const bool poison = !copy.child.shared() || machine.rules.fork_copies_poison;
+    const u8 markers = poison ? Marker::guard | Marker::poisoned : Marker::guard;
     for (Vpn at = copy.child.start; at < copy.child.end; ++at) {
         const Entry entry = entry_at(state, copy.from, at);
         const bool page = entry.maps_page() || entry.kind == EntryKind::migration;
         if ((page && state.pages[entry.target].use != PageUse::cache) || entry.zero ||
-            entry.kind == EntryKind::swap || entry.is_marker(Marker::guard | Marker::poisoned)) {
+            entry.kind == EntryKind::swap || entry.is_marker(markers)) {
             return true;
         }
     }
@@ -190,7 +194,7 @@ bool vma_needs_copy(const Machine& machine, const Copy& copy, const Vma& parent)
     const bool inherits_markers =
         parent.has(VmFlag::uffd_wp) && !machine.rules.fork_drops_markers;  // FX-8
     return copy.child.anonymous() || copy.child.has(VmFlag::uffd_wp | VmFlag::pfnmap) ||
-           inherits_markers || has_own_entries(machine.state, copy);
+           inherits_markers || has_own_entries(machine, copy);
 }
 
 bool copy_page_range(Machine& machine, const Copy& copy) {

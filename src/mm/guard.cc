@@ -19,16 +19,25 @@ bool valid_guard_vma(const Machine& machine, const Vma& vma, bool install) {
     return machine.rules.has_guard_file || (vma.anonymous() && vma.has(VmFlag::may_write));
 }
 
-/// E-GR1 to E-GR3.
-void install_in(Machine& machine, u8 space, const Vma& vma, Vpn start, Vpn end) {
+/// E-GR1 to E-GR3. False: it never ends. 6.18 takes what is left after zapping for something that
+/// has come meanwhile, and zaps again: protection of file memory leaves a marker every time.
+bool install_in(Machine& machine, u8 space, const Vma& vma, Vpn start, Vpn end) {
     State& state = machine.state;
-    zap_range(machine, space, vma, start, end, ZapFlags::drop_markers);
+    zap_range(machine, space, vma, start, end, 0);
     for (Vpn at = start; at < end; ++at) {
         if (pmd_of(state, space, at).kind == PmdKind::leaf) {
             split_huge_pmd(machine, space, vma, state.pmd_start(at));
         }
+        const Entry entry = entry_at(state, space, at);
+        if (entry.is_marker(Marker::guard)) {
+            continue;
+        }
+        if (!entry.none() && !machine.rules.guard_install_ends) {
+            return false;
+        }
         set_pte(machine, space, at, make_marker(Marker::guard));
     }
+    return true;
 }
 
 /// E-GR6.
@@ -41,8 +50,9 @@ void remove_from(Machine& machine, u8 space, Vpn start, Vpn end) {
     }
 }
 
-Outcome guard(Machine& machine, u8 space, u64 address, u64 length, bool install) {
-    const State& state = machine.state;
+Outcome guard(Machine& machine, u8 thread, u64 address, u64 length, bool install) {
+    State& state = machine.state;
+    const u8 space = state.threads[thread].space;
     const Vpn start = static_cast<Vpn>(to_pages(address));
     const Vpn end = static_cast<Vpn>(to_pages(address + length));
     Vpn reached = start;
@@ -54,10 +64,10 @@ Outcome guard(Machine& machine, u8 space, u64 address, u64 length, bool install)
         }
         const Vpn first = std::max(start, vma.start);
         reached = std::min(end, vma.end);
-        if (install) {
-            install_in(machine, space, vma, first, reached);
-        } else {
+        if (!install) {
             remove_from(machine, space, first, reached);
+        } else if (!install_in(machine, space, vma, first, reached)) {
+            return never_returns(state, thread);
         }
     }
     return hole || reached < end ? Outcome::fail(ENOMEM) : Outcome::ok();
@@ -65,12 +75,12 @@ Outcome guard(Machine& machine, u8 space, u64 address, u64 length, bool install)
 
 }  // namespace
 
-Outcome guard_install(Machine& machine, u8 space, u64 address, u64 length) {
-    return guard(machine, space, address, length, true);
+Outcome guard_install(Machine& machine, u8 thread, u64 address, u64 length) {
+    return guard(machine, thread, address, length, true);
 }
 
-Outcome guard_remove(Machine& machine, u8 space, u64 address, u64 length) {
-    return guard(machine, space, address, length, false);
+Outcome guard_remove(Machine& machine, u8 thread, u64 address, u64 length) {
+    return guard(machine, thread, address, length, false);
 }
 
 }  // namespace verso::mm

@@ -131,6 +131,7 @@ Outcome do_access(Machine& machine, u8 thread, const Access& access) {
             case Fault::sigbus: return signal(access, Verdict::sigbus);
             case Fault::sigsegv: return signal(access, Verdict::sigsegv);
             case Fault::no_memory: return Outcome::fail(ENOMEM);
+            case Fault::for_ever: return never_returns(machine.state, thread);
         }
     }
     VERSO_CHECK(false, "an access to {:#x} faults for ever", access.address);

@@ -61,11 +61,16 @@ void write_protect_page(Machine& machine, u8 space, Vpn at) {
     set_pte(machine, space, at, entry);
 }
 
-/// replace_page(): the rest of the entry stays (E-KS1, E-KS2).
-void replace_page(Machine& machine, u8 space, Vpn at, PageId with) {
+void put_page_there(Machine& machine, u8 space, Vpn at, PageId with, bool keeps_u) {
     Entry entry = entry_at(machine.state, space, at);
     entry.target = with;
+    entry.uffd_wp = entry.uffd_wp && keeps_u;
     set_pte(machine, space, at, entry);
+}
+
+/// replace_page(): the rest of the entry stays (E-KS1, E-KS2); on 6.18 protection does not.
+void replace_page(Machine& machine, u8 space, Vpn at, PageId with) {
+    put_page_there(machine, space, at, with, machine.rules.merge_keeps_u);
 }
 
 /// E-KS3.
@@ -73,7 +78,7 @@ void replace_by_zero(Machine& machine, u8 space, Vpn at) {
     const Entry entry = entry_at(machine.state, space, at);
     Entry zero = mk_zero(*machine.state.find_vma(space, at));
     zero.soft_dirty = entry.soft_dirty;
-    zero.uffd_wp = entry.uffd_wp;
+    zero.uffd_wp = entry.uffd_wp && machine.rules.merge_keeps_u;
     set_pte(machine, space, at, zero);
 }
 
@@ -134,7 +139,7 @@ Outcome ksm_unmerge(Machine& machine, u8 space, u64 address) {
     state.pages[copy].contents = state.pages[entry.target].contents;
     state.pages[copy].dirty = true;
     state.pages[copy].anon_exclusive = true;
-    replace_page(machine, space, at, copy);
+    put_page_there(machine, space, at, copy, true);
     return Outcome::ok();
 }
 

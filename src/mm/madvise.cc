@@ -348,10 +348,10 @@ Outcome madvise_vma(Machine& machine, const Part& part, Advice advice) {
         case Advice::populate_read: return madvise_populate(machine, part, false);
         case Advice::populate_write: return madvise_populate(machine, part, true);
         case Advice::guard_install:
-            return guard_install(machine, part.space, to_bytes(part.start),
+            return guard_install(machine, part.thread, to_bytes(part.start),
                                  to_bytes(part.end - part.start));
         case Advice::guard_remove:
-            return guard_remove(machine, part.space, to_bytes(part.start),
+            return guard_remove(machine, part.thread, to_bytes(part.start),
                                 to_bytes(part.end - part.start));
     }
     return Outcome::fail(EINVAL);

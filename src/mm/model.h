@@ -92,6 +92,8 @@ struct Machine {
 /// One step. A call that fails its checks changes nothing; Verdict::disabled changes nothing
 /// either.
 Outcome step(Machine& machine, const Call& call);
+/// The thread is not heard of again.
+Outcome never_returns(State& state, u8 thread);
 
 // ── pages (page.cc) ────────────────────────────────────────────────────────────────────────────
 /// no_page if memory is full.
@@ -145,6 +147,8 @@ void split_vma(Machine& machine, u8 space, Vpn at);
 Vmas vmas_between(const State& state, u8 space, Vpn start, Vpn end);
 /// Joins neighbours that agree in all (E-MP8, E-MP9: one soft-dirty part makes the whole so).
 void merge_vmas(Machine& machine, u8 space);
+/// Would they be one, the first before the second?
+bool can_merge(const Vma& before, const Vma& after);
 /// Section 2.
 void vma_set_page_prot(const Machine& machine, Vma& vma);
 bool vma_wants_writenotify(const Machine& machine, const Vma& vma);
@@ -160,9 +164,9 @@ Entry change_pte(const Machine& machine, const Vma& vma, Entry entry, u8 flags);
 void uffd_wp_range(Machine& machine, u8 space, const Vma& vma, Vpn start, Vpn end, bool enable);
 
 // ── fault.cc, fault_huge.cc, gup.cc ────────────────────────────────────────────────────────────
-enum class Fault : u8 { done, retry, message, migration, sigbus, sigsegv, no_memory };
+enum class Fault : u8 { done, retry, message, migration, sigbus, sigsegv, no_memory, for_ever };
 /// One turn of the fault handler for an access that the entry does not allow. `message`: the thread
-/// waits now. Fills `loaded` when done.
+/// waits now; for_ever: each turn would end as this one did. Fills `loaded` when done.
 Fault handle_mm_fault(Machine& machine, u8 thread, const Access& access);
 Fault handle_huge_fault(Machine& machine, u8 thread, const Access& access, const Vma& vma);
 Fault handle_hugetlb_fault(Machine& machine, u8 thread, const Access& access, const Vma& vma);
@@ -247,8 +251,8 @@ Outcome do_madvise(Machine& machine, const Call& call);
 Outcome populate_page(Machine& machine, u8 thread, const Access& access);
 /// Its REMOVE event was read (State::advising names the thread). disabled: not now.
 Outcome madvise_goes_on(Machine& machine, u8 thread);
-Outcome guard_install(Machine& machine, u8 space, u64 address, u64 length);
-Outcome guard_remove(Machine& machine, u8 space, u64 address, u64 length);
+Outcome guard_install(Machine& machine, u8 thread, u64 address, u64 length);
+Outcome guard_remove(Machine& machine, u8 thread, u64 address, u64 length);
 
 // ── soft_dirty.cc, pagemap.cc, pagemap_scan.cc ─────────────────────────────────────────────────
 Outcome clear_refs(Machine& machine, u8 space);

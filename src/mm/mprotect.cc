@@ -19,8 +19,10 @@ bool none_means_protected(const Machine& machine, const Vma& vma) {
 }
 
 /// E-NU1, E-NU2. A page that may be shared by copy on write is left alone: a move would gain
-/// nothing. Write goes with the access, as PAGE_NONE has neither (6.2: no saved write bit).
-Entry prot_numa(const State& state, const Vma& vma, Entry entry) {
+/// nothing. Write goes with the access, as PAGE_NONE has neither; until 6.2 it stayed in the entry,
+/// pte_mk_savedwrite().
+Entry prot_numa(const Machine& machine, const Vma& vma, Entry entry) {
+    const State& state = machine.state;
     if (entry.protnone || entry.zero) {
         return entry;
     }
@@ -30,14 +32,14 @@ Entry prot_numa(const State& state, const Vma& vma, Entry entry) {
         return entry;
     }
     entry.protnone = true;
-    return pte_wrprotect(entry);
+    return machine.rules.numa_asks_o9 ? pte_wrprotect(entry) : entry;
 }
 
 /// W-3, W-4, W-5, W-15, E-MP1, E-MP2, E-NU4.
 Entry change_present(const Machine& machine, const Vma& vma, Entry entry, u8 flags) {
     const Rules& rules = machine.rules;
     if ((flags & ChangeFlags::prot_numa) != 0) {
-        return prot_numa(machine.state, vma, entry);
+        return prot_numa(machine, vma, entry);
     }
     entry = pte_modify(entry, vma);
     if (entry.uffd_wp && (rules.wp_site_removal & WpSite::mprotect) != 0) {
@@ -282,6 +284,9 @@ Outcome do_mprotect(Machine& machine, const Call& call) {
             error = EINVAL;
         } else {
             mprotect_fixup(machine, call.thread, at, next, flags);
+            if (state.threads[call.thread].waiting == Waiting::for_ever) {
+                return {Verdict::hangs, 0, 0, 0};
+            }
         }
         at = next;
     }

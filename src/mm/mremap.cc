@@ -46,9 +46,10 @@ Entry moved(const Remap& remap, Entry entry) {
     return entry;
 }
 
-/// What stays at the old address: nothing, as it goes as well; or what a zap would leave.
+/// What stays at the old address: nothing, as it goes as well; or what a zap would leave. On 6.18
+/// nothing either way.
 Entry left_at_old(const Machine& machine, const Remap& remap, const Entry& entry) {
-    if (!remap.dontunmap) {
+    if (!remap.dontunmap || !machine.rules.dontunmap_keeps_u) {
         return {};
     }
     const bool marker = entry.kind == EntryKind::marker && !remap.vma.anonymous();
@@ -127,6 +128,23 @@ void insert_vma(State& state, u8 space, const Vma& vma) {
     vmas.insert(std::ranges::upper_bound(vmas, vma.start, {}, &Vma::start), vma);
 }
 
+void leave_context(const Machine& machine, Vma& vma) {
+    vma.context = nobody;
+    vma.flags &= ~VmFlag::uffd;
+    vma_set_page_prot(machine, vma);
+}
+
+/// On 6.18 the new mapping becomes one with neighbours that agree with it while it still has the
+/// context, and what is then taken from it is taken from all of that.
+void neighbours_leave_context(const Machine& machine, const Remap& remap, const Vma& fresh) {
+    for (Vma& vma : machine.state.spaces[remap.space].vmas) {
+        const bool itself = vma.start == remap.vma.start;
+        if (!itself && (can_merge(vma, fresh) || can_merge(fresh, vma))) {
+            leave_context(machine, vma);
+        }
+    }
+}
+
 /// copy_vma(), then mremap_userfaultfd_prep(): E-MR1, E-MR2.
 Vma copy_vma(const Machine& machine, const Remap& remap) {
     Vma fresh = remap.vma;
@@ -134,8 +152,10 @@ Vma copy_vma(const Machine& machine, const Remap& remap) {
     fresh.start = remap.to;
     fresh.end = remap.to + remap.new_pages;
     if (!has_event_remap(machine.state, fresh.context)) {
-        fresh.context = nobody;
-        fresh.flags &= ~VmFlag::uffd;
+        if (fresh.context != nobody && !machine.rules.mremap_leaves_neighbour) {
+            neighbours_leave_context(machine, remap, fresh);
+        }
+        leave_context(machine, fresh);
     }
     vma_set_page_prot(machine, fresh);
     return fresh;

@@ -30,11 +30,17 @@ public:
     Outcome run() {
         const Vpn start = static_cast<Vpn>(to_pages(arg_.start));
         const Vpn end = static_cast<Vpn>(to_pages(round_up(arg_.end, page_size)));
+        // Undone where it fails; on 6.18 what was armed before stays armed, and nobody is told.
+        const bool undoes = machine_.rules.failed_scan_arms_nothing && may_fail();
+        const std::optional<State> before = undoes ? std::optional<State>(state_) : std::nullopt;
         walk_end_ = end;
         for (const Vma& vma : vmas_between(state_, space_, start, end)) {
             const Vpn first = std::max(start, vma.start);
             if (!vma_allowed(vma)) {
                 if ((arg_.flags & abi::PagemapScanFlag::check_wp_async) != 0) {  // SC-9, SC-11
+                    if (before) {
+                        state_ = *before;
+                    }
                     return Outcome::fail(EPERM, to_bytes(first));
                 }
                 if ((arg_.flags & abi::PagemapScanFlag::wp_matching) != 0) {  // SC-12
@@ -54,6 +60,12 @@ public:
     }
 
 private:
+    bool may_fail() const {
+        constexpr u64 both =
+            abi::PagemapScanFlag::check_wp_async | abi::PagemapScanFlag::wp_matching;
+        return (arg_.flags & both) == both;
+    }
+
     bool vma_allowed(const Vma& vma) const {
         return is_async(state_, vma) && vma.has(VmFlag::uffd_wp) &&
                (uses_markers(machine_, vma) || none_means_protected(machine_.rules, vma));
@@ -95,6 +107,9 @@ private:
             return hugetlb ? PageIs::huge : 0;
         }
         if (vma.has(VmFlag::uffd_wp)) {
+            if (hugetlb && !machine_.rules.empty_hugetlb_is_written) {
+                return has_page_table() ? PageIs::huge : 0;  // pagemap_scan_pte_hole()
+            }
             return PageIs::written | (hugetlb ? PageIs::huge : 0);
         }
         return table && !hugetlb ? PageIs::written : 0;
@@ -187,6 +202,7 @@ private:
                     const bool one = policy == NonePolicy::protected_one;
                     return make_marker(one ? u8{0} : Marker::uffd_wp);
                 }
+                entry.uffd_wp = entry.uffd_wp || marker_takes_u(vma, entry);
                 return entry;
             case EntryKind::migration:
                 if (entry.migration == MigrationKind::write) {  // I2, as W-7, W-8
@@ -199,6 +215,37 @@ private:
             case EntryKind::present: return pte_wrprotect(pte_mkuffd_wp(entry, machine_.rules));
         }
         return entry;
+    }
+
+    /// make_uffd_wp_pte() of 6.18 sets the bit on whatever is no page; that of hugetlb does not.
+    bool marker_takes_u(const Vma& vma, const Entry& entry) const {
+        const bool guard = entry.is_marker(Marker::guard) && !machine_.rules.scan_leaves_guards;
+        const bool poison = entry.is_marker(Marker::poisoned) && !machine_.rules.scan_leaves_poison;
+        return (guard || poison) && !is_hugetlb(state_, vma);
+    }
+
+    /// One page table of Linux' spans 512 entries: what the model has one for has made it for all.
+    bool has_page_table(PmdKind besides = PmdKind::none) const {
+        return std::ranges::any_of(state_.spaces[space_].pmds, [besides](const Pmd& pmd) {
+            return pmd.kind != PmdKind::none && pmd.kind != besides;
+        });
+    }
+
+    /// Without a vector 6.18 takes a short way through a page table, which looks at nothing:
+    /// neither at what is asked for nor at how much.
+    bool arms_blindly(const Vma& vma, Vpn at) const {
+        return !machine_.rules.blind_scan_selects && arg_.vec_len == 0 && vma_allowed(vma) &&
+               (arg_.flags & abi::PagemapScanFlag::wp_matching) != 0 &&
+               pmd_of(state_, space_, at).kind != PmdKind::leaf && has_page_table(PmdKind::leaf);
+    }
+
+    void arm_blindly(const Vma& vma, Vpn start, Vpn end) {
+        for (Vpn at = start; at < end; ++at) {
+            const Entry entry = entry_at(state_, space_, at);
+            if (!entry.uffd_wp && !entry.is_marker(Marker::uffd_wp)) {
+                set_pte(machine_, space_, at, armed(vma, entry));
+            }
+        }
     }
 
     bool arms(u64 categories) const {
@@ -215,6 +262,8 @@ private:
                 if (!huge_range(vma, at, next)) {
                     continue;  // split: the small entries are looked at now
                 }
+            } else if (arms_blindly(vma, at)) {
+                arm_blindly(vma, at, next);
             } else {
                 for (Vpn page = at; page < next && !stopped_; ++page) {
                     small_page(vma, page);

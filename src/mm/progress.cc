@@ -50,6 +50,9 @@ const Vma* vma_of(const State& state, u8 space, u64 address) {
 
 std::string check_waiter(const State& state, u8 id, bool moved) {
     const Thread& thread = state.threads[id];
+    if (thread.waiting == Waiting::for_ever) {
+        return fmt::format("progress: thread {} is in a call that never returns", id);
+    }
     if (thread.waiting == Waiting::no || thread.waiting == Waiting::retry ||
         thread.waiting == Waiting::migration) {
         return {};

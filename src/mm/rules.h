@@ -1,6 +1,7 @@
 // Rules: how this kernel behaves where kernels differ, one named switch per difference. Every
-// switch is either a fix that some release brought (section 13 of the specification, `since`) or a
-// design that was debated (section 14). A rule that is off must show: as a lost write, a page
+// switch is either a fix that some release brought (section 13 of the specification, `since`), one
+// that no release has brought yet (docs/findings.md, `not_yet`), or a design that was debated
+// (section 14). A rule that is off must show: as a lost write, a page
 // wrongly called clean, or a broken invariant, in the shortest program that its row in docs/mm.md
 // gives.
 #pragma once
@@ -91,22 +92,48 @@ struct Rules {
     bool has_guard_file = true;            // 6.15
     bool has_register_owner_check = true;  // about 6.17: UNREGISTER through another context refused
     bool has_mremap_of_several = true;     // 6.17: one mremap may move several mappings
+    bool numa_asks_o9 = true;              // 6.2: the hint scan leaves no write bit to come back
+    // Promises and documents that no release keeps yet: docs/findings.md.
+    bool merge_keeps_u = true;
+    bool dontunmap_keeps_u = true;
+    bool moved_swap_loses_u = true;
+    bool reregister_clears_u = true;
+    bool unregister_wakes_all = true;
+    bool ioctls_ask_owner = true;
+    bool dropped_copy_is_written = true;
+    bool empty_hugetlb_is_written = true;
+    bool blind_scan_selects = true;
+    bool failed_scan_arms_nothing = true;
+    bool guard_install_ends = true;
+    bool locked_marker_fault_ends = true;
+    bool fills_leave_guards = true;
+    bool fills_end_with_file = true;
+    bool scan_leaves_guards = true;
+    bool scan_leaves_poison = true;
+    bool mremap_leaves_neighbour = true;
+    bool hugetlb_truncation_keeps_u = true;
+    bool huge_shmem_keeps_u = true;
+    bool huge_shmem_stays_mapped = true;
+    bool fork_copies_poison = true;
 
     friend bool operator==(const Rules&, const Rules&) = default;
 };
+
+/// `since` of what no release does: the kernel breaks a promise, or is not as documented.
+inline constexpr u16 not_yet = 9999;
 
 /// A switch that is on or off, for tables, command lines and mutation.
 struct Switch {
     std::string_view name;
     bool Rules::*value;
-    u16 since;                // release × 100 (6.2 is 602), 0: a design, not a fix
+    u16 since;                // release × 100 (6.2 is 602), 0: a design, not a fix; or not_yet
     std::string_view rows;    // of the specification
     std::string_view reason;  // one line
 };
 std::span<const Switch> switches();
 
 /// Releases with a preset, as written: "5.7", "5.19", "6.1", …, "6.18"; "6.1.8" and "6.1.191" for
-/// the stable series that got fixes of their own.
+/// the stable series that got fixes of their own; last "mended", 6.18 with all that is not_yet.
 std::vector<std::string> preset_names();
 std::optional<Rules> preset(std::string_view name);
 /// The newest release of which this is said to be true: what the other rules default to.

@@ -197,8 +197,9 @@ struct Access {
 
 /// fault: until a wake; then `retry`: Op::retry repeats the access. migration: until it ends
 /// (Op::retry looks). event: until somebody reads it; the call itself is done then, but for a
-/// madvise() that has announced what it is to drop: Op::retry goes on with it (Advising).
-enum class Waiting : u8 { no, fault, migration, event, retry };
+/// madvise() that has announced what it is to drop: Op::retry goes on with it (Advising). for_ever:
+/// in a call that does the same again and again; what would end it is not modelled.
+enum class Waiting : u8 { no, fault, migration, event, retry, for_ever };
 
 struct Thread {
     bool alive = false;

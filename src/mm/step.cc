@@ -162,6 +162,11 @@ constexpr Handlers handlers = kernel_steps(uffd_and_procfs_calls(user_calls({}))
 
 }  // namespace
 
+Outcome never_returns(State& state, u8 thread) {
+    state.threads[thread].waiting = Waiting::for_ever;
+    return {Verdict::hangs, 0, 0, 0};
+}
+
 Outcome step(Machine& machine, const Call& call) {
     State& state = machine.state;
     if (call.thread >= state.threads.size() || !state.threads[call.thread].alive) {
@@ -171,7 +176,8 @@ Outcome step(Machine& machine, const Call& call) {
     if (call.op == Op::retry) {
         return retry(machine, call.thread);
     }
-    if (is_user_call(call.op) && self.waiting != Waiting::no) {
+    const bool killed = call.op == Op::exit && self.waiting == Waiting::for_ever;
+    if (is_user_call(call.op) && self.waiting != Waiting::no && !killed) {
         return disabled;
     }
     const Handler handler = handlers.of[static_cast<std::size_t>(call.op)];

@@ -244,7 +244,9 @@ void split_huge_pmd(Machine& machine, u8 space, const Vma& vma, Vpn at) {
         for (u32 i = 0; leaf.dirty && i < state.shape.huge_pages; ++i) {
             state.pages[leaf.target + i].dirty = true;
         }
-        const Entry after = left_behind(machine, vma, leaf, true);
+        // 6.18 removes the leaf, and its bit with it.
+        const Entry after =
+            machine.rules.huge_shmem_keeps_u ? left_behind(machine, vma, leaf, true) : Entry{};
         set_leaf(machine, space, first, Entry{});
         fill_table(machine, space, first, after);
         return;

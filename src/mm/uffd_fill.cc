@@ -23,9 +23,11 @@ struct Fill {
     Vma vma;
 };
 
-/// FL-27: nothing is there, or a marker that a fill may replace.
-bool none_mostly(const Entry& entry) {
-    return entry.none() || (entry.kind == EntryKind::marker && !entry.is_marker(Marker::guard));
+/// FL-27: nothing is there, or a marker that a fill may replace. pte_none_mostly() of 6.18 takes a
+/// guard for one.
+bool none_mostly(const Rules& rules, const Entry& entry) {
+    const bool guard = entry.is_marker(Marker::guard) && rules.fills_leave_guards;
+    return entry.none() || (entry.kind == EntryKind::marker && !guard);
 }
 
 /// Is the address beyond the end of the file (FL-15)? Anonymous memory has none.
@@ -94,10 +96,13 @@ PageId new_page(Machine& machine, const Fill& fill, Vpn at, u32 size) {
 /// FL-15 to FL-18; for shared ZEROPAGE too, which is a copy of zeroes.
 int fill_copy(Machine& machine, const Fill& fill, Vpn at, u32 size) {
     State& state = machine.state;
-    if (beyond_end(state, fill.vma, at)) {
+    // A private huge page is never looked up in the file: 6.18 does not miss it there.
+    const bool looks =
+        !is_hugetlb(state, fill.vma) || fill.vma.shared() || machine.rules.fills_end_with_file;
+    if (looks && beyond_end(state, fill.vma, at)) {
         return EFAULT;
     }
-    if (!none_mostly(entry_at(state, fill.space, at)) ||
+    if (!none_mostly(machine.rules, entry_at(state, fill.space, at)) ||
         (fill.vma.shared() && in_cache(state, fill.vma, at))) {
         return EEXIST;
     }
@@ -140,7 +145,7 @@ int fill_continue(Machine& machine, const Fill& fill, Vpn at) {
         return EIO;
     }
     // Before anything is read back from swap, so that a call that fails changes nothing.
-    if (!none_mostly(entry_at(state, fill.space, at))) {
+    if (!none_mostly(machine.rules, entry_at(state, fill.space, at))) {
         return EEXIST;
     }
     const PageId page = cache_page(machine, fill.vma.file, fill.vma.index(at), true);
@@ -151,9 +156,9 @@ int fill_continue(Machine& machine, const Fill& fill, Vpn at) {
     return 0;
 }
 
-/// FL-20, FL-35.
+/// FL-20, FL-35. hugetlb does not ask how long its file is (FL-15 speaks of shmem alone).
 int fill_poison(Machine& machine, const Fill& fill, Vpn at) {
-    if (beyond_end(machine.state, fill.vma, at)) {
+    if (!is_hugetlb(machine.state, fill.vma) && beyond_end(machine.state, fill.vma, at)) {
         return EFAULT;
     }
     if (!entry_at(machine.state, fill.space, at).none()) {
@@ -190,7 +195,9 @@ u32 known_modes(const Rules& rules, Op op) {
 int vma_error(const Machine& machine, const Vma* vma, const Call& call, bool wp) {
     const State& state = machine.state;
     const u64 end = to_pages(call.address + call.length);
-    if (vma == nullptr || end > vma->end || vma->context != call.fd) {
+    const bool ours = vma != nullptr && (machine.rules.ioctls_ask_owner ? vma->context == call.fd
+                                                                        : vma->context != nobody);
+    if (!ours || end > vma->end) {
         return ENOENT;
     }
     if (wp && !vma->has(VmFlag::uffd_wp)) {

@@ -108,7 +108,7 @@ Moved move_swap(Machine& machine, const Move& move, Vpn target, Vpn source) {
         return {0, EBUSY};
     }
     entry.soft_dirty = true;
-    entry.uffd_wp = false;
+    entry.uffd_wp = entry.uffd_wp && !machine.rules.moved_swap_loses_u;
     move_entry(machine, move, target, source, entry);
     return {1};
 }

@@ -171,8 +171,8 @@ Outcome uffd_register(Machine& machine, const Call& call) {
         const Vpn start = std::max(range.start, vma.start);
         const Vpn end = std::min(range.end, vma.end);
         const bool loses_wp = vma.has(VmFlag::uffd_wp) && (flags & VmFlag::uffd_wp) == 0;
-        if (loses_wp && machine.rules.unregister_clears_u) {
-            reset_protection(machine, space, start, end);  // RG-14
+        if (loses_wp && machine.rules.reregister_clears_u) {
+            reset_protection(machine, space, start, end);  // RG-14; no release does
         }
         split_vma(machine, space, start);
         split_vma(machine, space, end);
@@ -209,7 +209,10 @@ Outcome uffd_unregister(Machine& machine, const Call& call) {
         const Vpn start = std::max(range.start, vma.start);
         const Vpn end = std::min(range.end, vma.end);
         userfaultfd_clear_vma(machine, space, start, end, machine.rules.unregister_clears_u);
-        wake_range(machine, vma.context, to_bytes(start), to_bytes(end));  // UN-8
+        // UN-8; 6.18 looks for those in MISSING faults, and finds the others with them.
+        if (machine.rules.unregister_wakes_all || vma.has(VmFlag::uffd_missing)) {
+            wake_range(machine, vma.context, to_bytes(start), to_bytes(end));
+        }
     }
     merge_vmas(machine, space);
     return Outcome::ok();

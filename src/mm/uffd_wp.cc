@@ -10,8 +10,10 @@ namespace verso::mm {
 namespace {
 
 /// WP-9, WP-10 for one VMA: 0 or an errno.
-int vma_error(const State& state, const Vma& vma, const Call& call) {
-    if (!vma.has(VmFlag::uffd_wp) || vma.context != call.fd) {
+int vma_error(const Machine& machine, const Vma& vma, const Call& call) {
+    const State& state = machine.state;
+    const bool foreign = vma.context != call.fd && machine.rules.ioctls_ask_owner;
+    if (!vma.has(VmFlag::uffd_wp) || foreign) {
         return ENOENT;
     }
     const u64 huge = to_bytes(state.shape.huge_pages);
@@ -47,7 +49,7 @@ Outcome uffd_writeprotect(Machine& machine, const Call& call) {
     }
     const bool enable = (call.flags & Mode::wp) != 0;
     for (const Vma& vma : vmas) {  // holes are skipped; what is done stays done
-        if (const int error = vma_error(state, vma, call); error != 0) {
+        if (const int error = vma_error(machine, vma, call); error != 0) {
             return Outcome::fail(error);
         }
         uffd_wp_range(machine, space, vma, std::max(start, vma.start), std::min(end, vma.end),

@@ -22,13 +22,6 @@ u32 unit_of(const State& state, u8 file) {
     return hugetlb ? state.shape.huge_pages : 1;
 }
 
-bool mergeable(const Vma& before, const Vma& after) {
-    const bool flags_agree = ((before.flags ^ after.flags) & ~VmFlag::soft_dirty) == 0;
-    return before.end == after.start && flags_agree && before.context == after.context &&
-           before.file == after.file &&
-           (before.anonymous() || before.index(before.end) == after.offset);
-}
-
 /// free_pgtables(): a page table that no VMA lies over any more goes.
 void free_pgtables(State& state, u8 space, Vpn start, Vpn end) {
     Space& one = state.spaces[space];
@@ -168,10 +161,17 @@ void split_vma(Machine& machine, u8 space, Vpn at) {
     split_vma(state, space, at);
 }
 
+bool can_merge(const Vma& before, const Vma& after) {
+    const bool flags_agree = ((before.flags ^ after.flags) & ~VmFlag::soft_dirty) == 0;
+    return before.end == after.start && flags_agree && before.context == after.context &&
+           before.file == after.file &&
+           (before.anonymous() || before.index(before.end) == after.offset);
+}
+
 void merge_vmas(Machine& machine, u8 space) {
     Vmas& vmas = machine.state.spaces[space].vmas;
     for (std::size_t i = 0; i + 1 < vmas.size();) {
-        if (!mergeable(vmas[i], vmas[i + 1])) {
+        if (!can_merge(vmas[i], vmas[i + 1])) {
             ++i;
             continue;
         }

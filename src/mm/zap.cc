@@ -33,6 +33,9 @@ std::optional<Entry> zapped_pte(const Machine& machine, const Vma& vma, const En
             if ((entry.markers & Marker::poisoned) != 0) {  // E-ZP1, E-ZP8
                 return file_only ? std::nullopt : std::optional<Entry>(Entry{});
             }
+            if (!vma.has(VmFlag::uffd_wp) && !vma.anonymous()) {
+                return std::nullopt;  // left over (I4): a file's goes only if that is asked for
+            }
             // A marker stands for bytes that are not mapped: those of the file come back as they
             // were; an anonymous address becomes zeroes, whatever it was.
             return left_behind(machine, vma, entry, !vma.anonymous());
@@ -44,7 +47,10 @@ std::optional<Entry> zapped_pte(const Machine& machine, const Vma& vma, const En
             if (file_only && !own && !entry.zero) {  // E-ZP10
                 return std::nullopt;
             }
-            return left_behind(machine, vma, entry, own);  // E-ZP1 to E-ZP6
+            // E-ZP1 to E-ZP6. On 6.18 the marker of a private copy says that nothing changed.
+            const bool survives =
+                own || (!vma.anonymous() && !machine.rules.dropped_copy_is_written);
+            return left_behind(machine, vma, entry, survives);
         }
     }
     return std::nullopt;
@@ -195,7 +201,11 @@ Outcome do_truncate(Machine& machine, const Call& call) {
         const u32 old_size = file.size;
         file.size = pages;
         // E-ZP11: first the entries, so that nobody has a page that the file has not.
-        unmap_mapping_range(machine, call.fd, pages, old_size, ZapFlags::even_cows);
+        u8 flags = ZapFlags::even_cows;
+        if (huge && !machine.rules.hugetlb_truncation_keeps_u) {
+            flags |= ZapFlags::drop_markers;  // hugetlb_vmtruncate(), no E-ZP12
+        }
+        unmap_mapping_range(machine, call.fd, pages, old_size, flags);
         drop_pages(machine, call.fd, pages, old_size, false);
         return Outcome::ok();
     }

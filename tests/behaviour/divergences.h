@@ -1,7 +1,7 @@
-// What the running kernel is known to do otherwise than the model, and why the model stays as it
-// is, as far as this suite meets it (docs/findings.md has all of it). Each is run, counted and
-// printed every time, and a program that is in the list and agrees is a failure. docs/mm.md has it
-// as a table.
+// Programs of the behavioural suite on which the running kernel is known to break what is expected:
+// there the preset "mended" keeps it, and that of the release breaks it in the same way. Each is
+// run, counted and printed every time, and a program that is in the list and agrees with "mended"
+// is a failure. docs/mm.md has it as a table; all that is known is in docs/findings.md.
 #pragma once
 
 #include <string_view>
@@ -9,7 +9,7 @@
 
 namespace verso::behaviour {
 
-/// A program, without expectations, on which that release breaks what the model keeps.
+/// A program, without expectations, on which that release breaks what "mended" keeps.
 struct Divergence {
     std::string_view release;
     std::string_view program;

@@ -18,9 +18,23 @@ Safety of_model(const mm::Rules& rules) {
 }
 Safety of_preset(std::string_view name) { return of_model(*mm::preset(name)); }
 
-TEST(Safety, ThePromiseAsModelledIsSafe) {
+TEST(Safety, AKernelThatKeepsEveryPromiseIsSafe) {
+    const Safety safety = of_preset("mended");
+    EXPECT_EQ(safety.safe, Safe::yes) << safety.line();
+    EXPECT_EQ(safety.avoided.size(), 0U) << safety.line();
+    EXPECT_GE(safety.tried, essentials().size());
+}
+
+TEST(Safety, TheModelOf618IsSafeButForWhatUsersMustAvoid) {
     const Safety safety = of_preset("6.18");
+    EXPECT_EQ(safety.safe, Safe::except) << safety.line();
     EXPECT_EQ(safety.broken.size(), 0U) << safety.line();
+    for (const Hazard& one : hazards()) {
+        const auto& list = one.reaches_users ? safety.exceptions : safety.avoided;
+        EXPECT_TRUE(std::ranges::any_of(list, [&](const Safety::Shown& shown) {
+            return shown.what == one.answer;
+        })) << one.known;
+    }
     for (const Safety::NotTried& one : safety.not_tried) {
         ADD_FAILURE() << one.program << ": " << one.why;
     }

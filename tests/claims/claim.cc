@@ -19,6 +19,7 @@ mm::Shape room() {
     shape.space_pages = 64;
     shape.pages = 64;
     shape.slots = 32;
+    shape.threads_max = 6;  // those of a program, and one that reads its memory in the end
     return shape;
 }
 

@@ -2,6 +2,7 @@
 // there again in one line, so that the table is whole.
 #include <cerrno>
 
+#include "claims/kept_promises_rows.h"
 #include "claims/s2_show.h"
 
 namespace verso::claims {
@@ -312,7 +313,7 @@ std::vector<Row> fix_rows() {
 Table switches() {
     Table table{"Every switch", "", design_rows()};
     for (const std::vector<Row>& more :
-         {protection_rows(), policy_rows(), fix_rows(), release_rows()}) {
+         {protection_rows(), policy_rows(), fix_rows(), release_rows(), kept_promises_rows()}) {
         table.rows.insert(table.rows.end(), more.begin(), more.end());
     }
     return table;

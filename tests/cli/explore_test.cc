@@ -54,7 +54,7 @@ std::string value_of(const std::string& json, const std::string& key) {
 TEST(ExploreVerb, GoesOnToTheSameCountsAfterItWasKilled) {
     const test::TemporaryFolder folder;
     const std::string file = folder.path() + "/checkpoint";
-    const std::string scope = "explore --scope kinds=A+SS,steps=7 --json";
+    const std::string scope = "explore --rules mended --scope kinds=A+SS,steps=7 --json";
     // Killed as soon as there is a checkpoint: several levels are still to come.
     const test::Ran killed = test::run(
         fmt::format("'{}/verso' {} --checkpoint {} >/dev/null 2>&1 & search=$!; "
@@ -72,7 +72,8 @@ TEST(ExploreVerb, GoesOnToTheSameCountsAfterItWasKilled) {
 
 TEST(ExploreVerb, ExitsWithThreeIfTheMemoryThatItMayUseDoesNotSuffice) {
     const test::Ran ran = test::run(fmt::format(
-        "'{}/verso' explore --scope kinds=all,pages=2,steps=9 --memory 64M 2>&1 >/dev/null",
+        "'{}/verso' explore --rules mended --scope kinds=all,pages=2,steps=9 --memory 64M "
+        "2>&1 >/dev/null",
         VERSO_BINARY_DIR));
     EXPECT_EQ(ran.code, 3);
     EXPECT_NE(ran.output.find("verso: the 64M of --memory did not suffice"), std::string::npos)

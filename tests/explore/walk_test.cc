@@ -15,6 +15,7 @@ Request request_of(const std::string& scope, unsigned workers = 1) {
     Request request;
     request.scope = parse_scope(scope).value();
     request.workers = workers;
+    request.rules = "mended";  // 6.18 breaks something soon
     return request;
 }
 
@@ -84,7 +85,7 @@ TEST(ExploreWalk, SaysNoEstimateOfWhatIsOverAlready) {
 TEST(ExploreWalk, AResumedSearchKnowsWhatWasFoundAndCountedBeforeIt) {
     const std::string file = testing::TempDir() + "explore.found";
     Request request = request_of("kinds=A,steps=3");
-    request.rules = "6.18,-markers_exist";
+    request.rules = "mended,-markers_exist";
     request.every = true;
     request.coverage = true;
     request.checkpoint = file;

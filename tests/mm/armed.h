@@ -14,7 +14,8 @@ inline void PrintTo(MemoryKind kind, std::ostream* out) {
     *out << names[static_cast<unsigned>(kind)];
 }
 inline void PrintTo(Verdict verdict, std::ostream* out) {
-    const char* const names[] = {"done", "blocked", "sigbus", "sigsegv", "failed", "disabled"};
+    const char* const names[] = {"done",   "blocked",  "sigbus", "sigsegv",
+                                 "failed", "disabled", "hangs"};
     *out << names[static_cast<unsigned>(verdict)];
 }
 inline void PrintTo(const Entry& entry, std::ostream* out) {

@@ -94,18 +94,28 @@ TEST(Fault, StoringToAMarkerPopulatesItProtectedAndTells) {
 
 // FA-6, FC-15
 TEST(Fault, AMarkerLeftInAVmaWithoutProtectionIsDropped) {
-    for (const MemoryKind kind : {K::A, K::SS, K::SP, K::HS}) {
+    for (const MemoryKind kind : {K::A, K::SS, K::SP}) {
         World world;
         world.map(kind, 2);
         Machine machine = world.machine();
-        if (kind == K::HS) {
-            set_leaf(machine, 0, 0, make_marker(Marker::uffd_wp));
-        } else {
-            set_pte(machine, 0, 0, make_marker(Marker::uffd_wp));
-        }
+        set_pte(machine, 0, 0, make_marker(Marker::uffd_wp));
         EXPECT_TRUE(silent(world.store(0, 3)));
         EXPECT_FALSE(world.entry(0).uffd_wp);
         EXPECT_TRUE(world.entry(0).write);
+    }
+}
+
+// As seen on 6.18: hugetlb_no_page() asks nobody whose marker it is, and hugetlb_wp() leaves a page
+// with the bit to a userfaultfd that is not there any more.
+TEST(Fault, AMarkerLeftInHugetlbProtectsItsPageAndAStoreToThatNeverEnds) {
+    for (const MemoryKind kind : {K::HS, K::HP}) {
+        World world;
+        world.map(kind, 2);
+        Machine machine = world.machine();
+        set_leaf(machine, 0, 0, make_marker(Marker::uffd_wp));
+        EXPECT_TRUE(silent(world.load(0)));
+        EXPECT_TRUE(world.entry(0).uffd_wp);
+        EXPECT_EQ(world.store(0, 3).verdict, Verdict::hangs);
     }
 }
 

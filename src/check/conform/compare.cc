@@ -39,7 +39,10 @@ bool is_alike(const Program& program, Area area, const PageFacts& model, const P
     }
     PageFacts one = model;
     PageFacts other = kernel;
-    if (program.huge) {  // whether an entry is huge is the kernel's choice, or of zeroes (E-TH1)
+    // Of an empty hugetlb entry it says only whether somebody made a page table near it.
+    const bool empty = one.text() == "N" && other.text() == "N";
+    // Else whether an entry is huge is the kernel's choice, or of zeroes (E-TH1).
+    if (program.huge || (empty && is_hugetlb(program.kind))) {
         one.categories &= ~(PageIs::huge | PageIs::pfn_zero);
         other.categories &= ~(PageIs::huge | PageIs::pfn_zero);
     }
@@ -86,8 +89,8 @@ bool may_say_otherwise(const Program& program, const Step& step, const Seen& mod
             return is_unprotected_hole(page) || comes_by_itself(page);
         });
     };
-    if (is_scan(step) && step.child && step.at.second) {
-        return true;  // nobody looks at a child's second area
+    if (is_scan(step) && step.at.second && (step.child || model.second.empty())) {
+        return true;  // nobody looks at a child's second area, or at one that is about to come
     }
     const auto which = step.child ? &Seen::child : step.at.second ? &Seen::second : &Seen::first;
     return is_scan(step) && (open(model.*which) || open(kernel.*which));

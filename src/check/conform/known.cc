@@ -5,6 +5,9 @@
 #include <vector>
 
 #include "check/conform/occasion.h"
+#include "check/conform/promise.h"
+#include "check/program/said.h"
+#include "check/program/where.h"
 
 namespace verso::check {
 namespace {
@@ -20,11 +23,53 @@ std::vector<const Step*> steps_seen_now(const Occasion& of) {
     return steps;
 }
 
+/// Which promise the model of that release breaks at this step, if it does.
+bool breaks(const Program& program, const mm::Rules& rules, std::size_t step) {
+    FirstChoice first;
+    const std::optional<Broken> broken =
+        broken_promise(program, run_on_model(rules, program, first));
+    return broken && broken->step <= step;
+}
+
+/// The one that keeps the promise when its rule is on; where several break it, one without which
+/// all others would.
+const Known* who_breaks(const Program& program, std::size_t step, std::string_view release) {
+    const std::optional<mm::Rules> rules = mm::preset(release);
+    if (!rules || !breaks(program, *rules, step)) {
+        return nullptr;
+    }
+    mm::Rules all = *rules;
+    for (const Known& one : known_differences()) {
+        if (one.release != release || one.rule == nullptr) {
+            continue;
+        }
+        mm::Rules with = *rules;
+        with.*one.rule = true;
+        if (!breaks(program, with, step)) {
+            return &one;
+        }
+        all.*one.rule = true;
+    }
+    if (breaks(program, all, step)) {
+        return nullptr;
+    }
+    for (const Known& one : known_differences()) {
+        mm::Rules without = all;
+        if (one.rule != nullptr && one.release == release) {
+            without.*one.rule = false;
+            if (breaks(program, without, step)) {
+                return &one;
+            }
+        }
+    }
+    return nullptr;
+}
+
 const Known* who_explains(const Occasion& of, const Part& part, std::string_view release) {
     for (const Step* const step : steps_seen_now(of)) {
         const Occasion occasion{of.program, *step, of.index, of.model, of.kernel, of.parts};
         for (const Known& one : known_differences()) {
-            if (one.release == release && one.explains(occasion, part)) {
+            if (one.release == release && one.explains != nullptr && one.explains(occasion, part)) {
                 return &one;
             }
         }
@@ -53,7 +98,9 @@ const Known* known(const Program& program, const Trace& model, const Trace& kern
                             kernel,  parts};
     const Known* first = nullptr;
     for (const Part& part : parts) {
-        const Known* const one = who_explains(occasion, part, release);
+        const Known* const one = part.what == Part::What::promise
+                                     ? who_breaks(program, step, release)
+                                     : who_explains(occasion, part, release);
         if (one == nullptr) {
             return nullptr;
         }
@@ -63,6 +110,9 @@ const Known* known(const Program& program, const Trace& model, const Trace& kern
 }
 
 bool is_known_to_hang(const Program& program, std::size_t step, const Trace& model) {
+    if (step < model.steps.size() && model.steps[step].outcome == hangs) {
+        return true;
+    }
     const Occasion of{program, program.steps[step], step, model, model, {}};
     if (program.kind != Kind::A && is_advice(of.step, Advice::guard_install)) {
         return some_page(of, shows_protection);

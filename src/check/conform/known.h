@@ -7,13 +7,19 @@
 // An entry speaks of what differs (which page, what it was, what either side makes of it), never of
 // the program alone: a program that contains what is known may differ in something else, too.
 //
-// A test runs the program of each: one that agrees with the model no longer belongs here.
+// What the model of that release does as well is no difference, and here by its rule (`rule`): both
+// may break a promise by it, and a promise that the model keeps once the rule is on was broken by
+// that.
+//
+// A test runs the program of each: a difference that agrees with the model no longer belongs here,
+// and what is here by a rule must differ from "mended".
 #pragma once
 
 #include <span>
 #include <string_view>
 
 #include "check/conform/compare.h"
+#include "mm/rules.h"
 
 namespace verso::check {
 
@@ -47,7 +53,9 @@ struct Known {
     std::string_view rows;     // of the specification
     std::string_view program;  // that shows it; empty: it comes by chance
     std::string_view what;
-    bool (*explains)(const Occasion& occasion, const Part& part);
+    bool (*explains)(const Occasion& occasion, const Part& part);  // nullptr: no difference
+    /// The model's, which is off in that release: it does the same.
+    bool mm::Rules::*rule = nullptr;
 };
 
 std::span<const Known> known_differences();

@@ -8,42 +8,7 @@ namespace verso::check {
 namespace {
 
 using kernel::Advice;
-
-bool stays_and_is_armed(const Occasion& of, const Part& part, bool (*is)(const PageFacts&)) {
-    return of.step.verb == Verb::arm && is_page(part) && is(part.was) && is(part.kernel) &&
-           part.model.written() && !part.kernel.written();
-}
-bool guard_is_armed(const Occasion& of, const Part& part) {
-    return stays_and_is_armed(of, part, is_guard);
-}
-bool poison_is_armed(const Occasion& of, const Part& part) {
-    return stays_and_is_armed(of, part, is_poisoned);
-}
-
-/// The whole huge page forgets, not the page that was hit.
-bool huge_shmem_forgets(const Occasion& of, const Part& part) {
-    return of.program.huge && of.program.kind == Kind::SS && is_async(of.program) &&
-           is_page(part) && shows_protection(part.was) && shows_protection(part.model) &&
-           part.kernel.written();
-}
-
-bool poison_is_not_inherited(const Occasion& of, const Part& part) {
-    return of.step.verb == Verb::fork && of.program.kind != Kind::A && is_page(part) &&
-           part.area == Area::child && is_poisoned(part.model) && is_empty(part.kernel);
-}
-
-bool hugetlb_truncation_forgets(const Occasion& of, const Part& part) {
-    return is_hugetlb(of.program.kind) && of.step.verb == Verb::truncate && is_page(part) &&
-           shows_protection(part.was) && is_marker(part.model) && is_empty(part.kernel);
-}
-
-/// A private copy of a hugetlb file beyond the file's end.
-bool fills_behind_the_end(const Occasion& of, const Part& part) {
-    const bool cut = came_before(of, [](const Step& step) { return step.verb == Verb::truncate; });
-    return of.program.kind == Kind::HP && fills(of.step) && cut &&
-           said(of, is_word("EFAULT"), went_well) &&
-           (is_outcome(part) || is_page_of_step(of, part));
-}
+using mm::Rules;
 
 /// This page was there already, as compare.cc lets it be, or was not, when somebody last looked.
 bool is_ahead(const Occasion& of, Area area, std::size_t page) {
@@ -64,14 +29,6 @@ bool some_page_is_ahead(const Occasion& of) {
     return some;
 }
 
-/// The moved mapping is one with its neighbour there for a moment, and what it must not bring along
-/// is taken from both.
-bool mremap_unregisters_neighbour(const Occasion& of, const Part& part) {
-    return of.step.verb == Verb::remap && is_page(part) && part.area == Area::second &&
-           is_tracked(part.was) && is_tracked(part.model) && !is_tracked(part.kernel) &&
-           part.was.text() == part.kernel.text();
-}
-
 /// Neighbours that are alike become one mapping in the model; in the kernel not if their pages
 /// are of different families (anon_vma) or were once elsewhere, and then a fill, a MOVE or an
 /// mremap does not reach over both.
@@ -83,6 +40,11 @@ bool mappings_stay_apart(const Occasion& of, const Part& part) {
                  step.verb == Verb::advise)) ||
                step.verb == Verb::remap || step.verb == Verb::map;
     });
+    // … nor does one that moves take the registration of what lies beside its new place along.
+    if (one_part && of.step.verb == Verb::remap && is_page(part) && part.area == Area::second &&
+        is_tracked(part.kernel) && !is_tracked(part.model)) {
+        return true;
+    }
     if (!one_part || size_of(of.program, of.step) < 2) {
         return false;
     }
@@ -106,7 +68,9 @@ bool mapped_ahead(const Occasion& of, const Part& part) {
         return false;
     }
     if (is_page(part)) {  // where the call failed on such a page, it did not come to the others
-        const bool differs = std::ranges::any_of(of.parts, is_outcome);
+        const bool one_is_enough = (of.step.mode & ScanMode::one) != 0;
+        const bool differs = std::ranges::any_of(of.parts, is_outcome) ||
+                             (of.step.verb == Verb::arm && one_is_enough);
         return is_ahead(of, part.area, part.page) ||
                (differs && some_page_is_ahead(of) && is_page_of_step(of, part));
     }
@@ -119,23 +83,6 @@ bool mapped_ahead(const Occasion& of, const Part& part) {
                                      part.page - (of_child ? pages : 0));
     }
     return some_page_is_ahead(of) && (is_outcome(part) || is_thread(part));
-}
-
-/// A store to a huge page that is read-only takes the whole of it out of the page table, and faults
-/// anew: as it is in the page cache, whoever registered for minor faults is told.
-bool huge_shmem_faults_anew(const Occasion& of, const Part& part) {
-    const bool minor = came_before(of, [](const Step& step) {
-        return step.verb == Verb::register_ && (step.mode & kernel::RegisterMode::minor) != 0;
-    });
-    const auto told = [](std::string_view word) {
-        return word == "SIGBUS" || word == "blocked" || word == "EFAULT" || word == "EIO";
-    };
-    if (!of.program.huge || of.program.kind != Kind::SS || !minor) {
-        return false;
-    }
-    return said(of, went_well, told) &&
-           (is_outcome(part) ||
-            (is_page(part) && part.was.text() == "Pf" && is_empty(part.kernel)));
 }
 
 /// A huge page of the model has two pages: what lies behind the second is in the kernel alone.
@@ -163,29 +110,32 @@ bool table_was_given_back(const Occasion& of, const Part& part) {
 
 constexpr auto list = std::to_array<Known>({
     {"guard-is-armed", Blame::kernel, "6.18", "SC-34", "A, async: REGISTER(WP); GUARD_INSTALL; arm",
-     "PAGEMAP_SCAN arms a guard and calls it clean", guard_is_armed},
+     "PAGEMAP_SCAN arms a guard and calls it clean", nullptr, &Rules::scan_leaves_guards},
     {"poison-is-armed", Blame::kernel, "6.18", "SC-34",
      "SS, async, poison: REGISTER(WP); POISON; arm",
-     "PAGEMAP_SCAN arms a poisoned page and calls it clean", poison_is_armed},
+     "PAGEMAP_SCAN arms a poisoned page and calls it clean", nullptr, &Rules::scan_leaves_poison},
     {"huge-shmem-forgets", Blame::kernel, "6.18", "FT-5, E-TH5",
      "SS, huge, async: store; store@1; COLLAPSE; REGISTER(WP); arm; store",
-     "one store makes all pages of a huge page of shared memory written", huge_shmem_forgets},
+     "one store makes all pages of a huge page of shared memory written", nullptr,
+     &Rules::huge_shmem_keeps_u},
     {"poison-is-not-inherited", Blame::kernel, "6.18", "E-FK9",
      "SS: REGISTER(MISSING); POISON; fork",
-     "a poisoned page of a shared mapping is none in a child", poison_is_not_inherited},
+     "a poisoned page of a shared mapping is none in a child", nullptr, &Rules::fork_copies_poison},
     {"hugetlb-truncation-forgets", Blame::kernel, "6.18", "E-ZP12",
      "HS: REGISTER(WP); WRITEPROTECT; truncate",
-     "truncation of a hugetlb file takes protection markers along", hugetlb_truncation_forgets},
+     "truncation of a hugetlb file takes protection markers along", nullptr,
+     &Rules::hugetlb_truncation_keeps_u},
     {"fills-behind-the-end", Blame::kernel, "6.18", "FL-13", "HP: REGISTER(WP); truncate; COPY",
-     "UFFDIO_COPY fills a private hugetlb page behind the end of its file", fills_behind_the_end},
+     "UFFDIO_COPY fills a private hugetlb page behind the end of its file", nullptr,
+     &Rules::fills_end_with_file},
     {"huge-shmem-faults-anew", Blame::kernel, "6.18", "FT-6, E-TH4",
      "SS, huge: store; COLLAPSE; REGISTER(WP); UNREGISTER; REGISTER(MINOR); store",
      "a store to a read-only huge page of shared memory is a minor fault, though it is mapped",
-     huge_shmem_faults_anew},
+     nullptr, &Rules::huge_shmem_stays_mapped},
     {"mremap-unregisters-neighbour", Blame::kernel, "6.18", "E-MR2, I5",
      "SS, 2 pages, async: store@1; REGISTER(WP); mremap@1; REGISTER(WP)@'; mremap@0",
-     "mremap next to registered memory takes that memory's registration away",
-     mremap_unregisters_neighbour},
+     "mremap next to registered memory takes that memory's registration away", nullptr,
+     &Rules::mremap_leaves_neighbour},
     {"huge-page-has-a-rest", Blame::model, "6.18", "1.2",
      "A, huge: store; REGISTER(WP)@0; REGISTER(WP)@1; WRITEPROTECT",
      "a huge page has more than the two pages that the model gives it", huge_page_has_a_rest},

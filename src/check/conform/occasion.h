@@ -131,8 +131,5 @@ inline const Step* step_of_thread(const Occasion& of, const Part& part) {
 inline bool has_ended(const Part& part, std::string_view how) {
     return part.one.ends_with(how) && !part.other.ends_with(how);
 }
-inline bool hangs(const Occasion& of) {
-    return of.said() != nullptr && of.said()->outcome == "hangs";
-}
 
 }  // namespace verso::check

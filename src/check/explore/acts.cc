@@ -19,9 +19,9 @@ using mm::Advice;
 using mm::Call;
 using mm::Op;
 
-enum class Where : u8 { page, range, whole, nowhere };
-/// What a scope must have for the act to make sense.
-enum class Needs : u8 { nothing, process, area, fine, coarse, thp, messages };
+enum class Where : u8 { page, range, whole, nowhere, there };  // there: all of the second area
+/// What a scope must have for the act to make sense. named: it is one of its `calls`.
+enum class Needs : u8 { nothing, process, area, fine, coarse, thp, messages, named };
 
 struct Row {
     std::string_view name;
@@ -106,6 +106,20 @@ constexpr auto rows = std::to_array<Row>({
     call("CONTINUE", Where::page, Op::uffd_continue, 0, Verb::continue_, 0),
     call("CONTINUE(WP)", Where::page, Op::uffd_continue, 2, Verb::continue_,
          kernel::FillFlag::write_protect),
+    call("REGISTER(MISSING)", Where::whole, Op::uffd_register, 1, Verb::register_, 1),
+    call("arm(FILE|BLIND)", Where::range, Op::pagemap_scan, 3, Verb::arm,
+         abi::PageIs::file | ScanMode::blind),
+    with(call("REGISTER(MINOR)", Where::whole, Op::uffd_register, 4, Verb::register_, 4),
+         Needs::named),
+    with(call("REGISTER(WP) of a page", Where::page, Op::uffd_register, 2, Verb::register_, 2),
+         Needs::named),
+    with(call("REGISTER(WP) there", Where::there, Op::uffd_register, 2, Verb::register_, 2),
+         Needs::named),
+    with(call("WRITEPROTECT there", Where::there, Op::uffd_writeprotect, 1, Verb::write_protect, 1),
+         Needs::named),
+    {"reclaim there", Where::there, true, Needs::named, Op::reclaim, 0, Verb::provoke,
+     static_cast<u64>(Trigger::reclaim)},
+    with(call("mremap of a page", Where::page, Op::mremap, 3, Verb::remap, 0), Needs::named),
     call("POISON", Where::page, Op::uffd_poison, 0, Verb::poison, 0),
     call("mprotect(NONE)", Where::range, Op::mprotect, 0, Verb::protect, 0),
     advice("FREE", Advice::free, kernel::Advice::free),
@@ -161,6 +175,9 @@ bool is_in(const Scope& scope, const Row& row) {
         case Needs::fine: sensible = scope.fine; break;
         case Needs::coarse: sensible = !scope.fine; break;
         case Needs::thp: sensible = scope.thp; break;
+        case Needs::named:
+            sensible = std::ranges::find(scope.calls, row.name) != scope.calls.end();
+            break;
         case Needs::messages: sensible = messages || (scope.fine && row.op == Op::retry); break;
     }
     return sensible && (scope.calls.empty() || names(scope.calls)) && !names(scope.without);
@@ -186,7 +203,7 @@ std::vector<Place> places_of(const Scope& scope, const Row& row) {
             one.count = 0;
         }
     }
-    if (row.name == "map") {
+    if (row.name == "map" || row.where == Where::there) {
         places = {{0, 0, true}};
     }
     if (scope.areas > 1 && row.where == Where::page && !row.by_kernel && row.op <= Op::store) {
@@ -202,8 +219,9 @@ Call scan_call(const Call& range, u32 flags, u64 mask) {
     arg.flags = flags;
     arg.start = range.address;
     arg.end = range.address + range.length;
-    arg.vec_len = 16;
-    arg.category_mask = flags == 0 ? mask : abi::PageIs::written;
+    arg.vec_len = (mask & ScanMode::blind) != 0 ? 0 : 16;
+    arg.category_mask = mask & ScanMode::categories;
+    arg.category_mask |= flags == 0 ? 0 : abi::PageIs::written;
     arg.return_mask = abi::PageIs::written;
     return mm::to_call(arg, range.thread);
 }
@@ -216,7 +234,7 @@ Call call_of(const Scope& scope, const Row& row, const Place& place, u8 thread, 
     made.fd = row.op == Op::mmap ? mm::nobody : u8{0};
     made.value = value;
     if (row.op == Op::mremap) {
-        made.source = to_bytes(second_area);
+        made.source = to_bytes(second_area + place.first);
         made.extra = made.length;
     } else if (row.op == Op::uffd_move) {
         made.source = to_bytes(second_area + place.first);
@@ -273,8 +291,9 @@ Act act_of(const Scope& scope, const Row& row, const Place& place, u8 thread, u3
 
 /// One row for one thread: at every place, with every value, through every descriptor.
 void add_acts(const Scope& scope, const Row& row, u8 thread, std::vector<Act>& acts) {
-    const bool by_descriptor =
-        row.op == Op::uffd_register || row.op == Op::uffd_unregister || row.op == Op::uffd_close;
+    const bool by_descriptor = row.op == Op::uffd_register || row.op == Op::uffd_unregister ||
+                               row.op == Op::uffd_close || row.op == Op::uffd_writeprotect ||
+                               row.op == Op::uffd_copy;
     const u32 descriptors = by_descriptor ? scope.descriptors : 1;
     const u32 values = takes_value(row.op) ? scope.values : 1;
     for (const Place& place : places_of(scope, row)) {

@@ -278,6 +278,7 @@ Table threads_of(const Scene& scene) {
             case mm::Waiting::migration: reason = "the end of a migration at " + place; break;
             case mm::Waiting::event: reason = "its event to be read"; break;
             case mm::Waiting::retry: reason = "its turn: it may go on"; break;
+            case mm::Waiting::for_ever: reason = "a call that never returns"; break;
         }
         Row row{thread_name(scene, id)};
         row.cells.push_back({row.key});

@@ -57,6 +57,7 @@ std::optional<kernel::Outcome> SimKernel::touch(Op op, u64 address, std::byte* b
                 return kernel::Outcome{kernel::Verdict::signal, 0, SIGSEGV, 0};
             case Verdict::sigbus: return kernel::Outcome{kernel::Verdict::signal, 0, SIGBUS, 0};
             case Verdict::failed: return kernel::failure(outcome.error);
+            case Verdict::hangs: return answer(outcome);
             case Verdict::blocked:
             case Verdict::disabled: break;
         }
@@ -122,7 +123,7 @@ kernel::Outcome SimKernel::pin(const kernel::Call& call) {
         const Outcome outcome = run(pin, pin.address, page_size);
         if (outcome.verdict != Verdict::done) {
             pins_under_way_.erase(pinned);
-            return kernel::failure(outcome.error);
+            return answer(outcome);
         }
         (*pinned)->pages.push_back(pin.address);
     }

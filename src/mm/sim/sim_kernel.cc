@@ -1,11 +1,16 @@
 // The switch from calls to functions, and how a call waits.
 #include "mm/sim/sim_kernel.h"
 
+#include <cerrno>
+
 #include "mm/sim/sim_world.h"
 
 namespace verso::mm::sim {
 
 kernel::Outcome answer(const Outcome& outcome) {
+    if (outcome.verdict == Verdict::hangs) {
+        return {kernel::Verdict::timed_out, ETIMEDOUT, 0, 0};
+    }
     return outcome.verdict == Verdict::done ? kernel::Outcome::done(outcome.value)
                                             : kernel::failure(outcome.error);
 }
@@ -79,6 +84,9 @@ Outcome SimKernel::run(Call call, u8 where, u64 address, u64 length) {
     const bool access = call.op >= Op::load && call.op <= Op::gup_pin;
     for (;;) {
         call.thread = thread();
+        if (state().threads[call.thread].waiting == Waiting::for_ever) {
+            return Outcome::fail(ECONNRESET);  // on Linux its process was ended for it
+        }
         Outcome outcome = memory().step_at(where, address, length, call);
         if (outcome.verdict == Verdict::disabled) {
             wait_for_a_step();

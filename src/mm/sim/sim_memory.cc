@@ -233,6 +233,9 @@ kernel::Outcome SimKernel::lock(const kernel::Call& call) {
     }
     for (const Vma& part : parts) {
         const Outcome outcome = populate_locked(part);
+        if (outcome.verdict == Verdict::hangs) {
+            return answer(outcome);
+        }
         if (outcome.verdict != Verdict::done) {
             const bool no_access =
                 outcome.error == EFAULT || outcome.error == EINVAL || outcome.error == EHWPOISON;

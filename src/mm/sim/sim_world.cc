@@ -219,12 +219,21 @@ bool SimWorld::act(Process& process, Op op, u64 address, u64 source) {
     return attempt(process, op, address, source) == Verdict::done;
 }
 
-/// Each page with the first of the range that is equal to it.
+bool SimWorld::is_merged(const Process& process, u64 address) const {
+    const Entry entry = entry_at(state(), process.space, static_cast<Vpn>(to_pages(address)));
+    return entry.maps_page() && state().pages[entry.target].ksm;
+}
+
+/// Each page with the first of the range that is equal to it. What is merged already stays; of two
+/// that are not, the page that the scanner comes to second (cmp_and_merge_page()).
 bool SimWorld::merge_all(Process& process, u64 address, u64 length) {
     bool acted = false;
     for (u64 second = page_size; second < length; second += page_size) {
         for (u64 first = 0; first < second; first += page_size) {
-            if (act(process, Op::ksm_merge, address + first, address + second)) {
+            const bool first_stays = is_merged(process, address + first);
+            const u64 stays = address + (first_stays ? first : second);
+            const u64 goes = address + (first_stays ? second : first);
+            if (act(process, Op::ksm_merge, stays, goes)) {
                 acted = true;
                 break;
             }

@@ -107,6 +107,7 @@ private:
     bool act(Process& process, Op op, u64 address, u64 source = 0);
     bool act_all(Process& process, kernel::Trigger trigger, u64 address, u64 length);
     bool merge_all(Process& process, u64 address, u64 length);
+    bool is_merged(const Process& process, u64 address) const;
 
     Options options_;
     Memory memory_;
