@@ -96,7 +96,7 @@ std::string contracts() {
 /// proposal calls protected and so clean; that it would need a marker there, too, is not in it.
 std::string contracts_of_history() {
     check::explore::Request request;
-    request.rules = "6.18,none_policy=protected";
+    request.rules = "mended,none_policy=protected";
     request.scope = check::explore::parse_scope(
                         "kinds=A+SS+SP+HS+HP,modes=sync+async,steps=5,"
                         "without=POISON+GUARD_INSTALL+FREE")
