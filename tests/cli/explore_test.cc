@@ -19,7 +19,7 @@ TEST(ExploreVerb, PrintsLitmusAndTokenOfWhatItFoundAndExitsWithOne) {
 }
 
 TEST(ExploreVerb, ExitsWithZeroIfNothingWasFound) {
-    const test::Ran ran = run_verso("explore --rules 6.18 --scope kinds=SS,steps=3");
+    const test::Ran ran = run_verso("explore --rules mended --scope kinds=SS,steps=3");
     EXPECT_EQ(ran.code, 0);
     EXPECT_NE(ran.output.find("all programs of 3 steps"), std::string::npos) << ran.output;
     EXPECT_NE(ran.output.find("odds"), std::string::npos);
