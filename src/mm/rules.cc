@@ -191,6 +191,10 @@ std::optional<Rules> preset(std::string_view name) {
     rules.unprotect_upgrades_shared = false;  // as seen on the running kernel
     rules.none_policy_file = *release < 519 ? NonePolicy::unprotected : NonePolicy::marker;
     rules.none_policy_anon = *release < 604 ? NonePolicy::unprotected : NonePolicy::marker;
+    // Until 6.3 write permission was taken away by hand (S0-06), and not everywhere: by the fault
+    // that finds a marker and by COPY (b1f9e876862d), not at the end of a migration or of a hint.
+    rules.wp_site_removal =
+        *release >= 519 && *release < 603 ? WpSite::refault | WpSite::copy : u8{0};
     rules.migration_write_asks_vm_write = *release == 601;
     // 6.2, 6.3 and the 6.1 series also took write away at the end of migration, by hand (section
     // 4).

@@ -28,8 +28,8 @@ std::string found(const Report& report) {
     return report.found.empty() ? "nothing" : report.found.front().litmus;
 }
 
-/// 5.19 with everything done by hand but migration (S0-06): the loss that the documents are about.
-constexpr const char* kernel_of_the_loss = "5.19,wp_site_removal=30";
+/// The loss that the documents are about.
+constexpr const char* kernel_of_the_loss = "5.19";
 
 TEST(Explore, FindsTheDataLossOf519ByItself) {
     const Report report = search(kernel_of_the_loss, "kinds=SS,without=COPY", "I9");

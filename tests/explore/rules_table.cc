@@ -224,7 +224,7 @@ std::vector<Row> rows_of_rules() {
     for (Row& site : rows_of_sites()) {
         rows.push_back(std::move(site));
     }
-    rows.push_back({"the loss of the documents: 5.19, shmem, migration", "5.19,wp_site_removal=30",
+    rows.push_back({"the loss of the documents: 5.19, shmem, migration", "5.19",
                     "kinds=SS,modes=sync,steps=6,without=COPY", "I9"});
     return rows;
 }

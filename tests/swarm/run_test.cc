@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
-#include "check/explore/scope.h"
 #include "check/swarm/shrink.h"
 #include "check/swarm/token.h"
 
@@ -31,11 +30,7 @@ TEST(Runs, EverySeedKeepsEveryPromiseOn618) {
     EXPECT_GT(totals.audited, 0U);
 }
 
-/// 5.19 as it was: a fault that finds a marker (8) and COPY (16) took the write bit away by hand,
-/// the end of a migration, of a NUMA hint and mprotect did not. The preset has none of the five,
-/// and then loses writes without any migration, which nobody met.
-constexpr const char* as_it_was = "5.19,wp_site_removal=24";
-mm::Rules rules_519() { return *explore::parse_rules(as_it_was); }
+mm::Rules rules_519() { return *mm::preset("5.19"); }
 
 /// What users reported of 5.19: a page of shared memory that was protected and migrated comes back
 /// writable, and a store to it is in a snapshot that was taken before.
@@ -73,7 +68,7 @@ TEST(Story, ShrinksToTheMigrationOfAProtectedPage) {
     unsigned asked = 0;
     const Shrunk shrunk = shrink({draw_plan(wrong->seed), wrong->tape}, *wrong, rules,
                                  [&] { return ++asked > 6000; });
-    const std::string token = token_of(as_it_was, shrunk.what);
+    const std::string token = token_of("5.19", shrunk.what);
     EXPECT_EQ(shrunk.verdict.ending, Ending::wrong);
     EXPECT_LE(shrunk.what.plan.acts(), 12U) << token;
     bool migrates = false;
