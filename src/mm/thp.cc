@@ -160,6 +160,14 @@ Outcome collapse_file(Machine& machine, u8 file, u32 first) {
     State& state = machine.state;
     const u32 size = state.shape.huge_pages;
     const bool armed = missing_armed(state, file, first, first + size);
+    bool empty = true;
+    for (u32 i = 0; i < size; ++i) {
+        const Cached& cached = state.files[file].cache[first + i];
+        empty = empty && cached.page == no_page && cached.slot == no_slot;
+    }
+    if (empty) {
+        return Outcome::fail(EINVAL);  // SCAN_TRUNCATED: there is nothing, or no longer
+    }
     for (u32 i = 0; i < size; ++i) {
         if (const int error = cached_error(state, file, first + i, armed); error != 0) {
             return Outcome::fail(error);

@@ -117,5 +117,13 @@ TEST(Thp, CollapsingCachePagesKeepsAProtectedPageTable) {  // E-TH8
     EXPECT_EQ(world.broken(), "");
 }
 
+TEST(Collapse, OfAFileWithNothingInTheRangeIsRefused) {  // as seen on 6.18
+    World world;
+    world.map(MemoryKind::SS, 2);
+    EXPECT_EQ(world.madvise(0, 2, Advice::collapse).error, EINVAL);
+    world.load(1);
+    EXPECT_EQ(world.madvise(0, 2, Advice::collapse).verdict, Verdict::done);
+}
+
 }  // namespace
 }  // namespace verso::mm

@@ -87,11 +87,14 @@ bool mapped_ahead(const Occasion& of, const Part& part) {
 
 /// A huge page of the model has two pages: what lies behind the second is in the kernel alone.
 bool huge_page_has_a_rest(const Occasion& of, const Part& part) {
-    const bool second_alone = came_before(of, [](const Step& step) {
-        return step.at.first == 1 && step.at.count == 1 && !takes_one_page(step.verb);
+    const bool cut = came_before(of, [](const Step& step) {
+        return (step.at.first == 1 && step.at.count == 1 && !takes_one_page(step.verb)) ||
+               step.verb == Verb::truncate;
     });
-    const auto stops = [](std::string_view word) { return word == "ENOENT" || word == "EINVAL"; };
-    return of.program.huge && second_alone && of.step.at.count == 0 && is_outcome(part) &&
+    const auto stops = [](std::string_view word) {
+        return word == "ENOENT" || word == "EINVAL" || word == "ENOMEM";
+    };
+    return of.program.huge && cut && of.step.at.count == 0 && is_outcome(part) &&
            went_well(part.one) && stops(part.other);
 }
 

@@ -305,8 +305,9 @@ private:
             }
         }
         if (was == "K(POISONED)" && now != was) {
-            const bool may = layout || zaps(step) || step.verb == Verb::copy ||
-                             step.verb == Verb::zeropage || step.verb == Verb::continue_;
+            const bool may = layout || zaps(step) || is_advice(step, Advice::free) ||
+                             step.verb == Verb::copy || step.verb == Verb::zeropage ||
+                             step.verb == Verb::continue_;
             if (!may) {
                 promise_ = "GR";
                 return fmt::format("{} takes a poisoned page away ({})", word_of(step), now);

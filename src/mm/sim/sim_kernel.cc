@@ -94,9 +94,16 @@ Outcome SimKernel::run(Call call, u8 where, u64 address, u64 length) {
         }
         if (outcome.verdict == Verdict::blocked) {
             const bool advises = waits_for_a_reader();
+            const u64 slept_at = round_down(state().threads[call.thread].access.address, page_size);
             outcome = wait_and_retry(address, length);
             if (!access && !advises && outcome.verdict == Verdict::done) {
-                continue;  // populate: one page came of it, the range from its start
+                // Populate: that page came of it, and what lies behind is still to be done.
+                const u64 end = call.address + call.length;
+                call.address = slept_at + page_size;
+                call.length = end - std::min(end, call.address);
+                if (call.length != 0) {
+                    continue;
+                }
             }
         }
         wait_for_reader();
