@@ -2,6 +2,7 @@
 #include "engine/exporter.h"
 
 #include <array>
+#include <atomic>
 #include <map>
 
 #include "engine/local_filler.h"
@@ -66,10 +67,10 @@ public:
         }
         while (true) {
             std::array<Wait, 3> waits{Wait{socket_.get()}, Wait{stop_.get()}, Wait{process_.get()}};
-            const std::size_t used = process_.valid() ? 3 : 2;
+            const std::size_t used = process_.valid() && !child_gone_.load() ? 3 : 2;
             (void)kernel_.perform(Call::wait(~u64{0}),
                                   Payload{.waits = std::span(waits).first(used)});
-            if (waits[1].ready || waits[2].ready) {
+            if (waits[1].ready || (waits[2].ready && !leaves_heirs())) {
                 return;  // what it asked last, nobody waits for any more
             }
             if (!waits[0].ready && !waits[0].hung_up) {
@@ -114,8 +115,24 @@ private:
     // More than these, and both ends could come to wait for room in the other's socket.
     static constexpr unsigned moves_max = 16;
 
+    /// The child's process has ended. Who got a child of it holds a duplicate of its end of the
+    /// socket, and reads our layer itself from now on: the layer stays until the last one closes
+    /// it. Nobody reads there any more, so nothing more is sent.
+    bool leaves_heirs() {
+        while (!heirs_) {
+            const Result<wire::Received> last = wire::receive_now(kernel_, socket_.get());
+            if (!last) {
+                return false;
+            }
+            heirs_ = last->message.kind == wire::Kind::heirs;
+        }
+        child_gone_.store(true);
+        return true;
+    }
+
     void handle(const wire::Message& message, std::vector<Fd> fds) {
         switch (message.kind) {
+            case wire::Kind::heirs: heirs_ = true; return;
             case wire::Kind::serve: serve(message); return;
             case wire::Kind::adopt:
                 if (fds.size() == 1 && adopted_.size() < adopted_max) {
@@ -130,7 +147,7 @@ private:
                 wire::Message done;
                 done.kind = wire::Kind::barrier_done;
                 done.number = message.number;
-                (void)wire::send_or_gone(kernel_, socket_.get(), done);
+                tell(done);
                 return;
             }
             case wire::Kind::offer:
@@ -176,14 +193,14 @@ private:
     }
 
     bool ask_move(u64 chunk) {
-        if (moves_asked_ >= moves_max) {
+        if (child_gone_.load() || moves_asked_ >= moves_max) {
             return false;
         }
         ++moves_asked_;
         wire::Message move;
         move.kind = wire::Kind::move;
         move.page = target_.chunk(chunk).first;
-        (void)wire::send_or_gone(kernel_, socket_.get(), move);
+        tell(move);
         return true;
     }
 
@@ -201,12 +218,23 @@ private:
         }
     }
 
+    /// Nobody reads at the other end once the child's process has ended, open though it may be.
+    void tell(const wire::Message& message) {
+        while (!child_gone_.load() && !wire::send(kernel_, socket_.get(), message).ok()) {
+            if (wire::has_hung_up(kernel_, socket_.get()) ||
+                wire::has_ended(kernel_, process_.get())) {
+                return;
+            }
+            (void)kernel_.perform(Call::wait(1));
+        }
+    }
+
     void tell_lost(u64 page, u64 number) {
         wire::Message lost;
         lost.kind = wire::Kind::lost;
         lost.page = page;
         lost.number = number;
-        (void)wire::send_or_gone(kernel_, socket_.get(), lost);
+        tell(lost);
     }
 
     kernel::Kernel& kernel_;
@@ -214,6 +242,8 @@ private:
     Fd stop_;
     Fd uffd_;
     Fd process_;  // the child's
+    bool heirs_ = false;
+    std::atomic<bool> child_gone_{false};
     FillTarget target_;
     unsigned moves_asked_ = 0;  // and not yet answered
     std::map<u64, std::unique_ptr<Adopted>> adopted_;

@@ -191,6 +191,19 @@ void RemoteFiller::settle(FillTarget&) {
     }
 }
 
+/// The pages are settled: the exporter did that before it offered. Somebody is about to get our
+/// levels, and with them a duplicate of the socket, and will need the parent's layer also when this
+/// process has ended; which is otherwise all that the parent waits for.
+Result<void> RemoteFiller::settle_levels() {
+    Locked lock(*mutex_);
+    if (!told_of_heirs_ && !parent_gone_.load()) {
+        wire::Message heirs;
+        heirs.kind = wire::Kind::heirs;
+        told_of_heirs_ = wire::send_or_gone(kernel_, socket_.get(), heirs);
+    }
+    return {};
+}
+
 void RemoteFiller::fill_alone(FillTarget& target, u64 page, PageRange window) {
     constexpr u64 ahead = 64;
     if (target.is_moving(page)) {

@@ -21,7 +21,7 @@ public:
     void disown(FillTarget& other) override;
     void settle(FillTarget& target) override;
     std::vector<Level> levels() override { return ancestry_.levels(socket_.get()); }
-    Result<void> settle_levels() override { return {}; }  // the exporter did, before it offered
+    Result<void> settle_levels() override;
     int watched() const override {
         return parent_gone_.load() ? -1 : both_.valid() ? both_.get() : socket_.get();
     }
@@ -47,8 +47,9 @@ private:
     std::atomic<bool> parent_gone_{false};
     std::unique_ptr<kernel::Mutex> mutex_;  // one fill of ours at a time; the barrier's number
     std::unique_ptr<kernel::Condition> answered_;
-    u64 barriers_sent_ = 0;  // guarded by mutex_
-    u64 barriers_done_ = 0;  // guarded by mutex_
+    u64 barriers_sent_ = 0;       // guarded by mutex_
+    u64 barriers_done_ = 0;       // guarded by mutex_
+    bool told_of_heirs_ = false;  // guarded by mutex_
 };
 
 }  // namespace verso::engine

@@ -51,8 +51,9 @@ enum class Kind : u32 {
     move,
     moved,
     stayed,
+    heirs,
 };
-inline constexpr Kind kind_last = Kind::stayed;
+inline constexpr Kind kind_last = Kind::heirs;
 
 struct LevelInfo {
     u64 seq = 0;

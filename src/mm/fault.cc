@@ -9,6 +9,8 @@
 //
 // Anybody who protects gets to hear of a store before anything is copied: do_wp_page() asks for the
 // userfaultfd bit first (FO-5).
+//
+// As of 6.18. The end of a NUMA hint asks vm_page_prot and O9 as it does since 6.2 (FX-1b).
 #include "mm/fault.h"
 
 #include "mm/folio.h"

@@ -1,5 +1,7 @@
 // Faults on anonymous pages, section 6.2: first touch, swap-in, and the copy on write that private
 // mappings of every kind end in. mm/memory.c.
+//
+// As of 6.18. A load may swap in writable since 6.12 (swapin_w_on_load).
 #include "mm/fault.h"
 #include "mm/folio.h"
 

@@ -1,6 +1,8 @@
 // Faults on pages of files, section 6.3: shmem and, under asynchronous protection, ordinary files.
 // mm/memory.c do_fault(), mm/shmem.c, mm/filemap.c. The cache decides first (FC-7): only a page
 // that is there can be mapped protected.
+//
+// As of 6.18. Markers since 5.19, asynchronous protection since 6.7, poison since 6.6.
 #include "mm/fault.h"
 #include "mm/folio.h"
 

@@ -1,6 +1,8 @@
 // Faults on huge pages: hugetlb (section 6.4, mm/hugetlb.c) and transparent ones (section 6.5,
 // mm/huge_memory.c). One entry stands for the whole range; a store that concerns one page of a THP
 // splits it, one that concerns a hugetlb page takes all of it.
+//
+// As of 6.18. hugetlb can be protected since 5.19 (has_wp_shmem).
 #include "mm/fault.h"
 #include "mm/folio.h"
 

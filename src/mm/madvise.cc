@@ -376,7 +376,8 @@ Outcome populate_page(Machine& machine, u8 thread, const Access& access) {
 }
 
 /// The mapping may be another by now, or none; what was announced goes, and no more.
-Outcome drop_announced(Machine& machine, const Advising& rest, Vpn start) {
+Outcome drop_announced(Machine& machine, const Advising& rest, Vpn start, Vpn& reached) {
+    reached = rest.announced_end;
     if (static_cast<Advice>(rest.advice) == Advice::remove) {
         return do_punch_hole(machine, rest.file, rest.index, rest.announced_end - start);
     }
@@ -386,6 +387,7 @@ Outcome drop_announced(Machine& machine, const Advising& rest, Vpn start) {
         return Outcome::fail(ENOMEM);
     }
     Part part{rest.thread, space, *vma, start, std::min(rest.announced_end, vma->end)};
+    reached = part.end;
     const auto advice = static_cast<Advice>(rest.advice);
     if (!may_be_dropped(machine, part, advice)) {
         return Outcome::fail(EINVAL);

@@ -18,8 +18,9 @@ struct AdvisedPart {
 /// State::advising says what is to go.
 Outcome madvise_vma(Machine& machine, const AdvisedPart& part, Advice advice);
 
-/// What was announced from page `start` on, now that it was read. disabled: not now, a page of the
-/// file is under way.
-Outcome drop_announced(Machine& machine, const Advising& rest, Vpn start);
+/// What was announced from page `start` on, now that it was read. `reached`: where it ended, which
+/// is before the announced end if the mapping shrank. disabled: not now, a page of the file is
+/// under way.
+Outcome drop_announced(Machine& machine, const Advising& rest, Vpn start, Vpn& reached);
 
 }  // namespace verso::mm

@@ -98,7 +98,8 @@ Outcome madvise_goes_on(Machine& machine, u8 thread) {
     const Advising rest = *find_rest(state, thread);
     Thread& self = state.threads[thread];
     const Vpn start = static_cast<Vpn>(to_pages(self.access.address));
-    const Outcome dropped = drop_announced(machine, rest, start);
+    Vpn reached = start;
+    const Outcome dropped = drop_announced(machine, rest, start, reached);
     if (dropped.verdict == Verdict::disabled) {
         return dropped;
     }
@@ -108,8 +109,12 @@ Outcome madvise_goes_on(Machine& machine, u8 thread) {
     if (dropped.verdict != Verdict::done) {
         return dropped;
     }
-    return madvise_walk_vmas(machine, {thread, static_cast<Advice>(rest.advice), rest.announced_end,
-                                       rest.end, rest.hole});
+    if (reached >= rest.end) {
+        return rest.hole ? Outcome::fail(ENOMEM) : Outcome::ok();
+    }
+    // Where the mapping ends by now (seen on 6.18; what releases before did is not known).
+    return madvise_walk_vmas(
+        machine, {thread, static_cast<Advice>(rest.advice), reached, rest.end, rest.hole});
 }
 
 }  // namespace verso::mm

@@ -6,6 +6,9 @@
 //
 // With DONTUNMAP the old VMA stays, and its entries are left as a zap would leave them (E-MR7,
 // E-MR8).
+//
+// As of 6.18. Files' memory has DONTUNMAP since 5.13, hugetlb moves since 5.16, without EVENT_REMAP
+// the bits go since 6.13 (mremap_clears_u), one call moves several mappings since 6.17.
 #include <algorithm>
 #include <cerrno>
 

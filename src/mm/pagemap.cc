@@ -1,5 +1,7 @@
 // /proc/PID/pagemap, section 10: one word a page, what a test can compare with the running
 // kernel's. fs/proc/task_mmu.c pagemap_pmd_range().
+//
+// As of 6.18. The bit for guards is there since 6.15.
 #include <algorithm>
 
 #include "abi/abi.h"

@@ -197,7 +197,19 @@ TEST(Known, AreStillAsTheyAreDescribed) {
         if (one.program.empty() || one.release != running_release() || is_hugetlb(program->kind)) {
             continue;  // of chance; hugetlb: behaviour/divergences.h has them
         }
-        const std::optional<Finding> found = examine(*program, rules);
+        std::optional<Finding> found;
+        std::string ended_early;  // a trigger that had no luck, beside others that pull at it
+        for (unsigned tries = 0; tries < 3 && !found; ++tries) {
+            ended_early.clear();
+            found = examine(*program, rules, &ended_early);
+            if (ended_early.empty()) {
+                break;
+            }
+        }
+        if (!found && !ended_early.empty()) {
+            std::printf("%s could not be tried: %s\n", one.name.data(), ended_early.c_str());
+            continue;
+        }
         if (one.rule != nullptr) {
             expect_both(one, *program, found);
             ++ran;

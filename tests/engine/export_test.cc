@@ -151,6 +151,38 @@ TEST_F(Export, TheMiddleMayDieThoughItNeverTouchedWhatTheLastReads) {
     expect_all_right(last, 0, 0, "last");
 }
 
+/// Only the middle one's child needs the source's layer any more, and the source goes on writing.
+/// Found by `verso swarm`, seed 583552177: the layer went with the middle one's process.
+TEST_F(Export, TheMiddleMayEndWhereTheSourceHasReleasedItsSnapshot) {
+    for (const bool read_before : {false, true}) {  // the source's live pages are mapped then
+        SCOPED_TRACE(read_before ? "the last had read" : "the last had not read");
+        Peer source;
+        Peer middle;
+        Peer last;
+        make_source(source);
+        expect_handed_over(source, 0, middle);
+        expect_yes(source, {.verb = Verb::drop_snapshot});
+        expect_yes(middle, {.verb = Verb::snapshot});
+        expect_handed_over(middle, 0, last);
+        if (read_before) {
+            expect_all_right(last, 0, 0, "last, before");
+        }
+        middle.kill();
+        EXPECT_EQ(middle.wait(), SIGKILL);
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));  // the source looks, too
+        expect_yes(source, {.verb = Verb::write, .version = 7});
+        expect_all_right(last, 0, 0, "last");
+        last.kill();
+        EXPECT_EQ(last.wait(), SIGKILL);
+        unsigned looks = 0;
+        while (source.ask({.verb = Verb::services}).value != 0 && looks < 200) {
+            ++looks;
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
+        EXPECT_LT(looks, 200U) << "the source keeps a layer for nobody";
+    }
+}
+
 TEST_F(Export, MiddleAndSourceMayDieInEitherOrder) {
     for (const bool middle_first : {true, false}) {
         Peer source;

@@ -93,6 +93,39 @@ TEST(RemoveEvent, PunchesTheFileWhoseMappingIsGoneByThen) {
     EXPECT_EQ(world.state().files[world.file].cache[0].page, no_page);
 }
 
+TEST(RemoveEvent, OfAPartOfAMappingComesOnce) {
+    World world = announcing(K::SS);
+    EXPECT_EQ(world.madvise(0, 1, Advice::remove).verdict, Verdict::blocked);
+    read(world);
+    EXPECT_EQ(world.retry().verdict, Verdict::done);
+    EXPECT_TRUE(world.state().contexts[world.fd].events.empty());
+}
+
+TEST(RemoveEvent, GoesOnWhereAMappingEndsThatShrankMeanwhile) {
+    World world = announcing();
+    world.madvise(0, 2, Advice::dontneed);
+    Call unmap{.op = Op::munmap, .thread = 1};
+    unmap.address = to_bytes(1);
+    unmap.length = to_bytes(1);
+    world.step(unmap);
+    read(world);
+    EXPECT_EQ(world.retry().error, ENOMEM);
+    EXPECT_TRUE(world.entry(0).none());
+}
+
+TEST(RemoveEvent, ComesAgainForWhatBecameAMappingOfItsOwnMeanwhile) {
+    World world = announcing();
+    world.madvise(0, 2, Advice::dontneed);
+    Call protect{.op = Op::mprotect, .thread = 1, .flags = MapFlags::read};
+    protect.address = to_bytes(1);
+    protect.length = to_bytes(1);
+    world.step(protect);
+    read(world);
+    EXPECT_EQ(world.retry().verdict, Verdict::blocked);
+    EXPECT_TRUE(world.entry(0).none());
+    EXPECT_FALSE(world.entry(1).none());
+}
+
 TEST(RemoveEvent, ThatNobodyWillReadIsNotWaitedFor) {
     World world = announcing();
     world.madvise(0, 2, Advice::dontneed);

@@ -94,6 +94,15 @@ bool huge_page_has_a_rest(const Occasion& of, const Part& part) {
     const auto stops = [](std::string_view word) {
         return word == "ENOENT" || word == "EINVAL" || word == "ENOMEM";
     };
+    const bool brings = locks(of.step) || is_advice(of.step, Advice::make_writable) ||
+                        is_advice(of.step, Advice::populate_read);
+    const auto missing = [&](std::string_view word) {
+        return stops(word) || word == "EFAULT" || word == "blocked";
+    };
+    if (of.program.huge && brings && is_outcome(part) && went_well(part.one) &&
+        missing(part.other)) {
+        return true;  // of the 510 that the program did not name, one is not there
+    }
     return of.program.huge && cut && of.step.at.count == 0 && is_outcome(part) &&
            went_well(part.one) && stops(part.other);
 }
@@ -128,7 +137,7 @@ constexpr auto list = std::to_array<Known>({
      "HS: REGISTER(WP); WRITEPROTECT; truncate",
      "truncation of a hugetlb file takes protection markers along", nullptr,
      &Rules::hugetlb_truncation_keeps_u},
-    {"fills-behind-the-end", Blame::kernel, "6.18", "FL-13", "HP: REGISTER(WP); truncate; COPY",
+    {"fills-behind-the-end", Blame::kernel, "6.18", "FL-15", "HP: REGISTER(WP); truncate; COPY",
      "UFFDIO_COPY fills a private hugetlb page behind the end of its file", nullptr,
      &Rules::fills_end_with_file},
     {"huge-shmem-faults-anew", Blame::kernel, "6.18", "FT-6, E-TH4",
