@@ -1,6 +1,8 @@
 // Pages and page tables: allocation, reference keeping, and the reverse map. Linux keeps counts and
 // walks rmap trees; a model of a few pages looks at every entry instead, and keeps `maps` only so
 // that an invariant can hold it against the entries.
+//
+// As of 6.18; mm/rmap.c, mm/page_alloc.c.
 #include <algorithm>
 
 #include "mm/model.h"

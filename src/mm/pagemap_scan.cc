@@ -4,6 +4,8 @@
 //
 //   page ─ categories ─ selected? ─▶ region ─▶ WP_MATCHING and WRITTEN: armed
 //                                       └─ no room, max_pages: the walk stops here (walk_end)
+//
+// As of 6.18. There since 6.7; since 6.9 it finds the bit of an entry without a page (FX-10).
 #include <algorithm>
 #include <cerrno>
 

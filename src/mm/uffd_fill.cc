@@ -4,6 +4,9 @@
 //
 //   COPY       a new page with these contents       CONTINUE   the page that the cache has already
 //   ZEROPAGE   zeroes                               POISON     a marker that kills who touches it
+//
+// As of 6.18. CONTINUE since 5.13 (hugetlb) and 5.14, protecting since 6.4; COPY protects whatever
+// VM_WRITE says since 5.18 (FX-4); POISON since 6.6.
 #include <cerrno>
 
 #include "abi/abi.h"

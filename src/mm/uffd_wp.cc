@@ -1,5 +1,8 @@
 // UFFDIO_WRITEPROTECT: the call around uffd_wp_range() (section 5.5 of the specification;
 // userfaultfd_writeprotect(), mwriteprotect_range()).
+//
+// As of 6.18. There since 5.7, of shmem and hugetlb since 5.19, from vm_page_prot since 6.3 (FX-2),
+// over several VMAs since 6.4.
 #include <algorithm>
 #include <cerrno>
 
