@@ -6,8 +6,8 @@
 //      │── accepted ──────────────────────────────▶│   runs
 //      │◀── serve page … serve page … barrier ─────│
 //      │◀── adopt (+ userfaultfd) … disown ────────│   a child of the child, served by its number
-//      │◀── heirs ─────────────────────────────────│   its children will read the exporter's layer: keep
-//      │                                           │   it after my end, while this socket is open
+//      │◀── heirs ─────────────────────────────────│   its children read the exporter's layer:
+//      │                                           │   keep it while this socket is open anywhere
 //      │── lost ──────────────────────────────────▶│   the page asked for is lost: hide it
 //      │── move (page: first of a chunk) ─────────▶│   map the layer there; until the answer the
 //      │◀── moved | stayed ────────────────────────│   exporter fills nothing in that chunk
