@@ -17,6 +17,7 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include "mm/missing_rule.h"
 #include "mm/random_program.h"
 #include "mm/watched.h"
 
@@ -27,22 +28,6 @@ u64 number(const char* name, u64 fallback) {
     const char* const text = std::getenv(name);
     return text == nullptr ? fallback : std::strtoull(text, nullptr, 10);
 }
-
-/// Random, and written down.
-class Recorded final : public Choice {
-public:
-    explicit Recorded(u64 seed) : random_(seed) {}
-    u32 choose(u32 n) override {
-        const u32 answer = random_.choose(n);
-        VERSO_CHECK(answer < 256, "{} answers do not fit a byte", n);
-        bytes.push_back(static_cast<u8>(answer));
-        return answer;
-    }
-    std::vector<u8> bytes;
-
-private:
-    RandomChoice random_;
-};
 
 struct Ran {
     std::string broken;   ///< by which oracle
@@ -96,12 +81,6 @@ TEST(RandomPrograms, KeepEveryOracleSilentOnMended) {
     }
 }
 
-/// A call as it was made: what was chosen in it comes out the same again.
-struct Made {
-    Call call;
-    std::vector<u8> choices;
-};
-
 /// Calls up to the first that makes an oracle speak; none: they stay silent.
 std::vector<Made> calls_that_break(Recorded& choice, const State& machine, const Rules& rules,
                                    unsigned steps) {
@@ -120,36 +99,13 @@ std::vector<Made> calls_that_break(Recorded& choice, const State& machine, const
     return {};
 }
 
-/// What the first oracle that speaks says of the same calls under these rules.
-std::string broken_by(const std::vector<Made>& calls, const State& machine, const Rules& rules) {
-    Watched watched(machine, rules);
-    for (const Made& one : calls) {
-        ByteChoice choice(one.choices);
-        if (std::string broken = watched.step(one.call, choice); !broken.empty()) {
-            return broken;
-        }
-    }
-    return {};
-}
-
-/// The rule with which nothing is broken any more; "several": only all of them do; or nothing.
-std::string_view missing_rule(const std::vector<Made>& calls, const State& machine) {
-    for (const Switch& one : switches()) {
-        Rules rules = *preset("6.18");
-        rules.*one.value = true;
-        if (one.since == not_yet && broken_by(calls, machine, rules).empty()) {
-            return one.name;
-        }
-    }
-    return broken_by(calls, machine, *preset("mended")).empty() ? "several" : "";
-}
-
 TEST(RandomPrograms, BreakOn618WhatTheRulesThatItLacksWouldKeep) {
     const u64 first = number("VERSO_SEED", 1);
     const u64 count = number("VERSO_RUNS", std::getenv("VERSO_SEED") == nullptr ? 3000 : 1);
     std::map<std::string_view, u64> reasons;
     for (u64 seed = first; seed < first + count; ++seed) {
-        Recorded choice(seed);
+        RandomChoice random(seed);
+        Recorded choice(random);
         const State machine = random_machine(choice);
         const std::vector<Made> calls = calls_that_break(choice, machine, *preset("6.18"), 150);
         if (calls.empty()) {
@@ -206,7 +162,8 @@ std::string path_of(const Mistake& mistake) {
 void write_seed(const Mistake& mistake) {
     std::vector<u8> shortest;
     for (u64 seed = 1; seed <= 8000; ++seed) {
-        Recorded choice(seed);
+        RandomChoice random(seed);
+        Recorded choice(random);
         const Ran one = run_steps(choice, without(mistake), 60);
         const bool shows = one.broken.starts_with(mistake.oracle);
         if (shows && (shortest.empty() || choice.bytes.size() < shortest.size())) {
