@@ -25,7 +25,7 @@ bool vma_permits(const Vma& vma, const Access& access) {
         const bool cow_mapping = !vma.shared() && vma.has(VmFlag::may_write);
         return vma.has(VmFlag::write) || (access.forced && cow_mapping);
     }
-    return access.forced || vma.has(VmFlag::read | VmFlag::write | VmFlag::exec);
+    return access.forced || vma.has(VmFlag::read | VmFlag::write);
 }
 
 Fault do_pte_missing(Machine& machine, const VmFault& vmf, const Entry& orig) {
@@ -60,8 +60,9 @@ Fault do_numa_page(Machine& machine, const VmFault& vmf, const Entry& entry) {
     }
     const bool asks = machine.rules.numa_asks_o9 && !restored.write;
     const bool saved = !machine.rules.numa_asks_o9 && entry.write;  // pte_savedwrite()
-    if (saved ||
-        (asks && can_change_pte_writable(machine.state, vmf.vma, restored, machine.rules))) {
+    const bool may =
+        saved || (asks && can_change_pte_writable(machine.state, vmf.vma, restored, machine.rules));
+    if (may && adds_write(machine.rules, WriteSite::numa_hint)) {
         restored = pte_mkwrite(restored);
     }
     restored.young = true;

@@ -85,7 +85,7 @@ Fault do_anonymous_page(Machine& machine, const VmFault& vmf, const Entry& orig)
         }
         machine.state.pages[page].anon_exclusive = true;
         entry = pte_mkdirty(mk_pte(page, vmf.vma));
-        if (!armed) {  // VP12
+        if (!armed && adds_write(machine.rules, WriteSite::first_write)) {  // VP12
             entry = maybe_mkwrite(entry, vmf.vma);
         }
     }
@@ -119,7 +119,8 @@ Fault do_swap_page(Machine& machine, const VmFault& vmf, const Entry& orig) {
     }
     const bool only_user = state.slots[slot].count == 1 && state.pages[page].maps == 0;
     const bool exclusive = !state.pages[page].ksm && (orig.exclusive || only_user);
-    if (exclusive && swapin_may_write(machine, vmf, entry)) {
+    if (exclusive && adds_write(machine.rules, WriteSite::swap_in) &&
+        swapin_may_write(machine, vmf, entry)) {
         entry = pte_mkwrite(entry);
         if (vmf.write()) {
             entry = pte_mkdirty(entry);

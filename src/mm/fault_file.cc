@@ -41,7 +41,7 @@ Fault do_cow_fault(Machine& machine, const VmFault& vmf, PageId cached, bool arm
     Entry entry = pte_mkdirty(mk_pte(copy, vmf.vma));
     if (armed) {
         entry = mkuffd_wp_at(machine, entry, WpSite::refault);
-    } else {
+    } else if (adds_write(machine.rules, WriteSite::file_fault)) {
         entry = maybe_mkwrite(entry, vmf.vma);  // VP14
     }
     set_pte(machine, vmf.space, vmf.at, entry);
@@ -132,7 +132,7 @@ Fault do_fault(Machine& machine, const VmFault& vmf, const Entry& orig) {
     if (vmf.write()) {
         do_page_mkwrite(state, page);
         entry = pte_mkdirty(entry);
-        if (!armed) {  // VP14
+        if (!armed && adds_write(machine.rules, WriteSite::file_fault)) {  // VP14
             entry = maybe_mkwrite(entry, vmf.vma);
         }
     }

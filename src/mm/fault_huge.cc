@@ -106,7 +106,8 @@ Fault hugetlb_no_page(Machine& machine, const VmFault& vmf, const Entry& orig) {
     // Of a marker that is left over (I4), too: hugetlb_no_page() does not ask whose it is.
     const bool armed = orig.is_marker(Marker::uffd_wp) || orig_pte_uffd_wp(machine, vmf.vma, orig);
     Entry entry = mk_pte(found.head, vmf.vma);
-    if (vmf.vma.shared() && !armed) {  // FH-3: hugetlb has nobody to notify
+    if (vmf.vma.shared() && !armed &&
+        adds_write(machine.rules, WriteSite::file_fault)) {  // FH-3: hugetlb has nobody to notify
         entry = maybe_mkwrite(vmf.write() ? pte_mkdirty(entry) : entry, vmf.vma);
     }
     if (armed) {  // FH-6
@@ -210,8 +211,9 @@ Fault huge_numa_page(Machine& machine, const VmFault& vmf, const Entry& entry) {
     }
     const bool asks = machine.rules.numa_asks_o9 && !restored.write;
     const bool saved = !machine.rules.numa_asks_o9 && entry.write;  // pte_savedwrite()
-    if (saved ||
-        (asks && can_change_pte_writable(machine.state, vmf.vma, restored, machine.rules))) {
+    const bool may =
+        saved || (asks && can_change_pte_writable(machine.state, vmf.vma, restored, machine.rules));
+    if (may && adds_write(machine.rules, WriteSite::numa_hint)) {
         restored = pte_mkwrite(restored);
     }
     restored.young = true;
@@ -242,7 +244,7 @@ std::optional<Fault> create_huge_pmd(Machine& machine, const VmFault& vmf) {
     }
     if (orig_pte_uffd_wp(machine, vmf.vma, Entry{})) {
         entry = mkuffd_wp_at(machine, entry, WpSite::refault);
-    } else if (vmf.write()) {
+    } else if (vmf.write() && adds_write(machine.rules, WriteSite::first_write)) {
         entry = maybe_mkwrite(entry, vmf.vma);
     }
     put_leaf(machine, vmf, entry);

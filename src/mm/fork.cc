@@ -195,8 +195,8 @@ bool vma_needs_copy(const Machine& machine, const Copy& copy, const Vma& parent)
     }
     const bool inherits_markers =
         parent.has(VmFlag::uffd_wp) && !machine.rules.fork_drops_markers;  // FX-8
-    return copy.child.anonymous() || copy.child.has(VmFlag::uffd_wp | VmFlag::pfnmap) ||
-           inherits_markers || has_own_entries(machine, copy);
+    return copy.child.anonymous() || copy.child.has(VmFlag::uffd_wp) || inherits_markers ||
+           has_own_entries(machine, copy);
 }
 
 bool copy_page_range(Machine& machine, const Copy& copy) {

@@ -1,6 +1,7 @@
 // Guard regions, section 8.11; mm/madvise.c. A guard is a marker that takes an address out of use
 // while its VMA stays whole: whatever was there goes, protection included, and an access is
-// SIGSEGV.
+// SIGSEGV. As of 6.18: anonymous memory since 6.13, files since 6.15 (has_guard_*). That installing
+// over a protection marker never ends is a mistake of 6.18 (guard_install_ends).
 #include <algorithm>
 #include <cerrno>
 
@@ -11,8 +12,7 @@ namespace {
 
 /// is_valid_guard_vma(): E-GR4.
 bool valid_guard_vma(const Machine& machine, const Vma& vma, bool install) {
-    if (is_hugetlb(machine.state, vma) || vma.has(VmFlag::pfnmap) ||
-        (install && vma.has(VmFlag::locked))) {
+    if (is_hugetlb(machine.state, vma) || (install && vma.has(VmFlag::locked))) {
         return false;
     }
     // 6.13 and 6.14: anonymous memory that may be written.

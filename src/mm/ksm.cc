@@ -27,7 +27,7 @@ const Entry* mergeable_entry(Machine& machine, u8 space, u64 address) {
     const Vma* const vma = state.find_vma(space, static_cast<Vpn>(at));
     // vma_ksm_compatible()
     if (vma == nullptr || !vma->has(VmFlag::mergeable) || vma->shared() ||
-        vma->has(VmFlag::pfnmap | VmFlag::droppable) || is_hugetlb(state, *vma)) {
+        vma->has(VmFlag::droppable) || is_hugetlb(state, *vma)) {
         return nullptr;
     }
     const Entry entry = entry_at(state, space, static_cast<Vpn>(at));

@@ -214,7 +214,7 @@ Outcome madvise_remove(Machine& machine, const Part& part) {
 bool may_be_dropped(const Machine& machine, Part& part, Advice advice) {
     const State& state = machine.state;
     if (!is_hugetlb(state, part.vma)) {
-        return !part.vma.has(VmFlag::locked | VmFlag::pfnmap);
+        return !part.vma.has(VmFlag::locked);
     }
     if (advice != Advice::dontneed || !machine.rules.has_hugetlb_dontneed ||
         part.start % state.shape.huge_pages != 0) {
@@ -258,8 +258,8 @@ Outcome madvise_mergeable(Machine& machine, const Part& part, bool merge) {
         return Outcome::ok();
     }
     if (merge) {
-        const bool compatible = !part.vma.shared() && !is_hugetlb(state, part.vma) &&
-                                !part.vma.has(VmFlag::pfnmap | VmFlag::droppable);
+        const bool compatible =
+            !part.vma.shared() && !is_hugetlb(state, part.vma) && !part.vma.has(VmFlag::droppable);
         if (compatible) {
             change_flags(machine, part, VmFlag::mergeable, 0);
         }
@@ -291,9 +291,7 @@ Outcome madvise_collapse(Machine& machine, const Part& part) {
 }
 
 bool may_be_populated(const Vma& vma, bool write) {
-    const bool allowed =
-        write ? vma.has(VmFlag::write) : vma.has(VmFlag::read | VmFlag::write | VmFlag::exec);
-    return allowed && !vma.has(VmFlag::pfnmap);
+    return vma.has(write ? VmFlag::write : VmFlag::read | VmFlag::write);
 }
 
 /// FG-3. A message stops it there: what was populated stays, and the thread's next turn is that
@@ -319,7 +317,7 @@ Outcome madvise_populate(Machine& machine, const Part& part, bool write) {
 
 /// madvise_vma_behavior().
 Outcome madvise_vma(Machine& machine, const Part& part, Advice advice) {
-    const bool fixed_pages = part.vma.has(VmFlag::locked | VmFlag::pfnmap);
+    const bool fixed_pages = part.vma.has(VmFlag::locked);
     const bool hugetlb = is_hugetlb(machine.state, part.vma);
     const u32 size = machine.state.shape.huge_pages;
     const bool changes_flags = advice >= Advice::hugepage && advice <= Advice::unmergeable;

@@ -1,14 +1,14 @@
 // Migration: section 8.4, mm/migrate.c. Two steps with anything in between:
 //
-//   begin   every entry of the folio becomes M(k, y, d, sd, u); the folio is locked. k says what
-//   the
-//           page was: WRITE, READ_EXCL (anonymous and ours alone), READ
+//   begin   every entry of the folio becomes M(k, y, d, sd, u); the folio is locked. k says
+//           what the page was: WRITE, READ_EXCL (anonymous and ours alone), READ
 //   …       faults wait; mprotect, WRITEPROTECT, fork, zapping change or drop the M entries (W-16)
 //   end     the folio moves (or not: no memory, a pin, failure); every M becomes P again
 //
 // The end builds P from vm_page_prot. For an entry that was not writable this may bring write
 // permission: the mistake of 5.19 to 6.1.7 (FX-1), for which three remedies were debated
-// (rules.migration_restore), besides the two designs of section 14.1.
+// (rules.migration_restore), besides the two designs of section 14.1. As of 6.18; a copy is no
+// longer soft-dirty by itself since 6.16 (migration_clears_sd).
 #include "mm/folio.h"
 
 namespace verso::mm {
@@ -113,8 +113,10 @@ Entry remove_migration_pte(Machine& machine, const Vma& vma, Entry entry, PageId
     const Page& page = machine.state.pages[to];
     Entry restored = mk_pte(to, vma);               // E-MG3, S2-24
     if (entry.migration == MigrationKind::write) {  // E-MG4, VP16
-        restored = rules.migration_write_asks_vm_write ? maybe_mkwrite(restored, vma)
-                                                       : pte_mkwrite(restored);
+        const bool asks = rules.migration_write_asks_vm_write;
+        if (adds_write(rules, WriteSite::migration_end)) {
+            restored = asks ? maybe_mkwrite(restored, vma) : pte_mkwrite(restored);
+        }
     } else {
         restored = restore_read_only(machine, restored, entry.uffd_wp);
     }

@@ -4,6 +4,9 @@
 //   change_protection ─▶ change_pmd_range ─▶ change_huge_pmd    a THP wholly in the range; hugetlb
 //                              │          ─▶ split, then below   a THP that is not, or a file's
 //                              └──────────▶ change_pte_range ─▶ change_pte
+//
+// As of 6.18. Before 6.3 un-protecting worked out write permission from the VMA's flags (FX-2);
+// markers are of 5.19, of anonymous memory of 6.4; NUMA hints ask O9 since 6.2.
 #include <algorithm>
 #include <cerrno>
 
@@ -55,7 +58,8 @@ Entry change_present(const Machine& machine, const Vma& vma, Entry entry, u8 fla
             entry.write = vma.shared() && vma.has(VmFlag::write) && !entry.zero;
         }
     }
-    const bool asks = (flags & ChangeFlags::try_writable) != 0 && !entry.write;
+    const bool asks = (flags & ChangeFlags::try_writable) != 0 && !entry.write &&
+                      adds_write(rules, WriteSite::unprotect);
     return asks && can_change_pte_writable(machine.state, vma, entry, rules) ? pte_mkwrite(entry)
                                                                              : entry;
 }

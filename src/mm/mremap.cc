@@ -251,12 +251,12 @@ int vma_error(const Machine& machine, const Call& call, const Vma* vma, u64 old_
         return EINVAL;
     }
     // Length 0 duplicates a shared mapping on Linux; here it is refused like that of a private one.
-    const bool fixed_kind = vma->has(VmFlag::pfnmap) || is_hugetlb(state, *vma) ||
-                            (!vma->anonymous() && !machine.rules.has_file_dontunmap);
+    const bool fixed_kind =
+        is_hugetlb(state, *vma) || (!vma->anonymous() && !machine.rules.has_file_dontunmap);
     if (old_pages == 0 || (dontunmap && fixed_kind)) {
         return EINVAL;
     }
-    if (old_pages > vma->end - at || (new_pages > old_pages && vma->has(VmFlag::pfnmap))) {
+    if (old_pages > vma->end - at) {
         return EFAULT;
     }
     return 0;

@@ -83,7 +83,7 @@ private:
     bool interesting_vma(const Vma& vma) const {
         const u64 required = arg_.category_mask & PageIs::wp_allowed;
         const u64 seen = vma_categories(vma) ^ arg_.category_inverted;
-        return !vma.has(VmFlag::pfnmap) && (seen & required) == required;
+        return (seen & required) == required;
     }
 
     bool interesting_page(u64 categories) const {

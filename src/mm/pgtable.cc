@@ -1,4 +1,5 @@
-// Primitive operations on entries: see the header.
+// Primitive operations on entries: see the header. As of 6.18; the test for soft-dirty in
+// can_change_pte_writable() is right since 6.0 (FX-13).
 #include "mm/pgtable.h"
 
 namespace verso::mm {

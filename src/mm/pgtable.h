@@ -39,6 +39,8 @@ inline Entry pte_mkwrite(Entry entry) {
 inline Entry maybe_mkwrite(Entry entry, const Vma& vma) {
     return vma.has(VmFlag::write) ? pte_mkwrite(entry) : entry;
 }
+/// Always, but where a path is made to forget it (S0-08).
+inline bool adds_write(const Rules& rules, u8 site) { return (rules.write_forgotten & site) == 0; }
 /// O4, pte_mkdirty(): dirty, and soft-dirty.
 inline Entry pte_mkdirty(Entry entry) {
     entry.dirty = true;

@@ -34,11 +34,19 @@ struct WpSite {
     static constexpr u8 all = 31;
 };
 
+/// Paths that add write permission in design (1) (VP12 to VP19). The write fault on a present entry
+/// (VP11) is the one to which what the others forget is left.
+struct WriteSite {
+    static constexpr u8 first_write = 1, swap_in = 2, file_fault = 4, fill = 8;
+    static constexpr u8 migration_end = 16, unprotect = 32, numa_hint = 64, move = 128;
+};
+
 struct Rules {
     // Protection designs.
     bool prot_wp_writenotify = true;  // (1): VM_UFFD_WP takes W out of vm_page_prot
     bool mkuffd_wp_clears_w = true;   // (2) done once: setting the bit clears write
     u8 wp_site_removal = 0;           // (2) done by hand: WpSite bits
+    u8 write_forgotten = 0;           // (1) with a mistake: WriteSite bits that add nothing
     MigrationRestore migration_restore = MigrationRestore::from_vma;
     bool migration_two_types = false;  // READ and WRITE folded; write decided by O9
     bool migration_o9 = false;         // a non-WRITE entry may still become writable by O9

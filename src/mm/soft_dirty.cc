@@ -59,7 +59,7 @@ Outcome clear_refs(Machine& machine, u8 space) {
     }
     const Vmas vmas = state.spaces[space].vmas;
     for (const Vma& vma : vmas) {
-        if (!vma.has(VmFlag::pfnmap) && !is_hugetlb(state, vma)) {  // E-SD7
+        if (!is_hugetlb(state, vma)) {  // E-SD7
             clear_range(machine, space, vma);
         }
     }

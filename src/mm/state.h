@@ -96,11 +96,11 @@ struct File {
 };
 
 struct VmFlag {
-    static constexpr u32 read = 1 << 0, write = 1 << 1, exec = 1 << 2, shared = 1 << 3;
+    static constexpr u32 read = 1 << 0, write = 1 << 1, shared = 1 << 3;
     static constexpr u32 may_write = 1 << 4, soft_dirty = 1 << 5;
     static constexpr u32 uffd_missing = 1 << 6, uffd_wp = 1 << 7, uffd_minor = 1 << 8;
     static constexpr u32 uffd = uffd_missing | uffd_wp | uffd_minor;
-    static constexpr u32 locked = 1 << 9, pfnmap = 1 << 10, mergeable = 1 << 11;
+    static constexpr u32 locked = 1 << 9, mergeable = 1 << 11;
     static constexpr u32 droppable = 1 << 12, hugepage = 1 << 13, nohugepage = 1 << 14;
     static constexpr u32 dont_copy = 1 << 15;  ///< not for children of fork
 };

@@ -6,6 +6,9 @@
 //
 // A collapse makes one fact of many, so it is refused wherever the small entries know something
 // that one leaf could not say: protection, a marker, an address that userfaultfd wants to hear of.
+//
+// As of 6.18. MADV_COLLAPSE is of 6.1; the split of a huge zero page keeps protection since 6.3
+// (FX-9).
 #include <algorithm>
 #include <cerrno>
 
@@ -281,7 +284,7 @@ Outcome collapse(Machine& machine, u8 space, u64 address) {
     const u32 size = state.shape.huge_pages;
     const Vma* const found = state.find_vma(space, first);
     if (found == nullptr || found->end < first + size || is_hugetlb(state, *found) ||
-        found->has(VmFlag::nohugepage | VmFlag::pfnmap)) {
+        found->has(VmFlag::nohugepage)) {
         return Outcome::fail(EINVAL);
     }
     const Vma vma = *found;

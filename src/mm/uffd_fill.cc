@@ -60,7 +60,7 @@ void install_page(Machine& machine, const Fill& fill, Vpn at, PageId page, bool 
     if (is_hugetlb(machine.state, fill.vma)) {
         entry = pte_wrprotect(entry);  // make_huge_pte() looks at nothing but `writable`
     }
-    if (writable) {
+    if (writable && adds_write(machine.rules, WriteSite::fill)) {
         entry = pte_mkwrite(entry);
     }
     // Until 5.18 a VMA that may not be written took no protection either (FX-4).

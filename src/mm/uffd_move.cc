@@ -4,6 +4,8 @@
 //   source   P, S, Z, T ──────▶ N       destination   N ──▶ the same, unprotected, soft-dirty
 //
 // Only what belongs to nobody else can move, so that no other mapping ever sees the page twice.
+// As of 6.18; the call is of 6.8. A page in swap brings its protection along, which a present one
+// does not (moved_swap_loses_u).
 #include <algorithm>
 #include <cerrno>
 
@@ -37,10 +39,9 @@ bool within(const Vma& vma, u64 start, u64 length) {
 
 /// validate_move_areas(): MV-7 to MV-10. 0 or an errno.
 int area_error(const State& state, const Vma& target, const Vma& source, const Call& call) {
-    constexpr u32 access_flags = VmFlag::read | VmFlag::write | VmFlag::exec;
+    constexpr u32 access_flags = VmFlag::read | VmFlag::write;
     const u32 differ = target.flags ^ source.flags;
-    const bool special = target.has(VmFlag::pfnmap) || source.has(VmFlag::pfnmap) ||
-                         is_hugetlb(state, target) || is_hugetlb(state, source);
+    const bool special = is_hugetlb(state, target) || is_hugetlb(state, source);
     const bool refused = target.shared() || source.shared() ||               // MV-7
                          !within(target, call.address, call.length) ||       //
                          !within(source, call.source, call.length) ||        //
@@ -53,11 +54,12 @@ int area_error(const State& state, const Vma& target, const Vma& source, const C
 }
 
 /// MV-16, MV-19: soft-dirty, so that a tracker notices; dirty as before; never protected (MV-22).
-Entry arrived(const Move& move, const Entry& source) {
+Entry arrived(const Machine& machine, const Move& move, const Entry& source) {
     Entry entry = mk_pte(source.target, move.target_vma);
     entry.dirty = source.dirty;
     entry.soft_dirty = true;
-    return maybe_mkwrite(entry, move.target_vma);
+    return adds_write(machine.rules, WriteSite::move) ? maybe_mkwrite(entry, move.target_vma)
+                                                      : entry;
 }
 
 bool movable_page(const State& state, PageId id) {
@@ -97,7 +99,7 @@ Moved move_present(Machine& machine, const Move& move, Vpn target, Vpn source) {
     if (state.pages[head].head) {
         split_folio(machine, head);
     }
-    move_entry(machine, move, target, source, arrived(move, entry));
+    move_entry(machine, move, target, source, arrived(machine, move, entry));
     return {1};
 }
 
@@ -142,7 +144,7 @@ Moved move_huge(Machine& machine, const Move& move, Vpn target, Vpn source) {
         return {0, 0, true};
     }
     set_leaf(machine, move.space, target,
-             entry.zero ? mk_zero(move.target_vma) : arrived(move, entry));
+             entry.zero ? mk_zero(move.target_vma) : arrived(machine, move, entry));
     set_leaf(machine, move.space, source, Entry{});
     const Entry behind = vacated(machine, move);
     for (u32 i = 0; !behind.none() && i < size; ++i) {

@@ -1,6 +1,9 @@
 // REGISTER and UNREGISTER: which memory a userfaultfd serves, and for what (sections 5.2 and 5.3 of
 // the specification; fs/userfaultfd.c, mm/userfaultfd.c). Both look at every VMA of the range first
 // and change something only if all of them will do.
+//
+// As of 6.18. WP is of 5.7, of shared and hugetlb memory of 5.19; MINOR of 5.13 and 5.14;
+// UNREGISTER takes protection away since 6.0 (FX-6), and asks whose memory it is since 6.17 (UN-7).
 #include <algorithm>
 #include <cerrno>
 
@@ -43,7 +46,7 @@ bool parse_mode(const Machine& machine, const Context& context, u32 mode, u32& f
 bool vma_can_userfault(const Machine& machine, const Vma& vma, u32 flags, const Context& context) {
     const MemoryKind kind = kind_of(machine.state, vma);
     const bool ordinary = kind == MemoryKind::FS || kind == MemoryKind::FP;
-    if (vma.has(VmFlag::droppable | VmFlag::pfnmap)) {
+    if (vma.has(VmFlag::droppable)) {
         return false;
     }
     const bool shmem = kind == MemoryKind::SS || kind == MemoryKind::SP;

@@ -130,7 +130,7 @@ bool vma_wants_writenotify(const Machine& machine, const Vma& vma) {
 
 /// VP8, VP9.
 void vma_set_page_prot(const Machine& machine, Vma& vma) {
-    vma.prot_access = vma.has(VmFlag::read | VmFlag::write | VmFlag::exec);
+    vma.prot_access = vma.has(VmFlag::read | VmFlag::write);
     vma.prot_write = vma.shared() && vma.has(VmFlag::write) && !vma_wants_writenotify(machine, vma);
 }
 

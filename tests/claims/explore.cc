@@ -203,6 +203,13 @@ std::vector<Act> usual_acts() {
     Call again = at_page(Op::uffd_register, 0, mm::Mode::wp);
     Act copied = act("COPY(WP)", copy, M::arms);
     copied.pages = 1;
+    Call plain = at_page(Op::uffd_copy, 0, 0);
+    plain.length = page_size;
+    plain.value = 1;
+    Act moved = act("MOVE away and back", at_page(Op::uffd_move, 1), M::releases);
+    moved.calls.push_back(at_page(Op::uffd_move, 0));
+    moved.calls[1].source = page_size;
+    moved.calls[0].length = moved.calls[1].length = page_size;
     return {
         {"store", {store}, M::store, 0, 1},
         act("load", at_page(Op::load, 0)),
@@ -228,6 +235,8 @@ std::vector<Act> usual_acts() {
         act("DONTNEED", advice(mm::Advice::dontneed), M::releases),
         act("FREE", advice(mm::Advice::free)),
         copied,
+        act("COPY", plain, M::releases),
+        moved,
         act("COPY(WP) of a huge page", copy_huge, M::arms),
         act("REGISTER(WP)", again),
         act("UNREGISTER", at_page(Op::uffd_unregister, 0), M::releases),

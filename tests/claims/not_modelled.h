@@ -19,6 +19,7 @@ inline constexpr NotModelled not_modelled[] = {
     {"VP4, SC-13, MV-9, E-GR4", "mappings whose driver chose their protection; VM_PFNMAP, VM_IO",
      "there are no devices; of E-GR4 and MV-9 the halves about hugetlb and locked memory are "
      "there"},
+    {"section 2", "execute permission", "no step executes; read and write are what an entry knows"},
     {"VP20", "device-exclusive entries", "there are no devices that keep the processor out"},
     {"8.4, device memory", "entries that say a page is in memory only a device reaches",
      "migrate_vma's four steps are there, and what lies between them; the device's memory is one "

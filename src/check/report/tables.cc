@@ -32,8 +32,8 @@ Row mapping_row(const Area& area, const mm::Vma& vma) {
     const std::string label = area.label(vma.start, vma.end);
     Row row{area.label(vma.start, vma.start + 1)};
     row.cells.push_back({label});
-    row.cells.push_back({words<u32>(
-        vma.flags, {{VmFlag::read, "read"}, {VmFlag::write, "write"}, {VmFlag::exec, "exec"}})});
+    row.cells.push_back(
+        {words<u32>(vma.flags, {{VmFlag::read, "read"}, {VmFlag::write, "write"}})});
     row.cells.push_back({vma.shared() ? "shared" : "private"});
     row.cells.push_back({words<u32>(vma.flags, {{VmFlag::uffd_missing, "MISSING"},
                                                 {VmFlag::uffd_wp, "WP"},
