@@ -74,7 +74,9 @@ Ancestry::Found Ancestry::read_captured(Open& level, u64 page, Page& out) {
     return Found::unchanged;
 }
 
-/// Level 0's owner is dead whenever we read at all. Further up, its process tells, or its socket.
+/// Level 0's owner is dead whenever we read at all, or we cannot know how long it is not (its
+/// sockets close some time before its process has ended). Further up, its process tells, or its
+/// socket.
 bool Ancestry::owner_gone(const Open& level, std::size_t index) const {
     if (index == 0 || wire::has_ended(*kernel_, level.process.get())) {
         return true;
@@ -85,12 +87,27 @@ bool Ancestry::owner_gone(const Open& level, std::size_t index) const {
     return wire::has_hung_up(*kernel_, level.pin.get());
 }
 
+/// Whether an ancestor further up keeps its layer, as it does while the socket is open to it, and
+/// once it has died. Asked after reading. Closed by somebody else, the socket keeps nothing. (Who
+/// dies closes its sockets some time before its process has ended.)
+bool Ancestry::is_kept(Open& level, std::size_t index) const {
+    if (index == 0 || !level.pin.valid() || !level.process.valid() ||
+        !wire::has_hung_up(*kernel_, level.pin.get())) {
+        return true;
+    }
+    constexpr u64 end_ms_max = 2'000;
+    std::array<kernel::Wait, 1> end{kernel::Wait{level.process.get()}};
+    (void)kernel_->perform(Call::wait(level.cut_off ? 0 : end_ms_max), Payload{.waits = end});
+    level.cut_off = !end[0].ready;
+    return end[0].ready;
+}
+
 bool Ancestry::read(u64 page, Page& out) {
     for (std::size_t i = 0; i < levels_.size(); ++i) {
         Open& level = levels_[i];
         Found found = read_captured(level, page, out);
         if (found != Found::unchanged) {
-            return found == Found::bytes;
+            return found == Found::bytes && is_kept(level, i);
         }
         if (!level.live.valid()) {
             continue;  // never this ancestor's own page
@@ -105,9 +122,9 @@ bool Ancestry::read(u64 page, Page& out) {
             out = old;
         }
         if (found != Found::unchanged) {
-            return found == Found::bytes;
+            return found == Found::bytes && is_kept(level, i);
         }
-        return whole && (level.ledger.trusted() || !owner_gone(level, i));
+        return whole && is_kept(level, i) && (level.ledger.trusted() || !owner_gone(level, i));
     }
     return false;
 }

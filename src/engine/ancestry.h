@@ -54,12 +54,14 @@ private:
         Fd pin;
         Fd process;
         Ledger ledger;
+        bool cut_off = false;  // its owner lives, and does not know of us
     };
     enum class Found { bytes, unchanged, lost };
 
     u64 area(const Open& level) const { return level.level.slot * to_bytes(pages_); }
     Found read_captured(Open& level, u64 page, Page& out);
     bool owner_gone(const Open& level, std::size_t index) const;
+    bool is_kept(Open& level, std::size_t index) const;
 
     kernel::Kernel* kernel_ = nullptr;
     u64 pages_ = 0;

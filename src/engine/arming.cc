@@ -195,7 +195,14 @@ Result<void> Region::become_a_source() {
         }
         open_->set_range(0, pages_);
         target_.protect.store(true);
-        filler_->settle(target_);  // a fill that began unprotected must not land after the pass
+        // A fill that began unprotected must not land after the pass.
+        if (!filler_->settle(target_)) {
+            return fail(ErrorKind::peer, 0,
+                        "the connection of region '{}' to its source was closed while a page of it "
+                        "may have been on the way; it can be snapshotted once the source's process "
+                        "has ended",
+                        name_);
+        }
     }
     armed_once_ = true;
     return {};

@@ -1,11 +1,13 @@
 // Exporting a child: see the header.
 #include "engine/exporter.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <map>
 
 #include "engine/local_filler.h"
+#include "engine/presence.h"
 #include "engine/stripes.h"
 #include "engine/wire.h"
 
@@ -86,6 +88,7 @@ public:
             }
             if (!received) {
                 if (waits[0].hung_up || wire::has_hung_up(kernel_, socket_.get())) {
+                    outlast_the_socket();
                     return;
                 }
                 continue;
@@ -130,6 +133,28 @@ private:
         return true;
     }
 
+    /// As a rule the child has ended. But somebody may have closed the socket alone: then the child
+    /// has pages of ours mapped, and reads our layer itself, until its memory has gone. Nothing can
+    /// be said meanwhile.
+    void outlast_the_socket() {
+        constexpr u64 pause_ms_max = 1'000;
+        child_gone_.store(true);
+        Presence presence(kernel_);
+        for (u64 pause_ms = 1; has_memory(presence);
+             pause_ms = std::min(2 * pause_ms, pause_ms_max)) {
+            std::array<Wait, 1> stop{Wait{stop_.get()}};
+            (void)kernel_.perform(Call::wait(pause_ms), Payload{.waits = stop});
+            if (stop[0].ready) {
+                return;
+            }
+        }
+    }
+    bool has_memory(Presence& presence) const {
+        return presence.still_there(target_) || std::ranges::any_of(adopted_, [&](const auto& one) {
+                   return presence.still_there(one.second->target);
+               });
+    }
+
     void handle(const wire::Message& message, std::vector<Fd> fds) {
         switch (message.kind) {
             case wire::Kind::heirs: heirs_ = true; return;
@@ -143,9 +168,9 @@ private:
             case wire::Kind::moved:
             case wire::Kind::stayed: conclude_move(message); return;
             case wire::Kind::barrier: {
-                filler_->settle(target_);  // we may have passed fills on, too
                 wire::Message done;
                 done.kind = wire::Kind::barrier_done;
+                done.protect = filler_->settle(target_);  // we may have passed fills on, too
                 done.number = message.number;
                 tell(done);
                 return;

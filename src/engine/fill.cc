@@ -142,7 +142,7 @@ bool Region::read_own(u64 page, std::span<std::byte> out) {
             return false;
         }
         filler_->fill(target_, page);
-        filler_->settle(target_);
+        (void)filler_->settle(target_);
     }
 }
 

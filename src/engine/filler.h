@@ -101,8 +101,9 @@ public:
     virtual bool lends() const = 0;
     /// Forgets a target of fill_for; it will not be touched afterwards.
     virtual void disown(FillTarget& other) = 0;
-    /// Returns when every fill that began before has ended.
-    virtual void settle(FillTarget& target) = 0;
+    /// Returns when every fill that began before has ended. False: one may be under way for ever,
+    /// for all that can be known.
+    [[nodiscard]] virtual bool settle(FillTarget& target) = 0;
     /// Nearest ancestor first. What the levels name stays valid while the filler lives.
     virtual std::vector<Level> levels() = 0;
     /// Makes the levels complete: what only a process of the chain holds in its memory is stored.

@@ -32,11 +32,10 @@ void LocalFiller::disown(FillTarget& other) {
     }
 }
 
-void LocalFiller::settle(FillTarget& target) {
+bool LocalFiller::settle(FillTarget& target) {
     parent_->wait_for_fills();
-    if (parent_->filler() != nullptr) {  // the parent may have passed fills on
-        parent_->filler()->settle(target);
-    }
+    // The parent may have passed fills on.
+    return parent_->filler() == nullptr || parent_->filler()->settle(target);
 }
 
 Result<void> LocalFiller::settle_levels() {

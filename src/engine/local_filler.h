@@ -23,7 +23,7 @@ public:
     }
     bool lends() const override { return base_file_ == BaseFile::live; }
     void disown(FillTarget& other) override;
-    void settle(FillTarget& target) override;
+    bool settle(FillTarget& target) override;
     std::vector<Level> levels() override { return parent_->levels_of(layer_); }
     Result<void> settle_levels() override;
 

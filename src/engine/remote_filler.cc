@@ -40,6 +40,7 @@ bool RemoteFiller::ask(FillTarget& target, u64 page, PageRange window, bool own)
     request.protect = target.protect.load();
     if (own) {
         own_ = &target;
+        asked_ = true;
     } else {
         const auto [at, fresh] = adopted_.try_emplace(&target, adopted_last_ + 1);
         request.number = at->second;
@@ -112,6 +113,7 @@ void RemoteFiller::on_watched(FillTarget& target) {
         if (received->message.kind == wire::Kind::barrier_done) {
             Locked lock(*mutex_);
             barriers_done_ = std::max(barriers_done_, received->message.number);
+            unsure_ = unsure_ || !received->message.protect;
             answered_->notify_all();
         } else if (received->message.kind == wire::Kind::lost) {
             hide(received->message);
@@ -175,20 +177,30 @@ void RemoteFiller::take_over() {
     }
 }
 
-void RemoteFiller::settle(FillTarget&) {
+/// Who has died has done before what it had begun. One that lives, and that nothing can be said to
+/// any more, may still be at it.
+bool RemoteFiller::settle(FillTarget& target) {
     Locked lock(*mutex_);  // also waits for a fill of our own
-    if (parent_gone_.load()) {
-        return;
-    }
     wire::Message barrier;
     barrier.kind = wire::Kind::barrier;
     barrier.number = ++barriers_sent_;
-    if (!wire::send_or_gone(kernel_, socket_.get(), barrier)) {
-        return;  // gone: what it had begun, it did before it died
+    if (!parent_gone_.load() && wire::send_or_gone(kernel_, socket_.get(), barrier)) {
+        while (!parent_gone_.load() && barriers_done_ < barrier.number) {
+            answered_->wait(*mutex_);
+        }
     }
-    while (!parent_gone_.load() && barriers_done_ < barrier.number) {
-        answered_->wait(*mutex_);
+    if (barriers_done_ >= barrier.number) {
+        return !unsure_;
     }
+    const bool asked = adopted_.contains(&target) || (own_ == &target && asked_);
+    return !asked || parent_writes_no_more();
+}
+
+/// mutex_ is held.
+bool RemoteFiller::parent_writes_no_more() {
+    const int process = ancestry_.level(0).process;
+    parent_dead_ = parent_dead_ || process < 0 || wire::has_ended(kernel_, process);
+    return parent_dead_;
 }
 
 /// The pages are settled: the exporter did that before it offered. Somebody is about to get our
@@ -210,8 +222,9 @@ void RemoteFiller::fill_alone(FillTarget& target, u64 page, PageRange window) {
         return;  // whoever waits is woken when that is done
     }
     const bool live = target.base_of(page) == BaseFile::live;
+    const bool still = parent_writes_no_more();
     const auto mappable = [&](u64 at) {
-        return live ? ancestry_.is_live(at) : ancestry_.is_in_layer(at);
+        return still && (live ? ancestry_.is_live(at) : ancestry_.is_in_layer(at));
     };
     if (!mappable(page)) {
         Ancestry::Page bytes;
@@ -219,7 +232,7 @@ void RemoteFiller::fill_alone(FillTarget& target, u64 page, PageRange window) {
             place::poison(kernel_, target, page);
             return;
         }
-        if (live || !ancestry_.store_in_layer(page, bytes)) {
+        if (live || !still || !ancestry_.store_in_layer(page, bytes)) {
             (void)place::contents(kernel_, target, page, bytes);
             return;
         }

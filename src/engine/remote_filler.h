@@ -1,6 +1,8 @@
 // RemoteFiller: the parent is in another process. While that lives, it is asked (it alone may map
 // pages that its own writers could overwrite); from the moment its end of the socket closes, or
-// its process has ended, the child reads its ancestry itself.
+// its process has ended, the child reads its ancestry itself. While the process lives on (somebody
+// closed the connection alone), its writers do, too: pages are then copied and looked up again,
+// never mapped.
 #pragma once
 
 #include <map>
@@ -19,7 +21,7 @@ public:
     void fill_for(FillTarget& other, u64 page, PageRange window) override;
     bool lends() const override { return base_file_ == BaseFile::live; }
     void disown(FillTarget& other) override;
-    void settle(FillTarget& target) override;
+    bool settle(FillTarget& target) override;
     std::vector<Level> levels() override { return ancestry_.levels(socket_.get()); }
     Result<void> settle_levels() override;
     int watched() const override {
@@ -30,6 +32,7 @@ public:
 
 private:
     bool parent_ended() const;
+    bool parent_writes_no_more();
     void hide(const wire::Message& lost);
     void begin_move(FillTarget& target, u64 page);
     void take_over();
@@ -50,6 +53,9 @@ private:
     u64 barriers_sent_ = 0;       // guarded by mutex_
     u64 barriers_done_ = 0;       // guarded by mutex_
     bool told_of_heirs_ = false;  // guarded by mutex_
+    bool asked_ = false;          // guarded by mutex_: for a page of the child itself
+    bool unsure_ = false;         // guarded by mutex_: the parent's answer to a barrier
+    bool parent_dead_ = false;    // guarded by mutex_: its process, not only the connection
 };
 
 }  // namespace verso::engine

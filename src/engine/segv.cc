@@ -35,7 +35,7 @@ public:
     void fill_for(FillTarget&, u64, PageRange) override {}
     bool lends() const override { return false; }
     void disown(FillTarget&) override {}
-    void settle(FillTarget&) override {}
+    bool settle(FillTarget&) override { return true; }
     std::vector<Level> levels() override { return {}; }
     Result<void> settle_levels() override { return {}; }
     bool copy(u64 page, std::span<std::byte> out) { return parent_->copy_page(layer_, page, out); }

@@ -73,7 +73,7 @@ struct Message {
     u64 page = 0;          // serve, lost; move, moved, stayed: the first of the chunk
     PageRange window;      // serve: no page outside it may be filled
     u64 number = 0;        // barrier, barrier_done; adopt, disown, serve, lost: whose (0: own)
-    bool protect = false;  // serve
+    bool protect = false;  // serve; barrier_done: whether it is certain
     BaseFile base_file = BaseFile::live;  // offer
     std::vector<LevelInfo> levels;        // offer
     std::string text;                     // refused

@@ -30,10 +30,13 @@ private:
 }  // namespace
 
 /// A page that a snapshot lost because its bytes could not be stored is refused: that is what
-/// storage failures may cost, and kills do not.
+/// storage failures may cost, and kills do not. So is a page of the first of three memories, in
+/// the third, once the second has gone and the socket between those two was closed by somebody
+/// else.
 bool World::excused_signal(const Outcome& outcome) const {
     const bool refused = outcome.verdict == Verdict::signal || outcome.verdict == Verdict::no_page;
-    return refused && disturbance_.lost > 0;
+    const bool cut_off = hang_ups_ > 0 && sent() > 1;
+    return refused && (disturbance_.lost > 0 || cut_off);
 }
 
 std::optional<u64> World::load(House& house, const MemoryRef& memory, u32 place, bool by_kernel) {

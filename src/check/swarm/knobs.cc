@@ -57,6 +57,7 @@ Knobs draw_knobs(Choice& choice) {
     knobs.kernel_acts = choice.coin() ? between(choice, 1, 40) : 0;
     knobs.kills = choice.choose(3) == 2 ? between(choice, 1, 2) : 0;
     knobs.kill_within = between(choice, 10, 2000);
+    knobs.hang_ups = choice.choose(6) == 5 ? between(choice, 1, 2) : 0;
     knobs.switch_one_in = u32{1} << choice.choose(7);
     knobs.looks_at_most = between(choice, 1, 8);
     knobs.kernel_access = choice.coin() ? choice.choose(5) : 0;
@@ -70,7 +71,8 @@ Knobs draw_knobs(Choice& choice) {
     knobs.verbs[static_cast<std::size_t>(Verb::snapshot)] += 2;
     knobs.verbs[static_cast<std::size_t>(Verb::look)] += 1;
     if (knobs.processes > 1) {
-        knobs.verbs[static_cast<std::size_t>(Verb::send)] += 2;
+        knobs.verbs[static_cast<std::size_t>(Verb::send)] += 6;
+        knobs.acts += 4;
     }
     draw_weights(choice, knobs.weather, 4);
     if (choice.choose(3) == 2) {
@@ -95,6 +97,7 @@ std::vector<std::pair<std::string_view, u32*>> by_name(Knobs& knobs) {
         {"kernel_acts", &knobs.kernel_acts},
         {"kills", &knobs.kills},
         {"kill_within", &knobs.kill_within},
+        {"hang_ups", &knobs.hang_ups},
         {"switch_one_in", &knobs.switch_one_in},
         {"looks_at_most", &knobs.looks_at_most},
         {"kernel_access", &knobs.kernel_access},

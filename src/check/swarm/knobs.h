@@ -72,6 +72,7 @@ struct Knobs {
     u32 kernel_acts = 10;
     u32 kills = 0;
     u32 kill_within = 100;                     // decisions
+    u32 hang_ups = 0;                          // sockets that are closed over everybody's head
     u32 switch_one_in = 4;                     // see Scheduler::Limits
     u32 looks_at_most = 4;                     // pages at a time
     u32 kernel_access = 0;                     // of 8 accesses so many are made by the kernel

@@ -64,8 +64,12 @@ Plan draw_plan(u64 seed) {
         plan.tracks.push_back(draw_track(choice, Role::kernel, 0, knobs.kernel_acts,
                                          [&] { return draw_by_weight(choice, knobs.weather); }));
     }
-    if (knobs.kills != 0) {
-        plan.tracks.push_back(draw_track(choice, Role::fate, 0, knobs.kills, [] { return u8{0}; }));
+    for (const auto& [blow, count] :
+         {std::pair{Blow::kill, knobs.kills}, std::pair{Blow::hang_up, knobs.hang_ups}}) {
+        if (count != 0) {
+            plan.tracks.push_back(
+                draw_track(choice, Role::fate, 0, count, [&] { return static_cast<u8>(blow); }));
+        }
     }
     return plan;
 }

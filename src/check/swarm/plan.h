@@ -6,7 +6,7 @@
 //   process 0   snapshot · look · fork · …      one track for each process
 //   writer 0    store · store · …               its memories' writers
 //   the kernel  migrate · reclaim · …
-//   fate        kill · kill
+//   fate        kill · hang_up
 #pragma once
 
 #include <string>
@@ -17,13 +17,14 @@
 namespace verso::check::swarm {
 
 struct Act {
-    u8 what = 0;  // Verb or Weather, as the track says
+    u8 what = 0;  // Verb, Weather or Blow, as the track says
     u32 which = 0;
     u32 how = 0;
     friend bool operator==(const Act&, const Act&) = default;
 };
 
 enum class Role : u8 { process, writer, kernel, fate };
+enum class Blow : u8 { kill, hang_up };
 
 struct Track {
     Role role = Role::process;

@@ -43,6 +43,9 @@ void World::act(House& house, const Act& act) {
         case Verb::detach:
         case Verb::drop: break;
     }
+    if (estate.pictures.empty() && verb == Verb::send && memory->snapshots) {
+        snapshot(house, memory);
+    }
     if (estate.pictures.empty()) {
         return;
     }

@@ -7,6 +7,7 @@
 namespace verso::check::swarm {
 namespace {
 
+constexpr u32 hang_up_within = 300;
 constexpr u32 vma_pages_max = 64;  // larger ones are ledgers: nothing of interest is moved there
 
 }  // namespace
@@ -95,11 +96,39 @@ void World::kernel_acts(const Act& act) {
     }
 }
 
-/// SIGKILL. What the process had is left where it is: nobody unwinds it.
-void World::kill_somebody(const Act& act) {
-    for (u32 turn = act.how % plan_.knobs.kill_within; turn > 0; --turn) {
+u32 World::sent() const {
+    u32 all = 0;
+    for (const std::unique_ptr<House>& house : houses_) {
+        all += house->sent;
+    }
+    return all;
+}
+
+void World::strike(const Act& act) {
+    const auto blow = static_cast<Blow>(act.what);
+    u32 within = plan_.knobs.kill_within;
+    if (blow == Blow::hang_up) {  // while hands are shaken, or, more often, after that
+        const bool early = act.which % 8 == 0;
+        wait_until([&] { return all_through() || (early ? world_.has_open_socket() : sent() > 0); },
+                   "a child in another process");
+        within = std::min(within, hang_up_within);
+    }
+    for (u32 turn = act.how % within; turn > 0; --turn) {
         world_.scheduler().yield();
     }
+    switch (blow) {
+        case Blow::kill: kill_somebody(act.which); return;
+        case Blow::hang_up:
+            if (world_.shut_down_socket(act.which)) {
+                ++hang_ups_;
+                say("a socket is shut down");
+            }
+            return;
+    }
+}
+
+/// SIGKILL. What the process had is left where it is: nobody unwinds it.
+void World::kill_somebody(u32 which) {
     // Those who have children elsewhere, if there are any: what they leave behind is of interest.
     std::vector<House*> victims;
     for (const std::unique_ptr<House>& house : houses_) {
@@ -107,8 +136,7 @@ void World::kill_somebody(const Act& act) {
             victims.push_back(&*house);
         }
     }
-    kill(victims.empty() ? *houses_[act.which % houses_.size()]
-                         : *victims[act.which % victims.size()]);
+    kill(victims.empty() ? *houses_[which % houses_.size()] : *victims[which % victims.size()]);
 }
 
 /// Somebody must be left. If it is the caller's own process, this does not return.

@@ -20,7 +20,8 @@ u32 space_pages_of(const Plan& plan) {
     for (const Track& track : plan.tracks) {
         for (const Act& act : track.acts) {
             const auto verb = static_cast<Verb>(act.what);
-            const bool makes = verb == Verb::create || verb == Verb::fork || verb == Verb::snapshot;
+            const bool makes = verb == Verb::create || verb == Verb::fork ||
+                               verb == Verb::snapshot || verb == Verb::send;
             memories += track.role == Role::process && makes ? 1 : 0;
         }
     }
@@ -117,7 +118,7 @@ void World::complain(const std::string& who, const std::string& sentence) {
 void World::failed(const std::string& verb, const Error& error) {
     ++tally_.refused;
     say("{}: {}", verb, error.message);
-    if (disturbance_.refused + disturbance_.lost == 0 && kills_ == 0) {
+    if (disturbance_.refused + disturbance_.lost == 0 && kills_ + hang_ups_ == 0) {
         complain(who(), fmt::format("{} failed: {}", verb, error.message));
     }
 }
@@ -125,7 +126,7 @@ void World::failed(const std::string& verb, const Error& error) {
 void World::run_track(const Track& track) {
     if (track.role == Role::kernel || track.role == Role::fate) {
         for (const Act& act : track.acts) {
-            track.role == Role::kernel ? kernel_acts(act) : kill_somebody(act);
+            track.role == Role::kernel ? kernel_acts(act) : strike(act);
         }
         end_migration();
         return;

@@ -178,7 +178,9 @@ private:
     void kernel_acts(const Act& act);
     void end_migration();
     std::optional<std::pair<int, u64>> some_page(u32 which, u32 how);
-    void kill_somebody(const Act& act);
+    void strike(const Act& act);
+    u32 sent() const;
+    void kill_somebody(u32 which);
     void kill(House& house);
 
     const Plan& plan_;
@@ -196,6 +198,7 @@ private:
     };
     std::optional<Slow> slow_;  // a migration under way
     u32 kills_ = 0;
+    u32 hang_ups_ = 0;
     u64 next_value_ = 0;
     u32 named_ = 0;
     Tally tally_;

@@ -206,8 +206,13 @@ kernel::Outcome SimKernel::uffd_copy(const kernel::Call& call) {
         copy.address < memory().limit() ? to_pages(memory().limit() - copy.address) : 0;
     std::vector<Contents> pages = source_pages(call.offset, std::min(wanted, within));
     const u64 readable = pages.size();
-    if (wanted != 0 && readable == 0 && within != 0) {
-        return kernel::failure(EFAULT);
+    if (wanted != 0 && readable == 0 && within != 0) {  // looked for only where there is room
+        const Vma* const to =
+            state().spaces[where].alive
+                ? state().find_vma(where, static_cast<Vpn>(to_pages(copy.address)))
+                : nullptr;
+        const bool watched = to != nullptr && to->context != nobody;
+        return kernel::range_outcome(there == nobody ? ESRCH : watched ? EFAULT : ENOENT);
     }
     const Versions::Write write(memory().versions(), std::move(pages));
     copy.value = write.number();

@@ -198,8 +198,30 @@ std::pair<int, int> SimWorld::socket_pair(int one, int other) {
     auto second = std::make_shared<SocketObject>();
     first->peer = second;
     second->peer = first;
+    sockets_.push_back(first);
     const int a = descriptors_.add(one, std::move(first));
     return {a, descriptors_.add(other, std::move(second))};
+}
+
+bool SimWorld::has_open_socket() const {
+    return std::ranges::any_of(sockets_, [](const std::weak_ptr<SocketObject>& one) {
+        const auto end = one.lock();
+        return end != nullptr && !end->hung_up();
+    });
+}
+
+bool SimWorld::shut_down_socket(u32 which) {
+    std::erase_if(sockets_, [](const std::weak_ptr<SocketObject>& one) {
+        const auto end = one.lock();
+        return end == nullptr || end->hung_up();
+    });
+    if (sockets_.empty()) {
+        return false;
+    }
+    const auto one = sockets_[which % sockets_.size()].lock();
+    one->peer.lock()->peer.reset();
+    one->peer.reset();
+    return true;
 }
 
 Outcome SimWorld::step(int process, Call call) {

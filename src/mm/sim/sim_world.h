@@ -54,6 +54,10 @@ public:
     bool alive(int id) const;
     /// Two ends of a SOCK_SEQPACKET socket, one for each process.
     std::pair<int, int> socket_pair(int one, int other);
+    /// shutdown(2), for both directions, of one of the sockets that are open at both ends. What is on
+    /// the way still arrives. False: there is none.
+    bool shut_down_socket(u32 which);
+    bool has_open_socket() const;
 
     /// A step of the model, by the thread that process' main task is (Call::thread is set):
     /// device migration, a slot that fails, a migration that stays open. Addresses are the model's.
@@ -113,6 +117,7 @@ private:
     Memory memory_;
     Scheduler scheduler_;
     Descriptors descriptors_;
+    std::vector<std::weak_ptr<SocketObject>> sockets_;  ///< one end of each
     std::vector<std::unique_ptr<Process>> processes_;
     std::vector<std::unique_ptr<Helper>> helpers_;
 };
