@@ -32,6 +32,14 @@ public:
           mutex_(kernel.make_mutex()),
           decided_(kernel.make_condition()) {}
 
+    ~ChildService() override {
+        for (const auto& [number, adopted] : adopted_) {
+            filler_->disown(adopted->target);
+        }
+    }
+    ChildService(const ChildService&) = delete;
+    ChildService& operator=(const ChildService&) = delete;
+
     /// The thread waits until the child exists, or is known never to.
     void decide(bool child_exists) {
         Locked lock(*mutex_);
@@ -164,7 +172,7 @@ private:
                     adopt(message, std::move(fds[0]));
                 }
                 return;
-            case wire::Kind::disown: adopted_.erase(message.number); return;
+            case wire::Kind::disown: disown(message.number); return;
             case wire::Kind::moved:
             case wire::Kind::stayed: conclude_move(message); return;
             case wire::Kind::barrier: {
@@ -215,6 +223,16 @@ private:
             tell_lost(page, number);
         };
         adopted_[message.number] = std::move(adopted);
+    }
+
+    /// Whom we passed its requests on to must forget it, too: it knows a target by its place in
+    /// memory, where the next one may come to lie.
+    void disown(u64 number) {
+        const auto at = adopted_.find(number);
+        if (at != adopted_.end()) {
+            filler_->disown(at->second->target);
+            adopted_.erase(at);
+        }
     }
 
     bool ask_move(u64 chunk) {
@@ -272,7 +290,7 @@ private:
     FillTarget target_;
     unsigned moves_asked_ = 0;  // and not yet answered
     std::map<u64, std::unique_ptr<Adopted>> adopted_;
-    std::unique_ptr<Filler> filler_;  // after the targets: it disowns them when it goes
+    std::unique_ptr<Filler> filler_;  // after the targets: it disowns our own when it goes
     std::unique_ptr<kernel::Mutex> mutex_;
     std::unique_ptr<kernel::Condition> decided_;
     State state_ = State::waiting;  // guarded by mutex_

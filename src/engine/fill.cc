@@ -129,7 +129,9 @@ void Region::copy_captured_held(FillTarget& target, Layer& layer, u64 page, Page
 /// A page of our own memory. A child's may have to arrive first, and where faults are served in
 /// user mode only, reading it does not fetch it. False: it is lost.
 bool Region::read_own(u64 page, std::span<std::byte> out) {
-    constexpr unsigned tries_max = 4;  // it may be taken back again at once; a lost one never comes
+    // It may be taken back at once, or not be put there because the mapping is changing; a lost one
+    // never comes.
+    constexpr unsigned tries_max = 64;
     const u64 base = alias_.valid() ? alias_.address() : base_;
     for (unsigned tries = 0;; ++tries) {
         const Outcome read =
@@ -143,6 +145,7 @@ bool Region::read_own(u64 page, std::span<std::byte> out) {
         }
         filler_->fill(target_, page);
         (void)filler_->settle(target_);
+        kernel_.relax();
     }
 }
 

@@ -183,6 +183,28 @@ TEST_F(Export, TheMiddleMayEndWhereTheSourceHasReleasedItsSnapshot) {
     }
 }
 
+/// The last one's children come and go, and the source serves all of them. Found by `verso swarm`,
+/// seed 11983: the middle one took the second for the first, which had lain at the same place in
+/// its memory, and the second waited for its pages for ever.
+TEST_F(Export, ChildrenOfTheLastOfThreeMayComeAndGo) {
+    Peer source;
+    Peer middle;
+    Peer last;
+    make_source(source);
+    expect_handed_over(source, 0, middle);
+    expect_yes(middle, {.verb = Verb::snapshot});
+    expect_handed_over(middle, 0, last);
+    expect_yes(last, {.verb = Verb::snapshot});
+    for (u32 child = 1; child <= 4; ++child) {
+        expect_yes(last, {.verb = Verb::fork, .seed = seed});
+        last.tell({.verb = Verb::check, .region = child});
+        ASSERT_TRUE(last.answers_within(500)) << "child " << child << " waits for a page";
+        const Answer answer = last.hear();
+        EXPECT_EQ(answer.right, pages) << "child " << child << ": " << answer.wrong << " wrong";
+        expect_yes(last, {.verb = Verb::drop_region, .region = child});
+    }
+}
+
 TEST_F(Export, MiddleAndSourceMayDieInEitherOrder) {
     for (const bool middle_first : {true, false}) {
         Peer source;
