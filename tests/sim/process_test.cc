@@ -45,6 +45,30 @@ TEST_F(Processes, TheEndOfAProcessIsToldByItsDescriptor) {
     must(Call::close(one));
 }
 
+/// As unix_shutdown() and unix_dgram_recvmsg() do.
+TEST_F(Processes, ASocketThatIsShutDownHangsUpAtBothEndsAndDeliversWhatIsOnTheWay) {
+    const int other_process = world.start_process();
+    const auto [one, other] = world.socket_pair(0, other_process);
+    const std::byte sent{7};
+    ASSERT_TRUE(kernel(other_process).perform(Call::socket_send(other), {.in = {&sent, 1}}).ok());
+    EXPECT_TRUE(world.has_open_socket());
+    ASSERT_TRUE(world.shut_down_socket(5));
+    EXPECT_FALSE(world.has_open_socket());
+    EXPECT_FALSE(world.shut_down_socket(0));
+    kernel::Wait wait{one};
+    must(Call::wait(0), {.waits = {&wait, 1}});
+    EXPECT_TRUE(wait.hung_up);
+    std::byte got{};
+    must(Call::socket_receive(one), {.out = {&got, 1}});
+    EXPECT_EQ(got, sent);
+    EXPECT_EQ(perform(Call::socket_receive(one), {.out = {&got, 1}}).verdict,
+              kernel::Verdict::closed);
+    EXPECT_EQ(perform(Call::socket_send(one), {.in = {&sent, 1}}).error, EPIPE);
+    EXPECT_EQ(kernel(other_process).perform(Call::socket_send(other), {.in = {&sent, 1}}).error,
+              EPIPE);
+    must(Call::close(one));
+}
+
 TEST_F(Processes, NothingIsLeftOfAProcessThatHasEnded) {
     const State before = world.state();
     const int child = world.start_process();

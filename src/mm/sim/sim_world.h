@@ -54,8 +54,8 @@ public:
     bool alive(int id) const;
     /// Two ends of a SOCK_SEQPACKET socket, one for each process.
     std::pair<int, int> socket_pair(int one, int other);
-    /// shutdown(2), for both directions, of one of the sockets that are open at both ends. What is on
-    /// the way still arrives. False: there is none.
+    /// shutdown(2), for both directions, of one of the sockets that are open at both ends. What is
+    /// on the way still arrives. False: there is none.
     bool shut_down_socket(u32 which);
     bool has_open_socket() const;
 
