@@ -10,6 +10,7 @@
 //
 // An input that breaks something prints its program when VERSO_PROGRAM is set:
 //   VERSO_PROGRAM=1 build/fuzz/fuzz_model FILE
+#include <cstdio>
 #include <cstdlib>
 
 #include <fmt/core.h>
@@ -28,8 +29,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const mm::Call call = mm::random_call(watched.state(), choice);
         const std::string broken = watched.step(call, choice);
         if (tells) {
-            fmt::print("{} value {} source {:#x} extra {:#x} → {}\n", to_string(call), call.value,
-                       call.source, call.extra, to_string(watched.outcome()));
+            fmt::print(stderr, "{} value {} source {:#x} extra {:#x} → {}\n", to_string(call),
+                       call.value, call.source, call.extra, to_string(watched.outcome()));
         }
         VERSO_CHECK(broken.empty(), "{}", broken);
     }

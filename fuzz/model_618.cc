@@ -5,6 +5,7 @@
 //
 // How often each rule was the reason is written when the fuzzer ends and VERSO_REASONS names a
 // file. An input's program is printed when VERSO_PROGRAM is set, as in fuzz/model.cc.
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <map>
@@ -57,8 +58,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         broken = watched.step(call, choice);
         made.push_back({call, std::move(choice.bytes)});
         if (tells) {
-            fmt::print("{} value {} source {:#x} extra {:#x} → {}\n", to_string(call), call.value,
-                       call.source, call.extra, to_string(watched.outcome()));
+            fmt::print(stderr, "{} value {} source {:#x} extra {:#x} → {}\n", to_string(call),
+                       call.value, call.source, call.extra, to_string(watched.outcome()));
         }
     }
     const bool at_the_end = broken.empty();

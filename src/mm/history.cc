@@ -115,6 +115,7 @@ void History::before(const State& state, const Call& call) {
         half_ = *half;
         half_start_ = static_cast<Vpn>(to_pages(pending_.address));
     }
+    note_mappings(state, call);
 }
 
 std::string History::after(const Machine& machine, const Call& call, const Outcome& outcome) {

@@ -152,9 +152,14 @@ private:
     void expect_punch(const Step& step);
     void expect_truncate(const Step& step);
     void expect_clear_refs(const Step& step);
-    void expect_mremap(const Step& step);
     void expect_fork(const Step& step);
     void forget(u8 space, Vpn first, Vpn last);
+
+    // history_mremap.cc
+    void note_mappings(const State& state, const Call& call);
+    void expect_mremap(const Step& step);
+    void expect_moved(const Step& step, Vpn from, Vpn to, u32 pages);
+    void expect_moved_in_part(const Step& step);
 
     // history.cc: what came of it.
     std::string look(const Step& step);
@@ -183,6 +188,7 @@ private:
     Access pending_{};    ///< of the thread that retries
     Advising half_{};     ///< of the thread that goes on with its madvise()
     Vpn half_start_ = 0;  ///< … from this page on
+    Vmas moving_{};       ///< what a mremap() finds in its range
     std::array<u64, exception_count> met_{};
 };
 

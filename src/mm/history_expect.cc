@@ -345,34 +345,6 @@ void History::expect_hole(u8 file, u32 first, u32 count) {
     }
 }
 
-/// E-MR1, E-MR2, E-MR7, E-MR8: what was there is elsewhere now.
-void History::expect_mremap(const Step& step) {
-    const Call& call = step.call;
-    if (!step.done() || static_cast<u64>(step.outcome.value) == call.address) {
-        return;
-    }
-    const Vpn to = static_cast<Vpn>(to_pages(static_cast<u64>(step.outcome.value)));
-    const Vpn from = static_cast<Vpn>(to_pages(call.address));
-    const u32 pages = static_cast<u32>(to_pages(round_up(call.extra, page_size)));
-    const u32 old_pages = static_cast<u32>(to_pages(round_up(call.length, page_size)));
-    const bool stays = (call.flags & RemapFlags::dontunmap) != 0;
-    for (u32 i = 0; i < pages; ++i) {
-        place(step.space, to + i) = i < old_pages ? place(step.space, from + i) : Place{};
-    }
-    for (u32 i = 0; i < old_pages; ++i) {
-        Place& old = place(step.space, from + i);
-        if (!stays) {
-            old = Place{};
-        } else if (!old.shared) {
-            old.readable = false;  // a fault finds what is behind the mapping
-            old.lazy = false;
-            old.stored = false;
-            old.armed = old.armed && old.file != nobody;
-            old.changed = old.changed || old.own || old.file == nobody;
-        }
-    }
-}
-
 /// E-FK1 to E-FK11; a VMA that may be dropped begins anew in the child.
 void History::expect_fork(const Step& step) {
     if (!step.done()) {

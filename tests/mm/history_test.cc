@@ -10,8 +10,8 @@ namespace {
 /// A World that is watched. What the oracle said first is kept.
 class Observed {
 public:
-    explicit Observed(Rules rules = mainline())
-        : world_(rules), history_(world_.state(), world_.rules()) {}
+    explicit Observed(Rules rules = mainline(), const Shape& shape = {})
+        : world_(rules, shape), history_(world_.state(), world_.rules()) {}
 
     World& world() { return world_; }
     Observed& step(const Call& call) {
@@ -223,6 +223,24 @@ TEST(HistoryOracles, FollowAStoreThroughEveryMappingOfTheFile) {
     on.store(2, 6).load(0);  // the copy is its own
     EXPECT_EQ(on.said(), "");
     EXPECT_EQ(on.history().at(0, 0).value, 5U);
+}
+
+TEST(HistoryOracles, KnowWhatAMremapOfSeveralMovedBeforeItFailed) {
+    for (const u32 more : {u32{0}, RemapFlags::dontunmap}) {
+        Observed one(mainline(), {.space_pages = 8});
+        one.map(MemoryKind::SS)
+            .store(0, 5)
+            .store(1, 6)
+            .open()
+            .at(Op::uffd_register, 1, 1, Mode::wp);
+        Call call{.op = Op::mremap, .flags = RemapFlags::may_move | RemapFlags::fixed | more};
+        call.length = call.extra = to_bytes(2);
+        call.source = to_bytes(4);
+        EXPECT_EQ(one.step(call).outcome(), Outcome::fail(EFAULT));
+        EXPECT_EQ(one.load(4).load(1).said(), "");
+        EXPECT_TRUE(one.history().at(0, 4).mapped);
+        EXPECT_EQ(one.history().at(0, 0).mapped, more != 0);
+    }
 }
 
 TEST(HistoryOracles, CallAThreadThatWaitsForAClosedDescriptorBlocked) {

@@ -1,0 +1,96 @@
+// History: what mremap is to bring about. Pages are elsewhere afterwards, with all that was said of
+// them; and a call that moves several mappings and fails has moved those before the one that could
+// not (remap_move(), 6.17; seen on 6.18).
+#include <algorithm>
+
+#include "mm/history.h"
+#include "mm/model.h"
+
+namespace verso::mm {
+namespace {
+
+/// Did this mapping move to `to`? With DONTUNMAP both are there afterwards.
+bool has_moved(const State& state, u8 space, const Vma& was, Vpn to, bool stays) {
+    if (!stays) {
+        return state.find_vma(space, was.start) == nullptr;
+    }
+    const Vma* const now = state.find_vma(space, to);
+    return now != nullptr && now->start == to && now->file == was.file &&
+           now->offset == was.offset && now->end - now->start == was.end - was.start;
+}
+
+}  // namespace
+
+void History::note_mappings(const State& state, const Call& call) {
+    moving_.clear();
+    if (call.op == Op::mremap && call.thread < state.threads.size() &&
+        state.threads[call.thread].alive) {
+        const u8 space = state.threads[call.thread].space;
+        const u64 last = to_pages(round_up(call.address + call.length, page_size));
+        const u64 first = std::min<u64>(to_pages(call.address), space_pages_);
+        moving_ = vmas_between(state, space, static_cast<Vpn>(first),
+                               static_cast<Vpn>(std::min<u64>(last, space_pages_)));
+    }
+}
+
+/// E-MR1, E-MR2, E-MR7, E-MR8: what was there is elsewhere now.
+void History::expect_mremap(const Step& step) {
+    const Call& call = step.call;
+    const Vpn from = static_cast<Vpn>(to_pages(call.address));
+    const u32 old_pages = static_cast<u32>(to_pages(round_up(call.length, page_size)));
+    if (!step.done()) {
+        expect_moved_in_part(step);
+    } else if (static_cast<u64>(step.outcome.value) != call.address) {
+        const Vpn to = static_cast<Vpn>(to_pages(static_cast<u64>(step.outcome.value)));
+        expect_moved(step, from, to, old_pages);
+        const u32 pages = static_cast<u32>(to_pages(round_up(call.extra, page_size)));
+        for (u32 i = old_pages; i < pages; ++i) {
+            place(step.space, to + i) = Place{};
+        }
+    }
+}
+
+void History::expect_moved(const Step& step, Vpn from, Vpn to, u32 pages) {
+    const bool stays = (step.call.flags & RemapFlags::dontunmap) != 0;
+    const u32 kept = static_cast<u32>(to_pages(round_up(step.call.extra, page_size)));
+    for (u32 i = 0; i < std::min(pages, kept); ++i) {
+        place(step.space, to + i) = place(step.space, from + i);
+    }
+    for (u32 i = 0; i < pages; ++i) {
+        Place& old = place(step.space, from + i);
+        if (!stays) {
+            old = Place{};
+        } else if (!old.shared) {
+            old.readable = false;  // a fault finds what is behind the mapping
+            old.lazy = false;
+            old.stored = false;
+            old.armed = old.armed && old.file != nobody;
+            old.changed = old.changed || old.own || old.file == nobody;
+        }
+    }
+}
+
+void History::expect_moved_in_part(const Step& step) {
+    const Call& call = step.call;
+    const bool stays = (call.flags & RemapFlags::dontunmap) != 0;
+    const bool only_moves = (call.flags & RemapFlags::fixed) != 0 &&
+                            round_up(call.length, page_size) == round_up(call.extra, page_size);
+    if (!only_moves || !step.rules.has_mremap_of_several || moving_.size() < 2) {
+        return;
+    }
+    const u64 end = to_pages(round_up(call.address + call.length, page_size));
+    const Vpn start = static_cast<Vpn>(to_pages(call.address));
+    for (Vma part : moving_) {
+        const Vpn first = std::max(part.start, start);
+        part.offset += first - part.start;
+        part.start = first;
+        part.end = static_cast<Vpn>(std::min<u64>(part.end, end));
+        const Vpn to = static_cast<Vpn>(to_pages(call.source)) + (part.start - start);
+        if (!has_moved(step.state, step.space, part, to, stays)) {
+            return;
+        }
+        expect_moved(step, part.start, to, part.end - part.start);
+    }
+}
+
+}  // namespace verso::mm
