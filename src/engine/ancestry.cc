@@ -95,11 +95,16 @@ bool Ancestry::is_kept(Open& level, std::size_t index) const {
         !wire::has_hung_up(*kernel_, level.pin.get())) {
         return true;
     }
-    constexpr u64 end_ms_max = 2'000;
-    std::array<kernel::Wait, 1> end{kernel::Wait{level.process.get()}};
-    (void)kernel_->perform(Call::wait(level.cut_off ? 0 : end_ms_max), Payload{.waits = end});
-    level.cut_off = !end[0].ready;
-    return end[0].ready;
+    constexpr u64 end_ns_max = 2'000'000'000;
+    const u64 deadline = kernel_->now_ns() + (level.cut_off ? 0 : end_ns_max);
+    while (!wire::has_ended(*kernel_, level.process.get())) {
+        if (kernel_->now_ns() >= deadline) {
+            level.cut_off = true;
+            return false;
+        }
+        (void)kernel_->perform(Call::wait(1));
+    }
+    return true;
 }
 
 bool Ancestry::read(u64 page, Page& out) {

@@ -2,6 +2,7 @@
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include "support/contents.h"
 #include "support/needs.h"
@@ -33,10 +34,11 @@ void expect_handed_over(Peer& from, u32 snapshot, Peer& to) {
     ASSERT_TRUE(imported.ok) << imported.error();
     ASSERT_TRUE(sent.ok) << sent.error();
 }
-void expect_yes(Peer& peer, const Order& order) {
-    const Answer answer = peer.ask(order);
+void expect_yes_with(Peer& peer, const Order& order, int fd) {
+    const Answer answer = peer.ask(order, fd);
     ASSERT_TRUE(answer.ok) << answer.error();
 }
+void expect_yes(Peer& peer, const Order& order) { expect_yes_with(peer, order, -1); }
 
 class Export : public testing::Test {
 protected:
@@ -202,6 +204,40 @@ TEST_F(Export, ChildrenOfTheLastOfThreeMayComeAndGo) {
         const Answer answer = last.hear();
         EXPECT_EQ(answer.right, pages) << "child " << child << ": " << answer.wrong << " wrong";
         expect_yes(last, {.verb = Verb::drop_region, .region = child});
+    }
+}
+
+/// Somebody else closes the socket between two processes that go on. Found by `verso swarm`, seed
+/// 1097: the source took that for the child's end, and wrote to pages that the child had mapped.
+TEST_F(Export, TheSocketMayCloseAloneAndTheChildKeepsItsBytes) {
+    for (const bool read_before : {false, true}) {  // the source's live pages are mapped then
+        SCOPED_TRACE(read_before ? "the child had read" : "the child had not read");
+        Peer source;
+        Peer child;
+        make_source(source);
+        const auto [source_end, child_end] = socket_pair();
+        source.tell({.verb = Verb::export_fork}, source_end.get());
+        expect_yes_with(child, {.verb = Verb::import, .seed = seed}, child_end.get());
+        ASSERT_TRUE(source.hear().ok);
+        if (read_before) {
+            expect_all_right(child, 0, 0, "child, before");
+        }
+        // Why safe: a socket of the test's own, of which the peers have copies.
+        ASSERT_EQ(::shutdown(source_end.get(), SHUT_RDWR), 0);
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));  // both look
+        expect_yes(source, {.verb = Verb::drop_snapshot});
+        expect_yes(source, {.verb = Verb::write, .version = 7});
+        expect_all_right(child, 0, 0, "child");
+        expect_yes(source, {.verb = Verb::write, .version = 8});
+        expect_all_right(child, 0, 0, "child, again");
+        EXPECT_EQ(source.ask({.verb = Verb::services}).value, 1U);
+        expect_yes(child, {.verb = Verb::drop_region});
+        unsigned looks = 0;
+        while (source.ask({.verb = Verb::services}).value != 0 && looks < 500) {
+            ++looks;
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
+        EXPECT_LT(looks, 500U) << "the source keeps a layer for nobody";
     }
 }
 

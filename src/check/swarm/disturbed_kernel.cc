@@ -64,6 +64,9 @@ Outcome DisturbedKernel::perform(const Call& call, const Payload& payload) {
         death_();
     }
     const Outcome outcome = answer(call, payload);
+    if (call.op == Op::file_punch && strikes(Fault::linger)) {
+        (void)inner_.perform(Call::wait(1));  // until nobody else can go on
+    }
     if (dies && !before) {
         death_();
     }

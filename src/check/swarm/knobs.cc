@@ -16,7 +16,7 @@ constexpr std::array<std::string_view, weather_count> weather_names = {
     "swap_off", "ksm_merge", "thp_collapse", "thp_split"};
 constexpr std::array<std::string_view, fault_count> fault_names = {
     "layout_changing", "partial", "exists",  "interrupted", "nothing_yet",
-    "stall",           "no_room", "refusal", "death"};
+    "stall",           "no_room", "refusal", "death",       "linger"};
 
 u32 between(Choice& choice, u32 low, u32 high) { return low + choice.choose(high - low + 1); }
 
@@ -84,6 +84,8 @@ Knobs draw_knobs(Choice& choice) {
     }
     u32& death = knobs.faults[static_cast<std::size_t>(Fault::death)];
     death = choice.choose(4) == 3 ? u32{1} << between(choice, 6, 11) : 0;
+    u32& linger = knobs.faults[static_cast<std::size_t>(Fault::linger)];
+    linger = choice.choose(3) == 2 ? u32{1} << between(choice, 1, 2) : 0;
     return knobs;
 }
 

@@ -59,8 +59,9 @@ enum class Fault : u8 {
     no_room,          // ENOSPC, ENOMEM where bytes are stored: pages may be lost, loudly
     refusal,          // what a verb needs at its beginning cannot be had: the verb fails
     death,            // the process is killed, right before a call of its engine or right after
+    linger,           // everybody else goes on while a page is missing that is to be put back
 };
-inline constexpr std::size_t fault_count = 9;
+inline constexpr std::size_t fault_count = 10;
 std::string_view name_of(Fault fault);
 
 struct Knobs {

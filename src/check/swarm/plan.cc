@@ -55,10 +55,10 @@ Plan draw_plan(u64 seed) {
     }
     for (u32 i = 0; i < knobs.writers; ++i) {
         const u32 process = choice.coin() ? 0 : choice.choose(knobs.processes);
-        const bool moves = choice.choose(4) == 3;
-        plan.tracks.push_back(draw_track(choice, Role::writer, process, knobs.stores, [&] {
-            return static_cast<u8>(moves ? Verb::move : Verb::write);
-        }));
+        const u32 drawn = choice.choose(4);
+        const Verb verb = drawn == 3 ? Verb::move : drawn == 2 ? Verb::read : Verb::write;
+        plan.tracks.push_back(draw_track(choice, Role::writer, process, knobs.stores,
+                                         [&] { return static_cast<u8>(verb); }));
     }
     if (knobs.kernel_acts_at_all()) {
         plan.tracks.push_back(draw_track(choice, Role::kernel, 0, knobs.kernel_acts,

@@ -4,7 +4,7 @@
 // still a plan: that is what shrinking does.
 //
 //   process 0   snapshot · look · fork · …      one track for each process
-//   writer 0    store · store · …               its memories' writers
+//   writer 0    store · store · …               its memories' writers, or readers
 //   the kernel  migrate · reclaim · …
 //   fate        kill · hang_up
 #pragma once
