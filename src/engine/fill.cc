@@ -335,6 +335,13 @@ void Region::serve_frozen_held(FillTarget& target, Layer& layer, u64 page) {
     }
 }
 
+/// Whether the application has removed some of these pages, and it is not noted yet: a hole may be
+/// one that it made. Asked after looking.
+bool Region::just_went(u64 first, u64 count) const {
+    wait_for_reader();
+    return !going(first, count).empty();
+}
+
 /// The rest of a hole of L, up to `end`: a child that reads a sparse region should not fault on
 /// each page of nothing. Under the stripe a hole stays one: from the first live child on, first
 /// touches come to us.
@@ -348,7 +355,7 @@ void Region::fill_hole_held(FillTarget& target, u64 first, u64 end) {
         return;
     }
     const u64 hole_end = std::min(to_pages(static_cast<u64>(next.value)), end);
-    if (hole_end > first) {
+    if (hole_end > first && !just_went(first, hole_end - first)) {
         (void)place::zero_pages(kernel_, target, first, hole_end - first);
         exposed_->clear_range(first, hole_end - first);  // nobody has a page of L there
     }
@@ -366,7 +373,9 @@ void Region::map_base_held(FillTarget& target, u64 first, u64 count, u64 wanted,
         const Outcome read = kernel_.perform(
             kernel::Call::file_read(live ? live_.get() : frozen_.fd(), offset, page_size),
             kernel::Payload{.out = bytes});
-        if (read.ok() && read.value == static_cast<i64>(page_size)) {
+        if (live && just_went(first, count)) {
+            place::wake(kernel_, target, wanted, 1);  // it will ask again, and hear that it is lost
+        } else if (read.ok() && read.value == static_cast<i64>(page_size)) {
             (void)place::contents(kernel_, target, wanted, bytes);
             if (live) {
                 fill_hole_held(target, wanted + 1, first + count);

@@ -44,13 +44,20 @@ void Region::read_events() {
         } else {
             const auto batch = std::span(events).first(static_cast<std::size_t>(read.value));
             const bool faults_only = std::ranges::all_of(batch, is_fault);
-            if (faults_only) {  // nobody waits for what they change but those who are woken
+            const bool listed = origin_ != Origin::child;
+            if (listed && !faults_only) {
+                list_layout(batch);
+            }
+            if (faults_only || listed) {  // nobody waits for the rest but those who are woken
                 reads_.fetch_add(1);
+            }
+            if (listed && !faults_only) {
+                act_on_layout();
             }
             for (const Event& event : batch) {
                 dispatch(event);
             }
-            if (!faults_only) {
+            if (!faults_only && !listed) {
                 reads_.fetch_add(1);
             }
             last_ns = kernel_.now_ns();
@@ -142,8 +149,15 @@ void Region::dispatch(const Event& event) {
             }
             return;
         case EventKind::removed:
-        case EventKind::remapped: note_layout(event); return;
+        case EventKind::remapped:
+            if (origin_ == Origin::child) {
+                note_layout(event);
+            }
+            return;  // a root's are on the list
         case EventKind::unmapped:
+            if (origin_ != Origin::child) {
+                return;
+            }
             if (page != own_unmap_.load() ||
                 event.length != to_bytes(target_.chunk(Stripes::chunk_of(page)).count)) {
                 note_layout(event);
@@ -184,16 +198,41 @@ void Region::work() {
     work_mutex_->unlock();
 }
 
+/// A root's events, before any fault that was read with them: whoever made them goes on once they
+/// are read, and what is at those places from then on is not what snapshots need. Listed first, and
+/// acted upon after that, because that takes stripes: who holds one and has read bytes looks at the
+/// list.
+void Region::list_layout(std::span<const Event> batch) {
+    Locked lock(*work_mutex_);
+    for (const Event& event : batch) {
+        if (event.kind == EventKind::removed || event.kind == EventKind::remapped ||
+            event.kind == EventKind::unmapped) {
+            layout_.push_back(event);
+        }
+    }
+    layout_count_.store(layout_.size());
+}
+
+void Region::act_on_layout() {
+    work_mutex_->lock();
+    while (!layout_.empty()) {
+        const Event event = layout_.front();
+        work_mutex_->unlock();
+        note_damage(event);
+        work_mutex_->lock();
+        layout_.erase(layout_.begin());
+        layout_count_.store(layout_.size());
+        work_changed_->notify_all();
+    }
+    work_mutex_->unlock();
+}
+
 /// A child's is the worker's to act upon, for that takes stripes, and who holds one may be reading
 /// the child's memory, which waits for the reader (seen: a child that was snapshotted while its
 /// application discarded parts of it stood still for ever). Until then its pages are on a list: who
 /// keeps an old version looks there *after* having read the bytes. Bytes that came in place of
 /// those that went were filled in by the reader, so after it had listed the event.
 void Region::note_layout(const Event& event) {
-    if (origin_ != Origin::child) {
-        note_damage(event);
-        return;
-    }
     Locked lock(*work_mutex_);
     layout_.push_back(event);
     layout_count_.store(layout_.size());

@@ -167,6 +167,8 @@ private:
     int beside() const;
     void on_beside();
     void work();
+    void list_layout(std::span<const kernel::Event> batch);
+    void act_on_layout();
     void note_layout(const kernel::Event& event);
     void wait_for_layout() const;
     PageRange pages_of(const kernel::Event& event) const;
@@ -204,12 +206,14 @@ private:
     void give_own_held(FillTarget& target, u64 page);
     void serve_through(FillTarget& target, Layer& layer, u64 page, PageRange window);
     kernel::Outcome store_own(Layer& layer, u64 first, u64 count);
+    void lose_what_went(Layer& layer, u64 first, u64 count);
     bool read_own(u64 page, std::span<std::byte> out);
     void expect_order(FillTarget& target, u64 page) const;
     bool maps_whole_held(const FillTarget& target, const Layer& layer, PageRange chunk) const;
     void serve_frozen_held(FillTarget& target, Layer& layer, u64 page);
     void copy_captured_held(FillTarget& target, Layer& layer, u64 page, PageRange window);
     bool bring_to_layer_held(Layer& layer, u64 first, u64 count);
+    bool just_went(u64 first, u64 count) const;
     void fill_hole_held(FillTarget& target, u64 first, u64 end);
     void map_base_held(FillTarget& target, u64 first, u64 count, u64 wanted, const Layer& layer);
 

@@ -215,6 +215,7 @@ Result<RewindReport> Region::rewind(const Snapshot& snapshot) {
     if (const Result<void> lent = still_lent(); !lent) {
         return tl::unexpected<Error>(lent.error());
     }
+    wait_for_layout();  // what the application removed before is to be put back, or refused
     const u64 begin = kernel_.now_ns();
     const Layer& layer = snapshot.layer();
     Rewinding work;

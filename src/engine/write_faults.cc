@@ -32,11 +32,11 @@ std::span<const std::byte> Region::source(u64 first, u64 count) const {
 /// Stores pages of our own memory. A child's go through a buffer one by one where the kernel could
 /// not fetch them itself (faults served in user mode only), and singly so that zeroes stay a hole.
 Outcome Region::store_own(Layer& layer, u64 first, u64 count) {
-    if (alias_.valid()) {
-        return frozen_.store(layer, first, source(first, count));
-    }
     Outcome outcome = Outcome::done();
-    if (count > 1 && !kernel_.abilities().user_mode_only) {
+    if (alias_.valid()) {
+        outcome = frozen_.store(layer, first, source(first, count));
+        wait_for_reader();
+    } else if (count > 1 && !kernel_.abilities().user_mode_only) {
         outcome = frozen_.store(layer, first, source(first, count));
     } else {
         std::array<std::byte, page_size> bytes;
@@ -45,11 +45,16 @@ Outcome Region::store_own(Layer& layer, u64 first, u64 count) {
                                             : Outcome{Verdict::no_page, 0, 0, 0};
         }
     }
-    for (const PageRange& range : going(first, count)) {  // perhaps not what was there
+    lose_what_went(layer, first, count);
+    return outcome;
+}
+
+/// What was read there is perhaps not what was there.
+void Region::lose_what_went(Layer& layer, u64 first, u64 count) {
+    for (const PageRange& range : going(first, count)) {
         frozen_.lose(layer, range.first, range.count);
         lost_early_.fetch_add(range.count);
     }
-    return outcome;
 }
 
 /// Stores [first, first + count) in `layer`. What cannot be stored is lost to the snapshots, and
@@ -66,6 +71,8 @@ void Region::capture_held(Layer& layer, u64 first, u64 count) {
                         Payload{.out = page_copy})
                 .value == static_cast<i64>(page_size)) {
         outcome = frozen_.store_copy(layer, first, page_copy);
+        wait_for_reader();
+        lose_what_went(layer, first, count);
     } else {
         outcome = store_own(layer, first, count);
     }
@@ -154,6 +161,8 @@ bool Region::resolve_write_held(u64 page) {
         prepare_for_write_held(window.first, window.count);
         open_->set_range(window.first, window.count);
         note_written_held(window.first, window.count);
+    } else if (exposed_->test(page)) {  // open only for what the application did to its mapping
+        prepare_for_write_held(page, 1);
     }
     // Also for a page that is open already: its waiter may have come after the last wake (H1).
     const Outcome outcome = guard_.release(window.first, window.count);

@@ -32,11 +32,11 @@ private:
 /// A page that a snapshot lost because its bytes could not be stored is refused: that is what
 /// storage failures may cost, and kills do not. So is a page of the first of three memories, in
 /// the third, once the second has gone and the socket between those two was closed by somebody
-/// else.
+/// else; and what somebody tampered with.
 bool World::excused_signal(const Outcome& outcome) const {
     const bool refused = outcome.verdict == Verdict::signal || outcome.verdict == Verdict::no_page;
     const bool cut_off = hang_ups_ > 0 && sent() > 1;
-    return refused && (disturbance_.lost > 0 || cut_off);
+    return refused && (disturbance_.lost + tampers_ > 0 || cut_off);
 }
 
 std::optional<u64> World::load(House& house, const MemoryRef& memory, u32 place, bool by_kernel) {

@@ -96,6 +96,11 @@ void Book::discarded(u32 page) {
     }
 }
 
+void Book::dropped(u32 page) {
+    now_.has[page] = 0;
+    changed(page);
+}
+
 void Book::rewound(std::shared_ptr<Moment> to) {
     for (u32 place = 0; place < pages_ * words_per_page; ++place) {
         const bool here = (now_.has[place / words_per_page] >> place % words_per_page & 1) != 0;

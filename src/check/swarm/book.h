@@ -83,6 +83,8 @@ public:
     /// A store was performed just now.
     void wrote(u32 place, u64 value);
     void discarded(u32 page);
+    /// What was written there is gone: it is as its source's again.
+    void dropped(u32 page);
     /// Everything is as it was then.
     void rewound(std::shared_ptr<Moment> to);
     /// A page was read just now. Empty, or what is wrong.

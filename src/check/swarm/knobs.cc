@@ -9,8 +9,8 @@ namespace verso::check::swarm {
 namespace {
 
 constexpr std::array<std::string_view, verb_count> verb_names = {
-    "snapshot", "look",    "fork",    "send",   "read", "write", "move",
-    "rewind",   "discard", "written", "detach", "drop", "leave", "create"};
+    "snapshot", "look",    "fork",   "send", "read",  "write",  "move",  "rewind",
+    "discard",  "written", "detach", "drop", "leave", "create", "tamper"};
 constexpr std::array<std::string_view, weather_count> weather_names = {
     "reclaim",  "migrate",   "slow_migrate", "numa_hint",
     "swap_off", "ksm_merge", "thp_collapse", "thp_split"};
@@ -74,6 +74,9 @@ Knobs draw_knobs(Choice& choice) {
         knobs.verbs[static_cast<std::size_t>(Verb::send)] += 6;
         knobs.acts += 4;
     }
+    // Rare: what it costs is excused, and elsewhere nothing is.
+    knobs.verbs[static_cast<std::size_t>(Verb::tamper)] =
+        choice.choose(8) == 7 ? between(choice, 1, 4) : 0;
     draw_weights(choice, knobs.weather, 4);
     if (choice.choose(3) == 2) {
         for (u32& one_in : knobs.faults) {

@@ -29,8 +29,9 @@ enum class Verb : u8 {
     drop,     // a snapshot
     leave,    // a memory
     create,   // one more memory
+    tamper,   // madvise on a memory, behind the engine's back
 };
-inline constexpr std::size_t verb_count = 14;
+inline constexpr std::size_t verb_count = 15;
 std::string_view name_of(Verb verb);
 
 /// What the kernel does on its own account.

@@ -31,6 +31,7 @@ void World::act(House& house, const Act& act) {
         case Verb::discard: discard(memory, act.how); return;
         case Verb::written: written(memory); return;
         case Verb::create: create(house); return;
+        case Verb::tamper: tamper(house, memory, act.how); return;
         case Verb::leave:
             if (estate.memories.size() > 1) {
                 leave(house, act.how);
@@ -72,7 +73,8 @@ void World::act(House& house, const Act& act) {
         case Verb::discard:
         case Verb::written:
         case Verb::leave:
-        case Verb::create: return;
+        case Verb::create:
+        case Verb::tamper: return;
     }
 }
 
@@ -209,6 +211,7 @@ void World::rewind(const Picture& picture) {
     const auto report = memory.region->rewind(*picture.snapshot);
     if (report) {
         memory.book.rewound(picture.moment);
+        memory.rewound = true;
         say("rewind {} to {}: {} pages", memory.name, picture.name, report->pages_restored);
     }
     memory.closed = false;
@@ -231,6 +234,43 @@ void World::discard(const MemoryRef& memory, u32 how) {
     memory->closed = false;
     if (!done) {
         failed("discard", done.error());
+    }
+}
+
+/// What a program must not do, and the engine must survive: madvise() on a part of its memory. Old
+/// bytes that snapshots needed may be refused afterwards, never wrong. Where a child's page goes,
+/// its source's comes back; after a rewind the books do not know which that was.
+void World::tamper(House& house, const MemoryRef& memory, u32 how) {
+    const bool child = memory->region->origin() == engine::Origin::child;
+    const bool watched = memory->region->backend() == Backend::userfaultfd && memory->snapshots &&
+                         kernel(house).abilities().layout_events;
+    if (!watched || (child && memory->rewound)) {
+        return;
+    }
+    const u32 first = how % plan_.knobs.pages;
+    const u32 count = 1 + how / 64 % (plan_.knobs.pages - first);
+    const bool removes = !child && how / 4096 % 2 == 0;
+    close(memory);
+    // The model ends a migration at the entry where it began, and that one may go here.
+    ++tampering_;
+    wait_until([&] { return !slow_; }, "the end of a migration");
+    ++tampers_;
+    say("{} pages [{}, {}) of {} …", removes ? "MADV_REMOVE" : "MADV_DONTNEED", first,
+        first + count, memory->name);
+    const auto done = kernel(house).perform(
+        kernel::Call::advise(memory->base + to_bytes(first), to_bytes(count),
+                             removes ? kernel::Advice::remove : kernel::Advice::drop));
+    for (u32 page = first; done.ok() && page < first + count; ++page) {
+        if (removes) {
+            memory->book.discarded(page);
+        } else if (child) {
+            memory->book.dropped(page);
+        }
+    }
+    --tampering_;
+    memory->closed = false;
+    if (!done.ok()) {
+        complain(who(), fmt::format("madvise: {}", to_string(done)));
     }
 }
 

@@ -61,7 +61,7 @@ void World::kernel_acts(const Act& act) {
     const auto weather = static_cast<Weather>(act.what);
     end_migration();
     const auto page = some_page(act.which, act.how);
-    if (!page) {
+    if (!page || (weather == Weather::slow_migrate && tampering_ > 0)) {
         return;
     }
     const auto [process, address] = *page;

@@ -118,7 +118,7 @@ void World::complain(const std::string& who, const std::string& sentence) {
 void World::failed(const std::string& verb, const Error& error) {
     ++tally_.refused;
     say("{}: {}", verb, error.message);
-    if (disturbance_.refused + disturbance_.lost == 0 && kills_ + hang_ups_ == 0) {
+    if (disturbance_.refused + disturbance_.lost == 0 && kills_ + hang_ups_ + tampers_ == 0) {
         complain(who(), fmt::format("{} failed: {}", verb, error.message));
     }
 }

@@ -42,6 +42,7 @@ struct Memory {
     Book book;
     u32 users = 0;               // accesses under way
     bool closed = false;         // a rewind wants it for itself
+    bool rewound = false;        // at least once
     bool read_by_loads = false;  // the kernel would not be served: see World::read_bytes
     bool snapshots = true;       // false: Tracking::pages
     std::optional<verso::Mark> mark;
@@ -156,6 +157,7 @@ private:
     void receive(House& house, int socket, std::shared_ptr<Moment> moment, std::string name);
     void rewind(const Picture& picture);
     void discard(const MemoryRef& memory, u32 how);
+    void tamper(House& house, const MemoryRef& memory, u32 how);
     void written(const MemoryRef& memory);
     void drop(House& house, u32 which);
     void leave(House& house, u32 which);
@@ -199,6 +201,8 @@ private:
     std::optional<Slow> slow_;  // a migration under way
     u32 kills_ = 0;
     u32 hang_ups_ = 0;
+    u32 tampers_ = 0;
+    u32 tampering_ = 0;  // madvise() calls under way
     u64 next_value_ = 0;
     u32 named_ = 0;
     Tally tally_;
