@@ -63,12 +63,12 @@ void write_down(const check::Finding& finding, const std::string& folder) {
 }
 
 int run_one(const check::Program& program, const mm::Rules& rules, const std::string& folder) {
-    std::string ended_early;
-    const std::optional<check::Finding> finding = check::examine(program, rules, &ended_early);
+    std::string note;
+    const std::optional<check::Finding> finding = check::examine(program, rules, &note);
     if (!finding) {
         FirstChoice first;
         fmt::print("model and kernel agree, and keep their promises{}:\n{}",
-                   ended_early.empty() ? "" : ", as far as the kernel's run went: " + ended_early,
+                   note.empty() ? "" : ", " + note,
                    to_text(program, check::run_on_model(rules, program, first)));
         return 0;
     }

@@ -48,6 +48,33 @@ Fault do_cow_fault(Machine& machine, const VmFault& vmf, PageId cached, bool arm
     return Fault::done;
 }
 
+/// do_set_pmd(): a large page is mapped as one where there is no page table yet and the mapping has
+/// room for all of it. Protection is no obstacle: there is no marker without a table. False: small.
+bool do_set_pmd(Machine& machine, const VmFault& vmf, PageId page) {
+    State& state = machine.state;
+    const PageId head = head_of(state, page);
+    const u32 size = state.shape.huge_pages;
+    const Vpn first = state.pmd_start(vmf.at);
+    const bool fits = first >= vmf.vma.start && first + size <= vmf.vma.end &&
+                      page - head == static_cast<PageId>(vmf.at - first);
+    if (pmd_of(state, vmf.space, vmf.at).kind != PmdKind::none || !fits ||
+        folio_pages(state, head) != size || vmf.vma.has(VmFlag::nohugepage)) {
+        return false;
+    }
+    for (u32 i = 0; i < size; ++i) {
+        if (state.pages[head + i].hwpoison) {
+            return false;
+        }
+    }
+    Entry entry = mk_pte(head, vmf.vma);
+    if (vmf.write()) {
+        do_page_mkwrite(state, page);
+        entry = maybe_mkwrite(pte_mkdirty(entry), vmf.vma);
+    }
+    set_leaf(machine, vmf.space, first, entry);
+    return true;
+}
+
 }  // namespace
 
 void do_page_mkwrite(State& state, PageId page) {
@@ -127,6 +154,9 @@ Fault do_fault(Machine& machine, const VmFault& vmf, const Entry& orig) {
     const bool armed = orig_pte_uffd_wp(machine, vmf.vma, orig);
     if (vmf.write() && !vmf.vma.shared()) {
         return do_cow_fault(machine, vmf, page, armed);
+    }
+    if (!armed && do_set_pmd(machine, vmf, page)) {
+        return Fault::done;
     }
     Entry entry = mk_pte(page, vmf.vma);  // FC-4, FC-5
     if (vmf.write()) {

@@ -160,7 +160,11 @@ private:
     }
 
     /// How many of `count` pages at `at` fit the limits. Reports those (SC-27, SC-28, SC-30).
+    /// Without a vector 6.18 counts nothing, so that max_pages is never reached.
     u32 output(u64 categories, Vpn at, u32 count) {
+        if (arg_.vec_len == 0 && !machine_.rules.blind_scan_selects) {
+            return count;
+        }
         u32 room = arg_.max_pages == 0 ? count : std::min(count, arg_.max_pages - selected_);
         if (arg_.vec_len != 0 && room != 0 && !extend(categories, at) &&
             machine_.scanned.size() == arg_.vec_len) {
@@ -293,7 +297,8 @@ private:
     }
 
     void stop_when_enough(Vpn after) {
-        if (arg_.max_pages != 0 && selected_ == arg_.max_pages) {  // SC-28
+        const bool counts = arg_.vec_len != 0 || machine_.rules.blind_scan_selects;
+        if (counts && arg_.max_pages != 0 && selected_ == arg_.max_pages) {  // SC-28
             stop(after);
         }
     }

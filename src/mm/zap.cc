@@ -33,7 +33,13 @@ std::optional<Entry> zapped_pte(const Machine& machine, const Vma& vma, const En
                 return std::nullopt;
             }
             if ((entry.markers & Marker::poisoned) != 0) {  // E-ZP1, E-ZP8
-                return file_only ? std::nullopt : std::optional<Entry>(Entry{});
+                if (file_only) {
+                    return std::nullopt;
+                }
+                // Armed besides (6.18: marker_takes_u()): pte_install_uffd_wp_if_needed() sees the
+                // bit and not what it stood upon.
+                const bool armed = entry.uffd_wp && !vma.anonymous() && vma.has(VmFlag::uffd_wp);
+                return armed ? make_marker(Marker::uffd_wp) : Entry{};
             }
             if (!vma.has(VmFlag::uffd_wp) && !vma.anonymous()) {
                 return std::nullopt;  // left over (I4): a file's goes only if that is asked for

@@ -389,20 +389,43 @@ ConformReport conform(const ConformOptions& options) {
     return findings.report();
 }
 
-std::optional<Finding> examine(const Program& program, const mm::Rules& rules,
-                               std::string* ended_early) {
-    std::shared_ptr<host::Machine> machine;  // for as long as it runs
-    if (is_hugetlb(program.kind)) {
-        const Result<std::shared_ptr<host::Machine>> got = host::Machine::get();
-        if (got && (*got)->huge_pages(pool_of_huge_pages)) {
-            machine = *got;
-        }
+/// What a program needs of the machine, for as long as the answer lives.
+static std::shared_ptr<host::Machine> machine_for(const Program& program) {
+    const bool swaps = std::ranges::any_of(program.steps, [](const Step& step) {
+        return step.verb == Verb::advise && step.mode == static_cast<u64>(kernel::Advice::pageout);
+    });
+    if (!swaps && !is_hugetlb(program.kind)) {
+        return nullptr;
     }
+    Result<std::shared_ptr<host::Machine>> machine = host::Machine::get();
+    if (!machine) {
+        return nullptr;  // not root: tried as it is
+    }
+    if (is_hugetlb(program.kind)) {
+        static_cast<void>((*machine)->huge_pages(pool_of_huge_pages));
+    }
+    if (swaps) {
+        const std::lock_guard lock((*machine)->guard());
+        static_cast<void>((*machine)->swap());
+    }
+    return *machine;
+}
+
+std::optional<Finding> examine(const Program& program, const mm::Rules& rules, std::string* note) {
+    const std::shared_ptr<host::Machine> machine = machine_for(program);
     const Both both = run_both(program, rules, sure_patience_ms);
-    if (ended_early != nullptr) {
-        *ended_early = both.kernel.why_not;
+    if (note != nullptr && !both.kernel.why_not.empty()) {
+        *note = "as far as the kernel's run went: " + both.kernel.why_not;
     }
     if (!both.found()) {
+        return std::nullopt;
+    }
+    // As the runs do: what one of the model's other choices shows is no difference.
+    if (both.difference && known_of(program, both) == nullptr &&
+        model_allows(program, rules, both.kernel)) {
+        if (note != nullptr) {
+            *note = "with other choices than the first, which are shown here";
+        }
         return std::nullopt;
     }
     return finding_of(program, both);

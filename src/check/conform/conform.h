@@ -93,9 +93,10 @@ struct ConformOptions {
 };
 
 ConformReport conform(const ConformOptions& options);
-/// One program, examined as the runs do it; nothing: no difference and no promise broken, as far as
-/// the kernel's run went. `ended_early`: what kept it from going on, if something did.
+/// One program, examined as the runs do it; nothing: no difference and no promise broken. `note`:
+/// what kept the kernel's run from going on, or by which of the model's choices they agree. Where
+/// the program pages out, swap is on meanwhile; where it is hugetlb, there is a pool.
 std::optional<Finding> examine(const Program& program, const mm::Rules& rules,
-                               std::string* ended_early = nullptr);
+                               std::string* note = nullptr);
 
 }  // namespace verso::check

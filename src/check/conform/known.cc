@@ -65,6 +65,40 @@ const Known* who_breaks(const Program& program, std::size_t step, std::string_vi
     return nullptr;
 }
 
+/// What the kernel mapped ahead (fault-around) and the model did not is read by a step of its own,
+/// so that the model has it, too. `step` stays the same one.
+Program with_neighbours(Program program, const Trace& model, const Trace& kernel,
+                        std::size_t& step) {
+    std::vector<bool> read(program.huge ? 2 : program.pages);
+    std::size_t added = 0;
+    for (std::size_t i = 0; i < std::min({step, model.steps.size(), kernel.steps.size()}); ++i) {
+        const auto& ours = model.steps[i].first;
+        const auto& theirs = kernel.steps[i].first;
+        for (std::size_t page = 0; page < std::min({read.size(), ours.size(), theirs.size()});
+             ++page) {
+            if (!read[page] && is_empty(ours[page]) && theirs[page].text().starts_with("P")) {
+                read[page] = true;
+                const Step load{.verb = Verb::load, .at = {static_cast<u32>(page), 1}};
+                const auto behind = static_cast<std::ptrdiff_t>(i + ++added);
+                program.steps.insert(program.steps.begin() + behind, load);
+            }
+        }
+    }
+    step += added;
+    return program;
+}
+
+/// Of the model as it is, or with the neighbours that the kernel mapped.
+const Known* who_breaks(const Occasion& of, std::string_view release) {
+    const Known* const one = who_breaks(of.program, of.index, release);
+    if (one != nullptr) {
+        return one;
+    }
+    std::size_t step = of.index;
+    const Program program = with_neighbours(of.program, of.model, of.kernel, step);
+    return step == of.index ? nullptr : who_breaks(program, step, release);
+}
+
 const Known* who_explains(const Occasion& of, const Part& part, std::string_view release) {
     for (const Step* const step : steps_seen_now(of)) {
         const Occasion occasion{of.program, *step, of.index, of.model, of.kernel, of.parts};
@@ -99,7 +133,7 @@ const Known* known(const Program& program, const Trace& model, const Trace& kern
     const Known* first = nullptr;
     for (const Part& part : parts) {
         const Known* const one = part.what == Part::What::promise
-                                     ? who_breaks(program, step, release)
+                                     ? who_breaks(occasion, release)
                                      : who_explains(occasion, part, release);
         if (one == nullptr) {
             return nullptr;

@@ -45,6 +45,11 @@ bool mappings_stay_apart(const Occasion& of, const Part& part) {
         is_tracked(part.kernel) && !is_tracked(part.model)) {
         return true;
     }
+    // … and each of the two tells of its own part that it goes.
+    const auto tells = [](std::string_view word) { return word.starts_with("removed@"); };
+    if (one_part && of.step.verb == Verb::messages && said(of, tells, tells)) {
+        return is_outcome(part) || is_thread(part) || is_page(part);
+    }
     if (!one_part || size_of(of.program, of.step) < 2) {
         return false;
     }

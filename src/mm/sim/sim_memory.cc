@@ -231,18 +231,45 @@ kernel::Outcome SimKernel::lock(const kernel::Call& call) {
     if (reached < last) {
         return kernel::failure(ENOMEM);
     }
-    for (const Vma& part : parts) {
+    return populate_mapped(first, last);
+}
+
+/// __mm_populate(): mapping after mapping, as they are when their turn comes: what somebody
+/// unmapped while this call slept in a fault is left out without a word.
+kernel::Outcome SimKernel::populate_mapped(Vpn first, Vpn last) {
+    for (Vpn at = first; at < last;) {
+        const auto rest = vmas_between(state(), space(), at, last);
+        if (rest.empty()) {
+            break;
+        }
+        Vma part = rest.front();
+        part.start = std::max(part.start, at);
+        part.end = std::min(part.end, last);
+        at = part.end;
         const Outcome outcome = populate_locked(part);
         if (outcome.verdict == Verdict::hangs) {
             return answer(outcome);
         }
-        if (outcome.verdict != Verdict::done) {
-            const bool no_access =
-                outcome.error == EFAULT || outcome.error == EINVAL || outcome.error == EHWPOISON;
-            return kernel::failure(no_access ? ENOMEM : outcome.error);
+        if (outcome.verdict == Verdict::done) {
+            continue;
         }
+        if (!is_mapped(part)) {
+            at = part.start;  // … and what is left of it is brought in
+            continue;
+        }
+        const bool no_access =
+            outcome.error == EFAULT || outcome.error == EINVAL || outcome.error == EHWPOISON;
+        return kernel::failure(no_access ? ENOMEM : outcome.error);
     }
     return kernel::Outcome::done();
+}
+
+bool SimKernel::is_mapped(const Vma& all) {
+    Vpn reached = all.start;
+    for (const Vma& vma : vmas_between(state(), space(), all.start, all.end)) {
+        reached = vma.start > reached ? reached : vma.end;
+    }
+    return reached >= all.end;
 }
 
 /// Whole mappings are counted, also those that the range only touches (linux/usage.cc).
