@@ -155,7 +155,7 @@ Fault do_fault(Machine& machine, const VmFault& vmf, const Entry& orig) {
     if (vmf.write() && !vmf.vma.shared()) {
         return do_cow_fault(machine, vmf, page, armed);
     }
-    if (!armed && do_set_pmd(machine, vmf, page)) {
+    if (!armed && !vmf.unshare() && do_set_pmd(machine, vmf, page)) {
         return Fault::done;
     }
     Entry entry = mk_pte(page, vmf.vma);  // FC-4, FC-5
