@@ -64,13 +64,14 @@ Plan draw_plan(u64 seed) {
         plan.tracks.push_back(draw_track(choice, Role::kernel, 0, knobs.kernel_acts,
                                          [&] { return draw_by_weight(choice, knobs.weather); }));
     }
-    for (const auto& [blow, count] :
-         {std::pair{Blow::kill, knobs.kills}, std::pair{Blow::hang_up, knobs.hang_ups}}) {
+    const auto fated = [&](Blow blow, u32 count) {
         if (count != 0) {
             plan.tracks.push_back(
-                draw_track(choice, Role::fate, 0, count, [&] { return static_cast<u8>(blow); }));
+                draw_track(choice, Role::fate, 0, count, [blow] { return static_cast<u8>(blow); }));
         }
-    }
+    };
+    fated(Blow::kill, knobs.kills);
+    fated(Blow::hang_up, knobs.hang_ups);
     return plan;
 }
 

@@ -137,7 +137,7 @@ Plan without(const Plan& plan, const std::vector<bool>& kept) {
 
 std::string token_of(const std::string& rules_text, const Case& what) {
     const Plan drawn = draw_plan(what.plan.seed);
-    const std::string begin = fmt::format("{}/{}/{}", version, rules_text, what.plan.seed);
+    std::string begin = fmt::format("{}/{}/{}", version, rules_text, what.plan.seed);
     if (drawn == what.plan && !what.tape) {
         return begin;
     }

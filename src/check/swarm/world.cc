@@ -25,7 +25,7 @@ u32 space_pages_of(const Plan& plan) {
             memories += track.role == Role::process && makes ? 1 : 0;
         }
     }
-    return static_cast<u32>(round_up((std::min(memories, most) + 1) * ledger, 64));
+    return static_cast<u32>(round_up(u64{std::min(memories, most) + 1} * ledger, 64));
 }
 
 mm::Shape shape_of(const Plan& plan) {
