@@ -234,8 +234,9 @@ kernel::Outcome SimKernel::lock(const kernel::Call& call) {
     return populate_mapped(first, last);
 }
 
-/// __mm_populate(): mapping after mapping, as they are when their turn comes: what somebody
-/// unmapped while this call slept in a fault is left out without a word.
+/// __mm_populate(): page after page, in mappings as they are when its turn comes: what somebody
+/// unmapped while this call slept in a fault is left out without a word, and what was cut then is
+/// read or written as its own flags say.
 kernel::Outcome SimKernel::populate_mapped(Vpn first, Vpn last) {
     for (Vpn at = first; at < last;) {
         const auto rest = vmas_between(state(), space(), at, last);
@@ -244,17 +245,14 @@ kernel::Outcome SimKernel::populate_mapped(Vpn first, Vpn last) {
         }
         Vma part = rest.front();
         part.start = std::max(part.start, at);
-        part.end = std::min(part.end, last);
+        const u32 unit = is_hugetlb(state(), part) ? state().shape.huge_pages : 1;
+        part.end = std::min({part.end, last, part.start + unit});
         at = part.end;
         const Outcome outcome = populate_locked(part);
         if (outcome.verdict == Verdict::hangs) {
             return answer(outcome);
         }
-        if (outcome.verdict == Verdict::done) {
-            continue;
-        }
-        if (!is_mapped(part)) {
-            at = part.start;  // … and what is left of it is brought in
+        if (outcome.verdict == Verdict::done || !is_mapped(part)) {
             continue;
         }
         const bool no_access =
