@@ -2,9 +2,9 @@
 // while its VMA stays whole: whatever was there goes, protection included, and an access is
 // SIGSEGV. As of 6.18: anonymous memory since 6.13, files since 6.15 (has_guard_*). That installing
 // over a protection marker never ends is a mistake of 6.18 (guard_install_ends).
-#include <algorithm>
 #include <cerrno>
 
+#include "base/check.h"
 #include "mm/model.h"
 
 namespace verso::mm {
@@ -50,27 +50,23 @@ void remove_from(Machine& machine, u8 space, Vpn start, Vpn end) {
     }
 }
 
+/// Of a part of one VMA: who calls walks over them, and tells of holes.
 Outcome guard(Machine& machine, u8 thread, u64 address, u64 length, bool install) {
     State& state = machine.state;
     const u8 space = state.threads[thread].space;
     const Vpn start = static_cast<Vpn>(to_pages(address));
     const Vpn end = static_cast<Vpn>(to_pages(address + length));
-    Vpn reached = start;
-    bool hole = false;
-    for (const Vma& vma : vmas_between(state, space, start, end)) {
-        hole = hole || vma.start > reached;
-        if (!valid_guard_vma(machine, vma, install)) {
-            return Outcome::fail(EINVAL);
-        }
-        const Vpn first = std::max(start, vma.start);
-        reached = std::min(end, vma.end);
-        if (!install) {
-            remove_from(machine, space, first, reached);
-        } else if (!install_in(machine, space, vma, first, reached)) {
-            return never_returns(state, thread);
-        }
+    const Vma vma = *state.find_vma(space, start);
+    VERSO_CHECK(end <= vma.end, "a guard over pages {} to {}, beyond its VMA", start, end);
+    if (!valid_guard_vma(machine, vma, install)) {
+        return Outcome::fail(EINVAL);
     }
-    return hole || reached < end ? Outcome::fail(ENOMEM) : Outcome::ok();
+    if (!install) {
+        remove_from(machine, space, start, end);
+    } else if (!install_in(machine, space, vma, start, end)) {
+        return never_returns(state, thread);
+    }
+    return Outcome::ok();
 }
 
 }  // namespace
