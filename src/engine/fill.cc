@@ -126,12 +126,24 @@ void Region::copy_captured_held(FillTarget& target, Layer& layer, u64 page, Page
                             std::memory_order_relaxed);
 }
 
+/// Poison in a page's place: nobody has its bytes any more. Asked of a page that cannot be read,
+/// which one in swap can; and protection alone says that it is protection.
+bool Region::given_up(u64 page) {
+    u64 entry = 0;
+    const Outcome read =
+        kernel_.perform(kernel::Call::pagemap_read(base_ + to_bytes(page), page_size),
+                        kernel::Payload{.out = std::as_writable_bytes(std::span(&entry, 1))});
+    return read.ok() && (entry & abi::PagemapBit::swapped) != 0 &&
+           (entry & abi::PagemapBit::uffd_wp) == 0;
+}
+
 /// A page of our own memory. A child's may have to arrive first, and where faults are served in
 /// user mode only, reading it does not fetch it. False: it is lost.
 bool Region::read_own(u64 page, std::span<std::byte> out) {
-    // It may be taken back at once, or not be put there because the mapping is changing; a lost one
-    // never comes.
-    constexpr unsigned tries_max = 64;
+    // It may be taken back at once, or not be put there because the mapping is changing. A lost one
+    // never comes, and those above us may have to try as often for each of our tries: so it is
+    // asked for once, and the poison that comes instead is looked for.
+    const unsigned tries_max = kernel_.abilities().poison ? 64 : 4;
     const u64 base = alias_.valid() ? alias_.address() : base_;
     for (unsigned tries = 0;; ++tries) {
         const Outcome read =
@@ -140,7 +152,8 @@ bool Region::read_own(u64 page, std::span<std::byte> out) {
         if (read.ok()) {
             return true;
         }
-        if (tries == tries_max || filler_ == nullptr || !kernel_.abilities().user_mode_only) {
+        if (tries == tries_max || filler_ == nullptr || !kernel_.abilities().user_mode_only ||
+            given_up(page)) {
             return false;
         }
         filler_->fill(target_, page);

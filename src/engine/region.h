@@ -207,6 +207,7 @@ private:
     void serve_through(FillTarget& target, Layer& layer, u64 page, PageRange window);
     kernel::Outcome store_own(Layer& layer, u64 first, u64 count);
     void lose_what_went(Layer& layer, u64 first, u64 count);
+    bool given_up(u64 page);
     bool read_own(u64 page, std::span<std::byte> out);
     void expect_order(FillTarget& target, u64 page) const;
     bool maps_whole_held(const FillTarget& target, const Layer& layer, PageRange chunk) const;
