@@ -116,7 +116,22 @@ void wait_for_migration(State& state, u8 thread, const Access& access) {
 
 }  // namespace
 
+/// check_vma_flags(), writable_file_mapping_allowed(), 6.5: a device that writes to a page whose
+/// writers the file must hear of would go past it. Memory that is never written back may be pinned.
+static bool may_be_pinned(const Machine& machine, u8 thread, const Access& access) {
+    const State& state = machine.state;
+    const u64 at = to_pages(access.address);
+    const Vma* const vma = at < state.shape.space_pages
+                               ? state.find_vma(state.threads[thread].space, static_cast<Vpn>(at))
+                               : nullptr;
+    return access.kind != AccessKind::gup_pin || vma == nullptr || !machine.rules.has_pin_check ||
+           kind_of(state, *vma) != MemoryKind::FS;
+}
+
 Outcome do_access(Machine& machine, u8 thread, const Access& access) {
+    if (!may_be_pinned(machine, thread, access)) {
+        return Outcome::fail(EFAULT);
+    }
     for (unsigned turn = 0; turn < turns_max; ++turn) {
         if (const std::optional<Outcome> outcome = try_access(machine, thread, access)) {
             return *outcome;

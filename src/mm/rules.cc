@@ -83,6 +83,8 @@ constexpr std::array switch_table = std::to_array<Switch>({
     {"has_wp_spans_vmas", &Rules::has_wp_spans_vmas, 604, "WP-13",
      "one WRITEPROTECT may span several VMAs"},
     {"has_continue_wp", &Rules::has_continue_wp, 604, "FL-4", "CONTINUE can protect"},
+    {"has_pin_check", &Rules::has_pin_check, 605, "FG-1",
+     "a file's pages that are written back cannot be pinned for writing for long"},
     {"has_poison", &Rules::has_poison, 606, "FL-20", "UFFDIO_POISON"},
     {"has_wp_async", &Rules::has_wp_async, 607, "9.1", "asynchronous protection, PAGEMAP_SCAN"},
     {"has_move", &Rules::has_move, 608, "5.6", "UFFDIO_MOVE"},

@@ -93,6 +93,7 @@ struct Rules {
     bool has_wp_unpopulated = true;        // 6.4
     bool has_wp_spans_vmas = true;         // 6.4: WRITEPROTECT over several VMAs
     bool has_continue_wp = true;           // 6.4
+    bool has_pin_check = true;             // 6.5: no long pin for writing of a shared file
     bool has_poison = true;                // 6.6
     bool has_wp_async = true;              // 6.7
     bool has_move = true;                  // 6.8

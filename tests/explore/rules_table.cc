@@ -259,6 +259,7 @@ std::vector<Row> rows_of_differences() {
         differs("-has_wp_spans_vmas", two_pages),
         differs("-has_continue_wp"),
         differs("-has_poison"),
+        differs("-has_pin_check", "kinds=FS,modes=async,steps=3"),
         differs("-has_wp_async", "kinds=A,modes=sync,steps=4"),
         differs("-has_move", "kinds=A,modes=sync,areas=2,steps=4"),
         differs("-has_guard_anon"),

@@ -67,6 +67,21 @@ TEST(Gup, ADeviceWritesThroughItsPinWithoutAFault) {
     EXPECT_EQ(world.load(0).value, 8);
 }
 
+TEST(Gup, ADeviceIsNotGivenASharedFileThatIsWrittenBackSince65) {
+    for (const MemoryKind kind : {MemoryKind::FS, MemoryKind::FP, MemoryKind::SS, MemoryKind::A}) {
+        for (const bool rule : {true, false}) {
+            Rules rules = mainline();
+            rules.has_pin_check = rule;
+            World world(rules);
+            world.map(kind, 1);
+            const Outcome pinned = access(world, Op::gup_pin, 0);
+            const bool refused = rule && kind == MemoryKind::FS;
+            EXPECT_EQ(pinned.error, refused ? EFAULT : 0);
+            EXPECT_EQ(world.entry(0).none(), refused);
+        }
+    }
+}
+
 TEST(Gup, WithoutMemoryAnAccessSaysSo) {
     Shape shape;
     shape.pages = 1;

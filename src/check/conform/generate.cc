@@ -220,8 +220,7 @@ private:
         }
     }
 
-    /// A small area need not lie where a huge page could, and a device may not be given an ordinary
-    /// shared file for long: what then happens is no question of protection.
+    /// A small area need not lie where a huge page could.
     bool makes_sense(std::string_view word) const {
         const bool of_huge_pages =
             word == "COLLAPSE" || word == "HUGEPAGE" || word == "collapse" || word == "split";
@@ -229,7 +228,7 @@ private:
             // Where nothing can be merged, it takes seconds to be sure of it.
             return word == "merge" ? equal_ : program_.huge;
         }
-        return word != "pin" || program_.kind != Kind::FS;
+        return true;
     }
 
     void arguments(Step& step) {

@@ -74,9 +74,11 @@ Knobs draw_knobs(Choice& choice) {
         knobs.verbs[static_cast<std::size_t>(Verb::send)] += 6;
         knobs.acts += 4;
     }
-    // Rare: what it costs is excused, and elsewhere nothing is.
-    knobs.verbs[static_cast<std::size_t>(Verb::tamper)] =
-        choice.choose(8) == 7 ? between(choice, 1, 4) : 0;
+    // Rare: what it costs is excused, and elsewhere nothing is. Not where a child may have to read
+    // its source's memory by itself: of what madvise takes away there, only the source can tell it.
+    const bool on_their_own = knobs.kills != 0 || knobs.hang_ups != 0;
+    const u32 tampering = choice.choose(8) == 7 ? between(choice, 1, 4) : 0;
+    knobs.verbs[static_cast<std::size_t>(Verb::tamper)] = on_their_own ? 0 : tampering;
     draw_weights(choice, knobs.weather, 4);
     if (choice.choose(3) == 2) {
         for (u32& one_in : knobs.faults) {
