@@ -160,6 +160,7 @@ private:
     void expect_mremap(const Step& step);
     void expect_moved(const Step& step, Vpn from, Vpn to, u32 pages);
     void expect_moved_in_part(const Step& step);
+    void begin_anew(const Step& step, Vpn first, u32 count);
 
     // history.cc: what came of it.
     std::string look(const Step& step);

@@ -7,19 +7,6 @@
 #include "mm/model.h"
 
 namespace verso::mm {
-namespace {
-
-/// Did this mapping move to `to`? With DONTUNMAP both are there afterwards.
-bool has_moved(const State& state, u8 space, const Vma& was, Vpn to, bool stays) {
-    if (!stays) {
-        return state.find_vma(space, was.start) == nullptr;
-    }
-    const Vma* const now = state.find_vma(space, to);
-    return now != nullptr && now->start == to && now->file == was.file &&
-           now->offset == was.offset && now->end - now->start == was.end - was.start;
-}
-
-}  // namespace
 
 void History::note_mappings(const State& state, const Call& call) {
     moving_.clear();
@@ -80,16 +67,29 @@ void History::expect_moved_in_part(const Step& step) {
     }
     const u64 end = to_pages(round_up(call.address + call.length, page_size));
     const Vpn start = static_cast<Vpn>(to_pages(call.address));
-    for (Vma part : moving_) {
+    const Vpn to = static_cast<Vpn>(to_pages(call.source));
+    if (stays) {  // both are there afterwards, so nothing tells how far it came: begin anew.
+        begin_anew(step, start, static_cast<u32>(end - start));
+        begin_anew(step, to, static_cast<u32>(end - start));
+        return;
+    }
+    for (const Vma& part : moving_) {
         const Vpn first = std::max(part.start, start);
-        part.offset += first - part.start;
-        part.start = first;
-        part.end = static_cast<Vpn>(std::min<u64>(part.end, end));
-        const Vpn to = static_cast<Vpn>(to_pages(call.source)) + (part.start - start);
-        if (!has_moved(step.state, step.space, part, to, stays)) {
+        const Vpn last = static_cast<Vpn>(std::min<u64>(part.end, end));
+        if (step.state.find_vma(step.space, first) != nullptr) {
             return;
         }
-        expect_moved(step, part.start, to, part.end - part.start);
+        expect_moved(step, first, to + (first - start), last - first);
+    }
+}
+
+/// What is there is right, and nothing was asked of it.
+void History::begin_anew(const Step& step, Vpn first, u32 count) {
+    const History now(step.state, step.rules, Oracles::none());
+    for (Vpn at = first; at < std::min<u64>(u64{first} + count, space_pages_); ++at) {
+        Place& one = place(step.space, at);
+        one = now.at(step.space, at);
+        one.changed = one.armed = one.stored = false;
     }
 }
 
