@@ -90,6 +90,7 @@ void History::begin_anew(const Step& step, Vpn first, u32 count) {
         Place& one = place(step.space, at);
         one = now.at(step.space, at);
         one.changed = one.armed = one.stored = false;
+        one.lazy = one.own;  // MADV_FREE may have been asked of it, here or where it was
     }
 }
 
