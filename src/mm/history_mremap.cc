@@ -31,7 +31,7 @@ void History::expect_mremap(const Step& step) {
         const Vpn to = static_cast<Vpn>(to_pages(static_cast<u64>(step.outcome.value)));
         expect_moved(step, from, to, old_pages);
         const u32 pages = static_cast<u32>(to_pages(round_up(call.extra, page_size)));
-        for (u32 i = old_pages; i < pages; ++i) {
+        for (u32 i = old_pages; i < std::min(pages, space_pages_ - to); ++i) {
             place(step.space, to + i) = Place{};
         }
     }
@@ -40,6 +40,8 @@ void History::expect_mremap(const Step& step) {
 void History::expect_moved(const Step& step, Vpn from, Vpn to, u32 pages) {
     const bool stays = (step.call.flags & RemapFlags::dontunmap) != 0;
     const u32 kept = static_cast<u32>(to_pages(round_up(step.call.extra, page_size)));
+    // A range of several mappings may reach past the end, where there are none.
+    pages = std::min({pages, space_pages_ - from, space_pages_ - to});
     for (u32 i = 0; i < std::min(pages, kept); ++i) {
         place(step.space, to + i) = place(step.space, from + i);
     }
