@@ -88,23 +88,17 @@ bool Ancestry::owner_gone(const Open& level, std::size_t index) const {
 }
 
 /// Whether an ancestor further up keeps its layer, as it does while the socket is open to it, and
-/// once it has died. Asked after reading. Closed by somebody else, the socket keeps nothing. (Who
-/// dies closes its sockets some time before its process has ended.)
+/// once it has died. Asked after reading. Closed by somebody else, the socket keeps nothing.
 bool Ancestry::is_kept(Open& level, std::size_t index) const {
     if (index == 0 || !level.pin.valid() || !level.process.valid() ||
         !wire::has_hung_up(*kernel_, level.pin.get())) {
         return true;
     }
-    constexpr u64 end_ns_max = 2'000'000'000;
-    const u64 deadline = kernel_->now_ns() + (level.cut_off ? 0 : end_ns_max);
-    while (!wire::has_ended(*kernel_, level.process.get())) {
-        if (kernel_->now_ns() >= deadline) {
-            level.cut_off = true;
-            return false;
-        }
-        (void)kernel_->perform(Call::wait(1));
+    if (level.cut_off) {
+        return wire::has_ended(*kernel_, level.process.get());
     }
-    return true;
+    level.cut_off = !wire::ends_soon(*kernel_, level.process.get());
+    return !level.cut_off;
 }
 
 bool Ancestry::read(u64 page, Page& out) {

@@ -193,7 +193,11 @@ bool RemoteFiller::settle(FillTarget& target) {
         return !unsure_;
     }
     const bool asked = adopted_.contains(&target) || (own_ == &target && asked_);
-    return !asked || parent_writes_no_more();
+    if (asked && !parent_writes_no_more() && !cut_off_) {
+        parent_dead_ = wire::ends_soon(kernel_, ancestry_.level(0).process);
+        cut_off_ = !parent_dead_;
+    }
+    return !asked || parent_dead_;
 }
 
 /// mutex_ is held.

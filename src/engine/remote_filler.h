@@ -56,6 +56,7 @@ private:
     bool asked_ = false;          // guarded by mutex_: for a page of the child itself
     bool unsure_ = false;         // guarded by mutex_: the parent's answer to a barrier
     bool parent_dead_ = false;    // guarded by mutex_: its process, not only the connection
+    bool cut_off_ = false;        // guarded by mutex_: it was waited for, and lives on
 };
 
 }  // namespace verso::engine

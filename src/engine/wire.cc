@@ -138,6 +138,18 @@ bool has_ended(kernel::Kernel& kernel, int process) {
     return process >= 0 && look_at(kernel, process).ready;
 }
 
+bool ends_soon(kernel::Kernel& kernel, int process) {
+    constexpr u64 patience_ns = 2'000'000'000;
+    const u64 deadline = kernel.now_ns() + patience_ns;
+    while (!has_ended(kernel, process)) {
+        if (kernel.now_ns() >= deadline) {
+            return false;
+        }
+        (void)kernel.perform(Call::wait(1));
+    }
+    return true;
+}
+
 Fd this_process(kernel::Kernel& kernel) {
     const Outcome opened = kernel.perform(Call::process_self());
     return opened.ok() ? Fd(static_cast<int>(opened.value)) : Fd();

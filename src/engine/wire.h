@@ -98,6 +98,9 @@ bool send_or_gone(kernel::Kernel& kernel, int socket, const Message& message,
 bool has_hung_up(kernel::Kernel& kernel, int socket);
 /// Whether the process of a pidfd has ended; -1: not known to have.
 bool has_ended(kernel::Kernel& kernel, int process);
+/// Waits for it, two seconds at most: who dies closes its sockets some time before its process has
+/// ended. False: it lives on, so somebody else closed the socket.
+bool ends_soon(kernel::Kernel& kernel, int process);
 /// This process, as others may wait for its end; none where the kernel has no pidfds.
 Fd this_process(kernel::Kernel& kernel);
 
