@@ -25,9 +25,9 @@ constexpr u64 for_ever = ~u64{0};
 constexpr unsigned batches_per_look =
     64;  // however busy, look at what else is watched now and then
 
-bool is_fault(const Event& event) {
-    return event.kind == EventKind::write_protect || event.kind == EventKind::missing ||
-           event.kind == EventKind::minor;
+bool changes_layout(const Event& event) {
+    return event.kind == EventKind::removed || event.kind == EventKind::remapped ||
+           event.kind == EventKind::unmapped;
 }
 }  // namespace
 
@@ -43,22 +43,13 @@ void Region::read_events() {
             reads_.fetch_add(1);
         } else {
             const auto batch = std::span(events).first(static_cast<std::size_t>(read.value));
-            const bool faults_only = std::ranges::all_of(batch, is_fault);
-            const bool listed = origin_ != Origin::child;
-            if (listed && !faults_only) {
-                list_layout(batch);
-            }
-            if (faults_only || listed) {  // nobody waits for the rest but those who are woken
-                reads_.fetch_add(1);
-            }
-            if (listed && !faults_only) {
+            list_layout(batch);
+            reads_.fetch_add(1);  // nobody waits for the rest but those who are woken
+            if (origin_ != Origin::child) {
                 act_on_layout();
             }
             for (const Event& event : batch) {
                 dispatch(event);
-            }
-            if (!faults_only && !listed) {
-                reads_.fetch_add(1);
             }
             last_ns = kernel_.now_ns();
             if (++batches % batches_per_look == 0 && beside() >= 0) {
@@ -150,19 +141,7 @@ void Region::dispatch(const Event& event) {
             return;
         case EventKind::removed:
         case EventKind::remapped:
-            if (origin_ == Origin::child) {
-                note_layout(event);
-            }
-            return;  // a root's are on the list
-        case EventKind::unmapped:
-            if (origin_ != Origin::child) {
-                return;
-            }
-            if (page != own_unmap_.load() ||
-                event.length != to_bytes(target_.chunk(Stripes::chunk_of(page)).count)) {
-                note_layout(event);
-            }
-            return;
+        case EventKind::unmapped:  // on the list
         case EventKind::forked:
         case EventKind::other: return;
     }
@@ -180,13 +159,7 @@ void Region::work() {
             }
             work_mutex_->lock();
         } else if (!layout_.empty()) {
-            const Event event = layout_.front();
-            work_mutex_->unlock();
-            note_damage(event);
-            work_mutex_->lock();
-            layout_.erase(layout_.begin());
-            layout_count_.store(layout_.size());
-            work_changed_->notify_all();
+            act_on_layout_held();
         } else if (!moves_.empty()) {
             make_moves();
         } else if (work_ended_) {
@@ -198,43 +171,52 @@ void Region::work() {
     work_mutex_->unlock();
 }
 
-/// A root's events, before any fault that was read with them: whoever made them goes on once they
-/// are read, and what is at those places from then on is not what snapshots need. Listed first, and
-/// acted upon after that, because that takes stripes: who holds one and has read bytes looks at the
-/// list.
+/// What the application did to its mapping, before any fault that was read with it: whoever did it
+/// goes on once the event is read, and what is at those places from then on is not what snapshots
+/// need. Listed first, and acted upon after that, because that takes stripes: who keeps an old
+/// version has one, and looks at the list *after* having read the bytes. Bytes that came in place
+/// of those that went were filled in by the reader, so after it had listed the event.
+///
+/// The reader acts upon a root's itself. A child's are the worker's: who holds a stripe may be
+/// reading the child's memory, which waits for the reader (seen: a child that was snapshotted while
+/// its application discarded parts of it stood still for ever).
 void Region::list_layout(std::span<const Event> batch) {
+    if (std::ranges::none_of(batch, changes_layout)) {
+        return;
+    }
     Locked lock(*work_mutex_);
     for (const Event& event : batch) {
-        if (event.kind == EventKind::removed || event.kind == EventKind::remapped ||
-            event.kind == EventKind::unmapped) {
+        if (changes_layout(event) && !is_our_unmap(event)) {
             layout_.push_back(event);
         }
     }
     layout_count_.store(layout_.size());
+    work_changed_->notify_all();
+}
+
+/// A chunk that is being mapped anew (move.cc).
+bool Region::is_our_unmap(const Event& event) const {
+    const u64 page = to_pages(event.address - base_);
+    return event.kind == EventKind::unmapped && page == own_unmap_.load() &&
+           event.length == to_bytes(target_.chunk(Stripes::chunk_of(page)).count);
 }
 
 void Region::act_on_layout() {
-    work_mutex_->lock();
-    while (!layout_.empty()) {
-        const Event event = layout_.front();
-        work_mutex_->unlock();
-        note_damage(event);
-        work_mutex_->lock();
-        layout_.erase(layout_.begin());
-        layout_count_.store(layout_.size());
-        work_changed_->notify_all();
+    if (layout_count_.load() > 0) {
+        Locked lock(*work_mutex_);
+        while (!layout_.empty()) {
+            act_on_layout_held();
+        }
     }
-    work_mutex_->unlock();
 }
 
-/// A child's is the worker's to act upon, for that takes stripes, and who holds one may be reading
-/// the child's memory, which waits for the reader (seen: a child that was snapshotted while its
-/// application discarded parts of it stood still for ever). Until then its pages are on a list: who
-/// keeps an old version looks there *after* having read the bytes. Bytes that came in place of
-/// those that went were filled in by the reader, so after it had listed the event.
-void Region::note_layout(const Event& event) {
-    Locked lock(*work_mutex_);
-    layout_.push_back(event);
+/// The first that is listed. work_mutex_ is held, but not while it is acted upon.
+void Region::act_on_layout_held() {
+    const Event event = layout_.front();
+    work_mutex_->unlock();
+    note_damage(event);
+    work_mutex_->lock();
+    layout_.erase(layout_.begin());
     layout_count_.store(layout_.size());
     work_changed_->notify_all();
 }

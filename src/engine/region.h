@@ -169,7 +169,8 @@ private:
     void work();
     void list_layout(std::span<const kernel::Event> batch);
     void act_on_layout();
-    void note_layout(const kernel::Event& event);
+    void act_on_layout_held();
+    bool is_our_unmap(const kernel::Event& event) const;
     void wait_for_layout() const;
     PageRange pages_of(const kernel::Event& event) const;
     std::vector<PageRange> going(u64 first, u64 count) const;
