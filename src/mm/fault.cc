@@ -47,26 +47,14 @@ Fault handle_pte_marker(Machine& machine, const VmFault& vmf, const Entry& entry
     return do_pte_missing(machine, vmf, entry);
 }
 
-/// FA-16, VP18: the hint has done its work.
+/// FA-16.
 Fault do_numa_page(Machine& machine, const VmFault& vmf, const Entry& entry) {
     const bool misplaced = entry.maps_page() && machine.state.pages[entry.target].node != vmf.node;
     if (misplaced && machine.choice.coin() &&
         migrate_misplaced(machine, entry.target, vmf.node)) {  // E-NU3
         return Fault::done;
     }
-    Entry restored = pte_modify(entry, vmf.vma);
-    if (restored.uffd_wp && (machine.rules.wp_site_removal & WpSite::numa_hint) != 0) {
-        restored = pte_wrprotect(restored);
-    }
-    const bool asks = machine.rules.numa_asks_o9 && !restored.write;
-    const bool saved = !machine.rules.numa_asks_o9 && entry.write;  // pte_savedwrite()
-    const bool may =
-        saved || (asks && can_change_pte_writable(machine.state, vmf.vma, restored, machine.rules));
-    if (may && adds_write(machine.rules, WriteSite::numa_hint)) {
-        restored = pte_mkwrite(restored);
-    }
-    restored.young = true;
-    set_pte(machine, vmf.space, vmf.at, restored);
+    set_pte(machine, vmf.space, vmf.at, after_hint(machine, vmf.vma, entry));
     return Fault::done;
 }
 
@@ -121,6 +109,23 @@ bool orig_pte_uffd_wp(const Machine& machine, const Vma& vma, const Entry& entry
 Entry mkuffd_wp_at(const Machine& machine, Entry entry, u8 site) {
     entry = pte_mkuffd_wp(entry, machine.rules);
     return (machine.rules.wp_site_removal & site) != 0 ? pte_wrprotect(entry) : entry;
+}
+
+Entry after_hint(const Machine& machine, const Vma& vma, const Entry& entry) {
+    const Rules& rules = machine.rules;
+    Entry restored = pte_modify(entry, vma);
+    if (restored.uffd_wp && (rules.wp_site_removal & WpSite::numa_hint) != 0) {
+        restored = pte_wrprotect(restored);
+    }
+    const bool asks = rules.numa_asks_o9 && !restored.write;
+    const bool saved = !rules.numa_asks_o9 && entry.write;  // pte_savedwrite()
+    const bool may =
+        saved || (asks && can_change_pte_writable(machine.state, vma, restored, rules));
+    if (may && adds_write(rules, WriteSite::numa_hint)) {
+        restored = pte_mkwrite(restored);
+    }
+    restored.young = true;
+    return restored;
 }
 
 Fault missing_message(Machine& machine, const VmFault& vmf) {

@@ -36,6 +36,9 @@ bool orig_pte_uffd_wp(const Machine& machine, const Vma& vma, const Entry& entry
 /// The bit onto an entry that is rebuilt where protection was found, with the site's own removal of
 /// write permission where design (2) is done by hand (S0-06).
 Entry mkuffd_wp_at(const Machine& machine, Entry entry, u8 site);
+/// What do_numa_page() and do_huge_pmd_numa_page() leave of an entry whose hint has done its work:
+/// FA-16, VP18.
+Entry after_hint(const Machine& machine, const Vma& vma, const Entry& entry);
 
 Fault missing_message(Machine& machine, const VmFault& vmf);
 Fault wp_message(Machine& machine, const VmFault& vmf);

@@ -69,7 +69,10 @@ bool do_set_pmd(Machine& machine, const VmFault& vmf, PageId page) {
     Entry entry = mk_pte(head, vmf.vma);
     if (vmf.write()) {
         do_page_mkwrite(state, page);
-        entry = maybe_mkwrite(pte_mkdirty(entry), vmf.vma);
+        entry = pte_mkdirty(entry);
+        if (adds_write(machine.rules, WriteSite::file_fault)) {  // VP14
+            entry = maybe_mkwrite(entry, vmf.vma);
+        }
     }
     set_leaf(machine, vmf.space, first, entry);
     return true;

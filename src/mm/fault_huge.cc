@@ -205,19 +205,7 @@ Fault huge_numa_page(Machine& machine, const VmFault& vmf, const Entry& entry) {
         migrate_misplaced(machine, entry.target, vmf.node)) {  // E-NU3
         return Fault::done;
     }
-    Entry restored = pte_modify(entry, vmf.vma);
-    if (restored.uffd_wp && (machine.rules.wp_site_removal & WpSite::numa_hint) != 0) {
-        restored = pte_wrprotect(restored);
-    }
-    const bool asks = machine.rules.numa_asks_o9 && !restored.write;
-    const bool saved = !machine.rules.numa_asks_o9 && entry.write;  // pte_savedwrite()
-    const bool may =
-        saved || (asks && can_change_pte_writable(machine.state, vmf.vma, restored, machine.rules));
-    if (may && adds_write(machine.rules, WriteSite::numa_hint)) {
-        restored = pte_mkwrite(restored);
-    }
-    restored.young = true;
-    put_leaf(machine, vmf, restored);
+    put_leaf(machine, vmf, after_hint(machine, vmf.vma, entry));
     return Fault::done;
 }
 

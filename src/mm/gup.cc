@@ -114,22 +114,21 @@ void wait_for_migration(State& state, u8 thread, const Access& access) {
     self.access = access;
 }
 
-}  // namespace
-
 /// check_vma_flags(), writable_file_mapping_allowed(), 6.5: a device that writes to a page whose
 /// writers the file must hear of would go past it. Memory that is never written back may be pinned.
-static bool may_be_pinned(const Machine& machine, u8 thread, const Access& access) {
+bool refuses_pin(const Machine& machine, u8 thread, u64 address) {
     const State& state = machine.state;
-    const u64 at = to_pages(access.address);
+    const u64 at = to_pages(address);
     const Vma* const vma = at < state.shape.space_pages
                                ? state.find_vma(state.threads[thread].space, static_cast<Vpn>(at))
                                : nullptr;
-    return access.kind != AccessKind::gup_pin || vma == nullptr || !machine.rules.has_pin_check ||
-           kind_of(state, *vma) != MemoryKind::FS;
+    return vma != nullptr && machine.rules.has_pin_check && kind_of(state, *vma) == MemoryKind::FS;
 }
 
+}  // namespace
+
 Outcome do_access(Machine& machine, u8 thread, const Access& access) {
-    if (!may_be_pinned(machine, thread, access)) {
+    if (access.kind == AccessKind::gup_pin && refuses_pin(machine, thread, access.address)) {
         return Outcome::fail(EFAULT);
     }
     for (unsigned turn = 0; turn < turns_max; ++turn) {

@@ -113,7 +113,6 @@ private:
     kernel::Outcome lock(const kernel::Call& call);
     Outcome populate_locked(const Vma& part);
     kernel::Outcome populate_mapped(Vpn first, Vpn last);
-    bool is_mapped(const Vma& all);
     kernel::Outcome memory_usage(const kernel::Call& call, const kernel::Payload& payload);
     bool is_free(u64 model, u64 length);
     u8 backing_of(const kernel::Call& call, int& error);

@@ -252,7 +252,7 @@ kernel::Outcome SimKernel::populate_mapped(Vpn first, Vpn last) {
         if (outcome.verdict == Verdict::hangs) {
             return answer(outcome);
         }
-        if (outcome.verdict == Verdict::done || !is_mapped(part)) {
+        if (outcome.verdict == Verdict::done || state().find_vma(space(), part.start) == nullptr) {
             continue;
         }
         const bool no_access =
@@ -260,14 +260,6 @@ kernel::Outcome SimKernel::populate_mapped(Vpn first, Vpn last) {
         return kernel::failure(no_access ? ENOMEM : outcome.error);
     }
     return kernel::Outcome::done();
-}
-
-bool SimKernel::is_mapped(const Vma& all) {
-    Vpn reached = all.start;
-    for (const Vma& vma : vmas_between(state(), space(), all.start, all.end)) {
-        reached = vma.start > reached ? reached : vma.end;
-    }
-    return reached >= all.end;
 }
 
 /// Whole mappings are counted, also those that the range only touches (linux/usage.cc).
