@@ -29,8 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const mm::Call call = mm::random_call(watched.state(), choice);
         const std::string broken = watched.step(call, choice);
         if (tells) {
-            fmt::print(stderr, "{} value {} source {:#x} extra {:#x} → {}\n", to_string(call),
-                       call.value, call.source, call.extra, to_string(watched.outcome()));
+            fmt::print(stderr, "{}\n", line_of(call, watched.outcome()));
         }
         VERSO_CHECK(broken.empty(), "{}", broken);
     }

@@ -58,8 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         broken = watched.step(call, choice);
         made.push_back({call, std::move(choice.bytes)});
         if (tells) {
-            fmt::print(stderr, "{} value {} source {:#x} extra {:#x} → {}\n", to_string(call),
-                       call.value, call.source, call.extra, to_string(watched.outcome()));
+            fmt::print(stderr, "{}\n", line_of(call, watched.outcome()));
         }
     }
     const bool at_the_end = broken.empty();

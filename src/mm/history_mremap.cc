@@ -70,7 +70,7 @@ void History::expect_moved_in_part(const Step& step) {
     const u64 end = to_pages(round_up(call.address + call.length, page_size));
     const Vpn start = static_cast<Vpn>(to_pages(call.address));
     const Vpn to = static_cast<Vpn>(to_pages(call.source));
-    if (stays) {  // both are there afterwards, so nothing tells how far it came: begin anew.
+    if (stays) {  // both are there afterwards, so nothing tells how far it came: begin anew
         begin_anew(step, start, static_cast<u32>(end - start));
         begin_anew(step, to, static_cast<u32>(end - start));
         return;

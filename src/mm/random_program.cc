@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include <fmt/core.h>
+
 #include "abi/abi.h"
 #include "mm/model.h"
 #include "mm/pagemap_scan.h"
@@ -380,6 +382,11 @@ Call random_call(const State& state, Choice& choice) {
     }
     Draw(state, choice, call).arguments();
     return call;
+}
+
+std::string line_of(const Call& call, const Outcome& outcome) {
+    return fmt::format("{} value {} source {:#x} extra {:#x} → {}", to_string(call), call.value,
+                       call.source, call.extra, to_string(outcome));
 }
 
 }  // namespace verso::mm

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 
 #include "base/choice.h"
 #include "mm/call.h"
@@ -33,5 +34,7 @@ private:
 State random_machine(Choice& choice);
 /// The next step. It need not be possible.
 Call random_call(const State& state, Choice& choice);
+/// A line about a step, with every argument, and without its end.
+std::string line_of(const Call& call, const Outcome& outcome);
 
 }  // namespace verso::mm

@@ -43,9 +43,7 @@ Ran run(Choice& choice, const Rules& rules, More more) {
     while (run.broken.empty() && more()) {
         const Call call = random_call(watched.state(), choice);
         run.broken = watched.step(call, choice);
-        run.program +=
-            fmt::format("  {} value {} source {:#x} extra {:#x} → {}\n", to_string(call),
-                        call.value, call.source, call.extra, to_string(watched.outcome()));
+        run.program += fmt::format("  {}\n", line_of(call, watched.outcome()));
     }
     if (run.broken.empty()) {
         run.broken = watched.finish(choice);
