@@ -128,9 +128,6 @@ bool table_was_given_back(const Occasion& of, const Part& part) {
 constexpr auto list = std::to_array<Known>({
     {"guard-is-armed", Blame::kernel, "6.18", "SC-34", "A, async: REGISTER(WP); GUARD_INSTALL; arm",
      "PAGEMAP_SCAN arms a guard and calls it clean", nullptr, &Rules::scan_leaves_guards},
-    {"poison-is-armed", Blame::kernel, "6.18", "SC-34",
-     "SS, async, poison: REGISTER(WP); POISON; arm",
-     "PAGEMAP_SCAN arms a poisoned page and calls it clean", nullptr, &Rules::scan_leaves_poison},
     {"huge-shmem-forgets", Blame::kernel, "6.18", "FT-5, E-TH5",
      "SS, huge, async: store; store@1; COLLAPSE; REGISTER(WP); arm; store",
      "one store makes all pages of a huge page of shared memory written", nullptr,
