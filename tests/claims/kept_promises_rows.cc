@@ -34,7 +34,7 @@ constexpr Verdict verdicts[] = {
     {&Rules::fills_leave_guards, "EEXIST [K(GUARD)]", "done [P]"},
     {&Rules::fills_end_with_file, "EFAULT", "done [P]"},
     {&Rules::scan_leaves_guards, "written [K(GUARD)]", "clean [K(GUARD)]"},
-    {&Rules::scan_leaves_poison, "written [K(POISONED)]", "clean [K(POISONED)]"},
+    {&Rules::scan_leaves_poison, "written [N]", "clean [K(WP)]"},
     {&Rules::mremap_leaves_neighbour, "msg", "silent",
      "A, 2 pages: store@1; REGISTER(WP); mremap@1; REGISTER(WP)@'; WRITEPROTECT@'; mremap@0; "
      "store@1'"},

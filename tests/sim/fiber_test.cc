@@ -122,6 +122,40 @@ TEST_F(Fibers, AnAccessWaitsForTheEndOfAMigration) {
     EXPECT_EQ(load(app), 2U);
 }
 
+/// As found by `verso swarm`: the mapping where it began went, and nobody ended it any more.
+TEST_F(Fibers, AMigrationEndsWhereverItsFolioIsWaitedFor) {
+    const Fd alone = memfd(1);
+    const u64 one = must(Call::map(alone.get(), 0, page_size, shared));
+    const u64 other = must(Call::map(alone.get(), 0, page_size, shared));
+    store(one, 1);
+    EXPECT_EQ(load(other), 1U);
+    mm::Call step{.op = Op::migrate_begin};
+    step.address = world.to_model(0, one);
+    ASSERT_EQ(world.step(0, step).verdict, mm::Verdict::done);
+    const auto at = static_cast<Vpn>(to_pages(world.to_model(0, one)));
+    const PageId folio =
+        head_of(world.state(), entry_at(world.state(), world.space_of(0), at).target);
+    must(Call::unmap(one, page_size));
+    world.end_migration(folio);
+    store(other, 2);
+    EXPECT_EQ(load(other), 2U);
+}
+
+TEST_F(Fibers, AMigrationThatNobodyWaitsForEndsToo) {
+    const u64 own = anonymous(1);
+    store(own, 1);
+    mm::Call step{.op = Op::migrate_begin};
+    step.address = world.to_model(0, own);
+    ASSERT_EQ(world.step(0, step).verdict, mm::Verdict::done);
+    const auto at = static_cast<Vpn>(to_pages(step.address));
+    const PageId folio =
+        head_of(world.state(), entry_at(world.state(), world.space_of(0), at).target);
+    must(Call::unmap(own, page_size));
+    world.end_migration(folio);
+    EXPECT_EQ(broken_invariant(world.state(), world.rules()), "");
+    EXPECT_EQ(world.state().pages[folio].use, PageUse::free);
+}
+
 TEST_F(Fibers, AFurtherThreadSleepsInAFaultWhileOthersGoOn) {
     store(app, 1);
     const Fd uffd = protect();

@@ -251,9 +251,6 @@ void World::tamper(House& house, const MemoryRef& memory, u32 how) {
     const u32 count = 1 + how / 64 % (plan_.knobs.pages - first);
     const bool removes = !child && how / 4096 % 2 == 0;
     close(memory);
-    // The model ends a migration at the entry where it began, and that one may go here.
-    ++tampering_;
-    wait_until([&] { return !slow_; }, "the end of a migration");
     ++tampers_;
     say("{} pages [{}, {}) of {} …", removes ? "MADV_REMOVE" : "MADV_DONTNEED", first,
         first + count, memory->name);
@@ -267,7 +264,6 @@ void World::tamper(House& house, const MemoryRef& memory, u32 how) {
             memory->book.dropped(page);
         }
     }
-    --tampering_;
     memory->closed = false;
     if (!done.ok()) {
         complain(who(), fmt::format("madvise: {}", to_string(done)));

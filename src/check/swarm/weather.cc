@@ -43,10 +43,8 @@ std::optional<std::pair<int, u64>> World::some_page(u32 which, u32 how) {
 }
 
 void World::end_migration() {
-    if (slow_ && houses_[static_cast<std::size_t>(slow_->process)]->alive) {
-        mm::Call end{.op = mm::Op::migrate_end};
-        end.address = slow_->address;
-        (void)world_.step(slow_->process, end);
+    if (slow_) {
+        world_.end_migration(slow_->folio);
         say("migration of {:#x} ends", slow_->address);
     }
     slow_.reset();
@@ -61,7 +59,7 @@ void World::kernel_acts(const Act& act) {
     const auto weather = static_cast<Weather>(act.what);
     end_migration();
     const auto page = some_page(act.which, act.how);
-    if (!page || (weather == Weather::slow_migrate && tampering_ > 0)) {
+    if (!page) {
         return;
     }
     const auto [process, address] = *page;
@@ -72,7 +70,9 @@ void World::kernel_acts(const Act& act) {
             begin.address = world_.to_model(process, address);
             if (world_.step(process, begin).verdict == mm::Verdict::done) {
                 say("migration of {:#x} of process {} begins", begin.address, process);
-                slow_ = Slow{process, begin.address};
+                const mm::Entry entry = mm::entry_at(world_.state(), world_.space_of(process),
+                                                     static_cast<mm::Vpn>(to_pages(begin.address)));
+                slow_ = Slow{begin.address, mm::head_of(world_.state(), entry.target)};
                 for (u32 turn = act.how / 65536 % 64; turn > 0; --turn) {
                     world_.scheduler().yield();
                 }
@@ -149,9 +149,6 @@ void World::kill(House& house) {
     }
     ++kills_;
     say("process {} is killed", house.id);
-    if (slow_ && slow_->process == house.id) {
-        end_migration();
-    }
     house.alive = false;
     (void)house.estate.release();  // as it is; see world.h
     house.estate = std::make_unique<House::Estate>();

@@ -195,14 +195,13 @@ private:
     std::vector<std::weak_ptr<Memory>> all_;
     std::vector<std::string> names_;  // of tasks, by their number
     struct Slow {
-        int process;
-        u64 address;  // the model's
+        u64 address;  // the model's, where it began
+        mm::PageId folio;
     };
     std::optional<Slow> slow_;  // a migration under way
     u32 kills_ = 0;
     u32 hang_ups_ = 0;
     u32 tampers_ = 0;
-    u32 tampering_ = 0;  // madvise() calls under way
     u64 next_value_ = 0;
     u32 named_ = 0;
     Tally tally_;

@@ -6,6 +6,7 @@
 
 #include "kernel/half.h"
 #include "kernel/outcome.h"
+#include "mm/folio.h"
 
 namespace verso::mm::sim {
 
@@ -227,6 +228,22 @@ bool SimWorld::shut_down_socket(u32 which) {
 Outcome SimWorld::step(int process, Call call) {
     call.thread = thread_of(at(process));
     return memory_.step_anywhere(call);
+}
+
+void SimWorld::end_migration(PageId folio) {
+    Call end{.op = Op::migrate_end};
+    u8 space = nobody;  // nobody waits any more: the model ends that without a place
+    for (const Mapping& one : folio_mappings(state(), folio)) {
+        if (mapping_entry(state(), one).kind == EntryKind::migration) {
+            space = one.space;
+            end.address = to_bytes(one.at);
+        }
+    }
+    const auto acts = std::ranges::find_if(processes_, [&](const std::unique_ptr<Process>& one) {
+        return one->alive && (space == nobody || one->space == space);
+    });
+    VERSO_CHECK(acts != processes_.end(), "a migration in a space without a process");
+    (void)step((*acts)->id, end);
 }
 
 Verdict SimWorld::attempt(Process& process, Op op, u64 address, u64 source) {

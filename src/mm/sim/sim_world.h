@@ -62,6 +62,9 @@ public:
     /// A step of the model, by the thread that process' main task is (Call::thread is set):
     /// device migration, a slot that fails, a migration that stays open. Addresses are the model's.
     Outcome step(int process, Call call);
+    /// The end of a migration that a step began, wherever this folio is waited for by now: the
+    /// entry where it began may have been unmapped since, or its process have ended.
+    void end_migration(PageId folio);
     u64 to_model(int process, u64 address) const;
     u64 from_model(int process, u64 address) const;
     /// The address space that the process runs in: an index into State::spaces.
