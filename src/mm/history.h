@@ -133,6 +133,7 @@ private:
         const Machine* machine = nullptr;  ///< whose bytes a write's number stands for
         bool done() const { return outcome.verdict == Verdict::done; }
         bool covers(u8 space_of, Vpn at) const;
+        bool moves_several() const;
     };
 
     // history_expect.cc: what the call is to bring about. A sentence: it must not have.
@@ -159,6 +160,7 @@ private:
     void note_mappings(const State& state, const Call& call);
     void expect_mremap(const Step& step);
     void expect_moved(const Step& step, Vpn from, Vpn to, u32 pages);
+    void expect_parts_moved(const Step& step, bool in_part);
     void expect_moved_in_part(const Step& step);
     void begin_anew(const Step& step, Vpn first, u32 count);
 

@@ -1,6 +1,7 @@
 // History: what mremap is to bring about. Pages are elsewhere afterwards, with all that was said of
 // them; and a call that moves several mappings and fails has moved those before the one that could
-// not (remap_move(), 6.17; seen on 6.18).
+// not (remap_move(), 6.17; seen on 6.18). Where its range has a hole, what is mapped at the new
+// address there stays.
 #include <algorithm>
 
 #include "mm/history.h"
@@ -20,6 +21,12 @@ void History::note_mappings(const State& state, const Call& call) {
     }
 }
 
+/// remap_move(), 6.17: it moves every mapping of its range, be it one or many.
+bool History::Step::moves_several() const {
+    return rules.has_mremap_of_several && (call.flags & RemapFlags::fixed) != 0 &&
+           round_up(call.length, page_size) == round_up(call.extra, page_size);
+}
+
 /// E-MR1, E-MR2, E-MR7, E-MR8: what was there is elsewhere now.
 void History::expect_mremap(const Step& step) {
     const Call& call = step.call;
@@ -27,6 +34,8 @@ void History::expect_mremap(const Step& step) {
     const u32 old_pages = static_cast<u32>(to_pages(round_up(call.length, page_size)));
     if (!step.done()) {
         expect_moved_in_part(step);
+    } else if (step.moves_several()) {
+        expect_parts_moved(step, false);
     } else if (static_cast<u64>(step.outcome.value) != call.address) {
         const Vpn to = static_cast<Vpn>(to_pages(static_cast<u64>(step.outcome.value)));
         expect_moved(step, from, to, old_pages);
@@ -59,12 +68,26 @@ void History::expect_moved(const Step& step, Vpn from, Vpn to, u32 pages) {
     }
 }
 
+/// Mapping by mapping. `in_part`: one that is still at its old place did not move, and neither did those behind it.
+void History::expect_parts_moved(const Step& step, bool in_part) {
+    const Call& call = step.call;
+    const u64 end = to_pages(round_up(call.address + call.length, page_size));
+    const Vpn start = static_cast<Vpn>(to_pages(call.address));
+    const Vpn to = static_cast<Vpn>(to_pages(call.source));
+    for (const Vma& part : moving_) {
+        const Vpn first = std::max(part.start, start);
+        const Vpn last = static_cast<Vpn>(std::min<u64>(part.end, end));
+        if (in_part && step.state.find_vma(step.space, first) != nullptr) {
+            return;
+        }
+        expect_moved(step, first, to + (first - start), last - first);
+    }
+}
+
 void History::expect_moved_in_part(const Step& step) {
     const Call& call = step.call;
     const bool stays = (call.flags & RemapFlags::dontunmap) != 0;
-    const bool only_moves = (call.flags & RemapFlags::fixed) != 0 &&
-                            round_up(call.length, page_size) == round_up(call.extra, page_size);
-    if (!only_moves || !step.rules.has_mremap_of_several || moving_.size() < 2) {
+    if (!step.moves_several() || moving_.size() < 2) {
         return;
     }
     const u64 end = to_pages(round_up(call.address + call.length, page_size));
@@ -75,14 +98,7 @@ void History::expect_moved_in_part(const Step& step) {
         begin_anew(step, to, static_cast<u32>(end - start));
         return;
     }
-    for (const Vma& part : moving_) {
-        const Vpn first = std::max(part.start, start);
-        const Vpn last = static_cast<Vpn>(std::min<u64>(part.end, end));
-        if (step.state.find_vma(step.space, first) != nullptr) {
-            return;
-        }
-        expect_moved(step, first, to + (first - start), last - first);
-    }
+    expect_parts_moved(step, true);
 }
 
 /// What is there is right, and nothing was asked of it.

@@ -243,6 +243,24 @@ TEST(HistoryOracles, KnowWhatAMremapOfSeveralMovedBeforeItFailed) {
     }
 }
 
+TEST(HistoryOracles, KnowThatAMremapLeavesWhatFacesAHoleOfItsRange) {
+    Observed on(mainline(), {.space_pages = 8});
+    Call there{.op = Op::mmap, .flags = read_write | MapFlags::fixed};
+    there.address = to_bytes(4);
+    there.length = to_bytes(2);
+    on.map(MemoryKind::A).store(1, 6).step(there).store(5, 9);
+    on.open(async).at(Op::uffd_register, 5, 1, Mode::wp).at(Op::uffd_writeprotect, 5, 1, 1);
+    Call call{.op = Op::mremap, .flags = RemapFlags::may_move | RemapFlags::fixed};
+    call.address = to_bytes(1);
+    call.length = call.extra = to_bytes(2);  // of which the second is a hole
+    call.source = to_bytes(4);
+    on.step(call);
+    EXPECT_EQ(on.outcome().verdict, Verdict::done);
+    EXPECT_EQ(on.said(), "");
+    EXPECT_FALSE(on.history().at(0, 5).changed);
+    EXPECT_EQ(on.history().at(0, 4).value, 6U);
+}
+
 TEST(HistoryOracles, CallAThreadThatWaitsForAClosedDescriptorBlocked) {
     Observed on;
     protected_page(on, MemoryKind::A, 0).store(0, 8);
