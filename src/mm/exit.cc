@@ -9,7 +9,7 @@ namespace verso::mm {
 namespace {
 
 /// E-CL4: what a thread that ends had queued goes with it; the child of an unread FORK loses its
-/// context.
+/// context. userfaultfd_event_wait_completion(), userfaultfd_ctx_read().
 void withdraw_messages(Machine& machine) {
     State& state = machine.state;
     const auto of_dead = [&](const Message& message) {

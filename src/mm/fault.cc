@@ -89,6 +89,7 @@ bool userfaultfd_pte_wp(const Machine& machine, const Vma& vma, const Entry& ent
     return vma.has(VmFlag::uffd_wp) && (entry.uffd_wp || by_write);
 }
 
+/// vmf_orig_pte_uffd_wp().
 bool orig_pte_uffd_wp(const Machine& machine, const Vma& vma, const Entry& entry) {
     if (!vma.has(VmFlag::uffd_wp)) {
         return false;
@@ -106,11 +107,13 @@ bool orig_pte_uffd_wp(const Machine& machine, const Vma& vma, const Entry& entry
     return false;
 }
 
+/// vmf_orig_pte_uffd_wp(), pte_mkuffd_wp(): what was protected while empty still is when it is full.
 Entry mkuffd_wp_at(const Machine& machine, Entry entry, u8 site) {
     entry = pte_mkuffd_wp(entry, machine.rules);
     return (machine.rules.wp_site_removal & site) != 0 ? pte_wrprotect(entry) : entry;
 }
 
+/// do_numa_page(), do_huge_pmd_numa_page(): write access comes back where it was deferred (6.1).
 Entry after_hint(const Machine& machine, const Vma& vma, const Entry& entry) {
     const Rules& rules = machine.rules;
     Entry restored = pte_modify(entry, vma);
@@ -128,11 +131,13 @@ Entry after_hint(const Machine& machine, const Vma& vma, const Entry& entry) {
     return restored;
 }
 
+/// handle_userfault(), VM_UFFD_MISSING.
 Fault missing_message(Machine& machine, const VmFault& vmf) {
     const u8 flags = vmf.write() ? FaultFlag::write : u8{0};
     return handle_userfault(machine, vmf.thread, vmf.vma, vmf.access, flags);
 }
 
+/// handle_userfault(), VM_UFFD_WP; asynchronously wp_fault resolves itself (6.7).
 Fault wp_message(Machine& machine, const VmFault& vmf) {
     return handle_userfault(machine, vmf.thread, vmf.vma, vmf.access,
                             FaultFlag::wp | FaultFlag::write);

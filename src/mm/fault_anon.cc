@@ -39,7 +39,7 @@ Fault wp_page_copy(Machine& machine, const VmFault& vmf, const Entry& entry) {
     return Fault::done;
 }
 
-/// What the end of a swap-in may add to the entry (FA-9, VP13).
+/// What the end of a swap-in may add to the entry (FA-9, VP13). do_swap_page().
 bool swapin_may_write(const Machine& machine, const VmFault& vmf, const Entry& entry) {
     const bool tracked = soft_dirty_enabled(vmf.vma, machine.rules) && !entry.soft_dirty;
     if (!vmf.vma.has(VmFlag::write) || (vmf.vma.has(VmFlag::uffd_wp) && entry.uffd_wp)) {
@@ -51,6 +51,7 @@ bool swapin_may_write(const Machine& machine, const VmFault& vmf, const Entry& e
 
 }  // namespace
 
+/// wp_can_reuse_anon_folio().
 bool can_reuse_anon(Machine& machine, PageId page, bool pmd) {
     State& state = machine.state;
     const PageId head = pmd ? head_of(state, page) : page;

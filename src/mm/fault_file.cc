@@ -9,7 +9,7 @@
 namespace verso::mm {
 namespace {
 
-/// hugetlb: the whole huge page at once.
+/// hugetlb: the whole huge page at once. hugetlb_no_page(), hugetlb_add_to_page_cache().
 PageId hugetlb_cache_page(Machine& machine, u8 file, u32 index) {
     State& state = machine.state;
     const u32 size = state.shape.huge_pages;
@@ -85,6 +85,7 @@ void do_page_mkwrite(State& state, PageId page) {
     state.pages[page].dirty = true;
 }
 
+/// filemap_fault(), shmem_fault(): the page of the file.
 PageId cache_page(Machine& machine, u8 file, u32 index, bool create) {
     State& state = machine.state;
     File& backing = state.files[file];

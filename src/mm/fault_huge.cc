@@ -24,6 +24,7 @@ void put_leaf(Machine& machine, const VmFault& vmf, const Entry& entry) {
 }
 
 /// A new anonymous huge page, of zeroes or of `from`'s contents; no_page: no memory.
+/// __do_huge_pmd_anonymous_page().
 PageId new_huge(Machine& machine, const VmFault& vmf, PageId from, bool hugetlb) {
     const PageId head = alloc_huge(machine, PageUse::anonymous, vmf.node, hugetlb);
     if (head != no_page) {
@@ -68,6 +69,7 @@ struct Found {
     PageId head;
     Fault instead;
 };
+/// hugetlb_no_page().
 Found hugetlb_find(Machine& machine, const VmFault& vmf) {
     State& state = machine.state;
     const File& file = state.files[vmf.vma.file];
@@ -239,6 +241,7 @@ std::optional<Fault> create_huge_pmd(Machine& machine, const VmFault& vmf) {
     return Fault::done;
 }
 
+/// __handle_mm_fault(), its half for a PMD.
 Fault handle_huge_fault(Machine& machine, u8 thread, const Access& access, const Vma& vma) {
     const VmFault vmf = huge_fault(machine.state, thread, access, vma);
     Entry entry = leaf_at(machine.state, vmf);
@@ -257,6 +260,7 @@ Fault handle_huge_fault(Machine& machine, u8 thread, const Access& access, const
     return Fault::done;
 }
 
+/// hugetlb_fault().
 Fault handle_hugetlb_fault(Machine& machine, u8 thread, const Access& access, const Vma& vma) {
     State& state = machine.state;
     const VmFault vmf = huge_fault(state, thread, access, vma);

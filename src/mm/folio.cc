@@ -11,6 +11,7 @@ u32 folio_pages(const State& state, PageId head) {
     return pages;
 }
 
+/// rmap_walk().
 Mappings folio_mappings(const State& state, PageId head) {
     const u32 pages = folio_pages(state, head);
     if (pages == 1) {
@@ -46,6 +47,7 @@ Vma mapping_vma(const State& state, const Mapping& mapping) {
     return *vma;
 }
 
+/// folio_maybe_dma_pinned().
 bool folio_pinned(const State& state, PageId head) {
     const u32 pages = folio_pages(state, head);
     for (u32 i = 0; i < pages; ++i) {
@@ -56,6 +58,7 @@ bool folio_pinned(const State& state, PageId head) {
     return false;
 }
 
+/// folio_isolate_lru().
 bool folio_isolated(const State& state, PageId head) {
     const Page& page = state.pages[head];
     if (page.locked || page.writeback || page.hwpoison || folio_pinned(state, head)) {
@@ -69,6 +72,7 @@ bool folio_isolated(const State& state, PageId head) {
     return true;
 }
 
+/// __folio_split().
 void split_folio(Machine& machine, PageId head) {
     State& state = machine.state;
     for (const Mapping& one : folio_mappings(state, head)) {
@@ -87,6 +91,7 @@ void split_folio(Machine& machine, PageId head) {
     }
 }
 
+/// SetPageAnonExclusive().
 void set_anon_exclusive(State& state, const Mapping& mapping, PageId target, bool exclusive) {
     const u32 pages = mapping.pmd ? folio_pages(state, target) : 1;
     for (u32 i = 0; i < pages; ++i) {
@@ -94,12 +99,14 @@ void set_anon_exclusive(State& state, const Mapping& mapping, PageId target, boo
     }
 }
 
+/// folio_test_anon(), the other way round.
 bool is_files_own(const State& state, const Entry& entry) {
     const bool has_page = entry.maps_page() || entry.kind == EntryKind::migration;
     return has_page && state.pages[entry.target].use == PageUse::cache;
 }
 
 // Rows E-ZP1 to E-ZP6, E-SW2, E-SW3; S3-05, S3-06 for the proposals of section 14.5.
+// zap_install_uffd_wp_if_needed(), pte_install_uffd_wp_if_needed() (5.19).
 Entry left_behind(const Machine& machine, const Vma& vma, const Entry& entry, bool survives) {
     const Rules& rules = machine.rules;
     if (entry.none() || !vma.has(VmFlag::uffd_wp)) {
@@ -127,6 +134,7 @@ Entry left_behind(const Machine& machine, const Vma& vma, const Entry& entry, bo
     return {};
 }
 
+/// filemap_remove_folio().
 void remove_from_cache(Machine& machine, u8 file, u32 index) {
     State& state = machine.state;
     Cached& cached = state.files[file].cache[index];

@@ -29,6 +29,7 @@ struct Copy {
 };
 
 /// Protection goes where the child's VMA can speak of it.
+/// copy_present_ptes(), copy_nonpresent_pte().
 Entry for_child(const Copy& copy, Entry entry) {
     if (!copy.child.has(VmFlag::uffd_wp)) {
         entry.uffd_wp = false;
@@ -79,6 +80,7 @@ Both copy_present_pte(State& state, const Copy& copy, Entry entry, u32 pages) {
 }
 
 /// A page that a device reads or writes must stay the parent's own (E-FK4).
+/// copy_present_page() (5.9); folio_try_dup_anon_rmap_pte() since 6.8.
 bool must_copy(const State& state, const Copy& copy, const Entry& entry, u32 pages) {
     if (!copy.cow() || !entry.maps_page()) {
         return false;
@@ -114,7 +116,7 @@ Entry copied_page(Machine& machine, const Copy& copy, const Entry& entry, bool h
     return child;
 }
 
-/// One entry. False: no memory.
+/// One entry. False: no memory. copy_pte_range().
 bool copy_pte(Machine& machine, const Copy& copy, Vpn at) {
     State& state = machine.state;
     const Entry entry = entry_at(state, copy.from, at);
@@ -173,6 +175,7 @@ bool copy_leaf(Machine& machine, const Copy& copy, Vpn first) {
 /// Is there anything that a fault in the child would not find by itself? Linux asks whether the VMA
 /// ever had a private page or a guard (anon_vma); ZEROPAGE's zeroes count as one.
 /// Poison alone makes none in a shared mapping: on 6.18 the child does without (E-FK9).
+/// vma_needs_copy().
 bool has_own_entries(const Machine& machine, const Copy& copy) {
     const State& state = machine.state;
     const bool poison = !copy.child.shared() || machine.rules.fork_copies_poison;
@@ -250,6 +253,7 @@ struct Fork {
     u8 child;
 };
 
+/// dup_userfaultfd().
 bool wants_fork_event(const State& state, u8 context) {
     return context != nobody && (state.contexts[context].features & abi::Feature::event_fork) != 0;
 }
@@ -299,6 +303,7 @@ Vma dup_vma(const Machine& machine, const Vma& parent, const std::vector<Fork>& 
     return child;
 }
 
+/// dup_userfaultfd(), dup_userfaultfd_complete().
 void forget_contexts(State& state, const std::vector<Fork>& forks) {
     for (const Fork& fork : forks) {
         state.contexts[fork.child] = Context{};
@@ -307,7 +312,7 @@ void forget_contexts(State& state, const std::vector<Fork>& forks) {
 
 }  // namespace
 
-/// The value is the number of the child's thread.
+/// The value is the number of the child's thread. dup_mmap().
 Outcome do_fork(Machine& machine, const Call& call) {
     State& state = machine.state;
     const u8 from = state.threads[call.thread].space;

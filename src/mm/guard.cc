@@ -21,6 +21,7 @@ bool valid_guard_vma(const Machine& machine, const Vma& vma, bool install) {
 
 /// E-GR1 to E-GR3. False: it never ends. 6.18 takes what is left after zapping for something that
 /// has come meanwhile, and zaps again: protection of file memory leaves a marker every time.
+/// guard_install_pte_entry().
 bool install_in(Machine& machine, u8 space, const Vma& vma, Vpn start, Vpn end) {
     State& state = machine.state;
     zap_range(machine, space, vma, start, end, 0);
@@ -40,7 +41,7 @@ bool install_in(Machine& machine, u8 space, const Vma& vma, Vpn start, Vpn end) 
     return true;
 }
 
-/// E-GR6.
+/// E-GR6. guard_remove_pte_entry().
 void remove_from(Machine& machine, u8 space, Vpn start, Vpn end) {
     for (Vpn at = start; at < end; ++at) {
         const Entry* const entry = pte_of(machine.state, space, at);
@@ -71,10 +72,12 @@ Outcome guard(Machine& machine, u8 thread, u64 address, u64 length, bool install
 
 }  // namespace
 
+/// madvise_guard_install() (6.13).
 Outcome guard_install(Machine& machine, u8 thread, u64 address, u64 length) {
     return guard(machine, thread, address, length, true);
 }
 
+/// madvise_guard_remove() (6.13).
 Outcome guard_remove(Machine& machine, u8 thread, u64 address, u64 length) {
     return guard(machine, thread, address, length, false);
 }

@@ -47,7 +47,7 @@ bool gup_must_unshare(const State& state, const Vma& vma, const Entry& entry) {
     return !state.pages[entry.target].anon_exclusive;
 }
 
-/// The access itself, if what the address holds allows it.
+/// The access itself, if what the address holds allows it. follow_page_pte().
 std::optional<Outcome> follow_page(Machine& machine, const VmFault& vmf, const Entry& leaf,
                                    bool huge) {
     State& state = machine.state;
@@ -80,6 +80,7 @@ std::optional<Outcome> follow_page(Machine& machine, const VmFault& vmf, const E
     return Outcome::ok(static_cast<i64>(page.contents));
 }
 
+/// __get_user_pages(), one page.
 std::optional<Outcome> try_access(Machine& machine, u8 thread, const Access& access) {
     State& state = machine.state;
     const Thread& self = state.threads[thread];
@@ -100,6 +101,7 @@ bool made_by_kernel(const Access& access) {
 }
 
 /// SR-7: the kernel's own accesses fail with an errno where a program gets a signal.
+/// faultin_page(), do_user_addr_fault().
 Outcome signal(const Access& access, Verdict verdict) {
     if (made_by_kernel(access)) {
         return Outcome::fail(access.forced ? EIO : EFAULT);
@@ -107,6 +109,7 @@ Outcome signal(const Access& access, Verdict verdict) {
     return {verdict, 0, 0, 0};
 }
 
+/// migration_entry_wait().
 void wait_for_migration(State& state, u8 thread, const Access& access) {
     Thread& self = state.threads[thread];
     self.waiting = Waiting::migration;
@@ -127,6 +130,7 @@ bool refuses_pin(const Machine& machine, u8 thread, u64 address) {
 
 }  // namespace
 
+/// do_user_addr_fault(); __get_user_pages() for the kernel.
 Outcome do_access(Machine& machine, u8 thread, const Access& access) {
     if (access.kind == AccessKind::gup_pin && refuses_pin(machine, thread, access.address)) {
         return Outcome::fail(EFAULT);
@@ -153,7 +157,7 @@ Outcome do_access(Machine& machine, u8 thread, const Access& access) {
 }
 
 /// The pin names a page, not an address: if the page was taken from the address meanwhile, it is
-/// one of those that are pinned and mapped nowhere.
+/// one of those that are pinned and mapped nowhere. unpin_user_folio().
 Outcome do_unpin(Machine& machine, const Call& call) {
     State& state = machine.state;
     const Vpn at = static_cast<Vpn>(to_pages(call.address));

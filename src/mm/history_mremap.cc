@@ -68,7 +68,8 @@ void History::expect_moved(const Step& step, Vpn from, Vpn to, u32 pages) {
     }
 }
 
-/// Mapping by mapping. `in_part`: one that is still at its old place did not move, and neither did those behind it.
+/// Mapping by mapping. `in_part`: one that is still at its old place did not move, and neither did
+/// those behind it.
 void History::expect_parts_moved(const Step& step, bool in_part) {
     const Call& call = step.call;
     const u64 end = to_pages(round_up(call.address + call.length, page_size));

@@ -17,7 +17,7 @@ namespace {
 Outcome not_now() { return {Verdict::disabled, 0, 0, 0}; }
 
 /// The entry of a page that the scanner may take, after making it a small one; nothing if it may
-/// not.
+/// not. try_to_merge_one_page(), write_protect_page().
 const Entry* mergeable_entry(Machine& machine, u8 space, u64 address) {
     State& state = machine.state;
     const u64 at = to_pages(address);
@@ -61,6 +61,7 @@ void write_protect_page(Machine& machine, u8 space, Vpn at) {
     set_pte(machine, space, at, entry);
 }
 
+/// replace_page().
 void put_page_there(Machine& machine, u8 space, Vpn at, PageId with, bool keeps_u) {
     Entry entry = entry_at(machine.state, space, at);
     entry.target = with;
@@ -73,7 +74,7 @@ void replace_page(Machine& machine, u8 space, Vpn at, PageId with) {
     put_page_there(machine, space, at, with, machine.rules.merge_keeps_u);
 }
 
-/// E-KS3.
+/// E-KS3. replace_page() with use_zero_pages (6.6 counts them).
 void replace_by_zero(Machine& machine, u8 space, Vpn at) {
     const Entry entry = entry_at(machine.state, space, at);
     Entry zero = mk_zero(*machine.state.find_vma(space, at));
@@ -87,6 +88,7 @@ void replace_by_zero(Machine& machine, u8 space, Vpn at) {
 /// Merges the page at `address` with the one at `source`. `extra` says in whose address space that
 /// is: 0 in the caller's, n in that of thread n − 1. flags bit 0: use_zero_pages, then a page of
 /// zeroes needs no partner. A scanner that leaves pages unmerged is a step that is not taken.
+/// try_to_merge_two_pages(), try_to_merge_one_page().
 Outcome ksm_merge(Machine& machine, const Call& call) {
     State& state = machine.state;
     const u8 space = state.threads[call.thread].space;

@@ -25,6 +25,7 @@ constexpr Outcome asleep{Verdict::blocked, 0, 0, 0};
 
 /// A leaf under `at` that the part cuts, of a large page of this process alone, is made small.
 /// False: the entry at `at` is a leaf that is to be treated as a whole, or is none of our business.
+/// madvise_free_pte_range(), madvise_cold_or_pageout_pte_range().
 bool split_if_cut(Machine& machine, const Part& part, Vpn at) {
     State& state = machine.state;
     const Vpn first = state.pmd_start(at);
@@ -136,6 +137,7 @@ Outcome madvise_free(Machine& machine, const Part& part) {
     return Outcome::ok();
 }
 
+/// madvise_cold_or_pageout_pte_range().
 void make_old(Machine& machine, const Part& part, Vpn at) {
     Entry entry = entry_at(machine.state, part.space, at);
     if (entry.present()) {
@@ -243,6 +245,7 @@ Outcome madvise_dontneed_free(Machine& machine, Part part, Advice advice) {
     return announce_remove(machine, part, advice) ? asleep : drop(machine, part, advice);
 }
 
+/// madvise_vma_behavior(), madvise_update_vma().
 void change_flags(Machine& machine, const Part& part, u32 add, u32 remove) {
     State& state = machine.state;
     split_vma(machine, part.space, part.start);
@@ -355,6 +358,7 @@ Outcome madvise_vma(Machine& machine, const Part& part, Advice advice) {
     return Outcome::fail(EINVAL);
 }
 
+/// faultin_page_range() (5.14).
 Outcome populate_page(Machine& machine, u8 thread, const Access& access) {
     State& state = machine.state;
     const u8 space = state.threads[thread].space;

@@ -24,7 +24,7 @@ MigrationKind kind_before(const Machine& machine, const Entry& entry, const Page
     return exclusive ? MigrationKind::read_exclusive : MigrationKind::read;
 }
 
-/// What the end does for an entry that was not WRITE (section 15).
+/// What the end does for an entry that was not WRITE (section 15). remove_migration_pte().
 Entry restore_read_only(const Machine& machine, Entry restored, bool armed) {
     const Rules& rules = machine.rules;
     switch (rules.migration_restore) {
@@ -45,6 +45,7 @@ Entry restore_read_only(const Machine& machine, Entry restored, bool armed) {
     return restored;
 }
 
+/// migration_entry_wait_on_locked().
 bool somebody_waits(const State& state, PageId head) {
     for (const Mapping& one : folio_mappings(state, head)) {
         if (mapping_entry(state, one).kind == EntryKind::migration) {
@@ -56,7 +57,7 @@ bool somebody_waits(const State& state, PageId head) {
 
 /// The folio that begins its way back: the one at the address, or else one that is locked and that
 /// no entry waits for any more (all that did were zapped meanwhile; a device migration replaces
-/// only one of several at first).
+/// only one of several at first). migrate_pages_batch().
 PageId migrating_folio(const State& state, u8 space, Vpn at) {
     const Entry entry = entry_at(state, space, at);
     if (entry.kind == EntryKind::migration) {
@@ -70,7 +71,7 @@ PageId migrating_folio(const State& state, u8 space, Vpn at) {
     return no_page;
 }
 
-/// Everybody who maps it is waiting, and no device has it.
+/// Everybody who maps it is waiting, and no device has it. folio_migrate_mapping().
 bool folio_may_move(const State& state, PageId head) {
     if (folio_pinned(state, head) || state.pages[head].writeback || state.pages[head].hwpoison) {
         return false;
@@ -193,11 +194,13 @@ PageId migrate_folio_move(Machine& machine, PageId head, u8 node) {
     return to;
 }
 
+/// migrate_folio_done(), migrate_folio_undo_src().
 void finish_folio(Machine& machine, PageId head) {
     machine.state.pages[head].locked = false;
     put_page(machine, head);
 }
 
+/// migrate_misplaced_folio().
 bool migrate_misplaced(Machine& machine, PageId page, u8 node) {
     State& state = machine.state;
     const PageId head = head_of(state, page);
@@ -212,6 +215,7 @@ bool migrate_misplaced(Machine& machine, PageId page, u8 node) {
     return moved != no_page;
 }
 
+/// migrate_folio_unmap().
 Outcome migrate_begin(Machine& machine, u8 space, u64 address) {
     State& state = machine.state;
     if (to_pages(address) >= state.shape.space_pages) {
@@ -231,6 +235,7 @@ Outcome migrate_begin(Machine& machine, u8 space, u64 address) {
 }
 
 /// The value is 1 if the folio moved, 0 if it stayed where it was (E-MG8).
+/// migrate_folio_move(), or migrate_folio_undo_src().
 Outcome migrate_end(Machine& machine, u8 space, u64 address, bool failed) {
     State& state = machine.state;
     if (to_pages(address) >= state.shape.space_pages) {

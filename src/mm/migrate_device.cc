@@ -64,7 +64,7 @@ Outcome migrate_device_unmap(Machine& machine, PageId page, bool held) {
     return Outcome::ok(1);
 }
 
-/// Would finalize move it?
+/// Would finalize move it? migrate_vma_check_page(), folio_migrate_mapping().
 bool movable(const State& state, PageId page) {
     if (!state.pages[page].locked || state.pages[page].use != PageUse::anonymous ||
         folio_pinned(state, page)) {
@@ -94,6 +94,7 @@ Outcome migrate_device_finalize(Machine& machine, PageId page, bool failed) {
 
 }  // namespace
 
+/// migrate_vma_setup(), migrate_vma_pages(), migrate_vma_finalize().
 Outcome device_migrate(Machine& machine, const Call& call) {
     State& state = machine.state;
     const u8 space = state.threads[call.thread].space;

@@ -38,7 +38,7 @@ Entry prot_numa(const Machine& machine, const Vma& vma, Entry entry) {
     return machine.rules.numa_asks_o9 ? pte_wrprotect(entry) : entry;
 }
 
-/// W-3, W-4, W-5, W-15, E-MP1, E-MP2, E-NU4.
+/// W-3, W-4, W-5, W-15, E-MP1, E-MP2, E-NU4. change_pte_range(), pte_present().
 Entry change_present(const Machine& machine, const Vma& vma, Entry entry, u8 flags) {
     const Rules& rules = machine.rules;
     if ((flags & ChangeFlags::prot_numa) != 0) {
@@ -64,6 +64,7 @@ Entry change_present(const Machine& machine, const Vma& vma, Entry entry, u8 fla
                                                                              : entry;
 }
 
+/// pte_mkuffd_wp(), pte_clear_uffd_wp().
 Entry change_uffd_bit(const Machine& machine, Entry entry, u8 flags) {
     if ((flags & ChangeFlags::uffd_wp) != 0) {
         entry.uffd_wp = machine.rules.u_bit_exists;
@@ -75,6 +76,7 @@ Entry change_uffd_bit(const Machine& machine, Entry entry, u8 flags) {
 
 /// W-7, W-8, W-9, W-16, E-MP3: whatever the change is, a page that was writable when it began to
 /// migrate comes back read-only, and the next store finds out.
+/// change_pte_range(), is_writable_migration_entry().
 Entry change_migration(const Machine& machine, Entry entry, u8 flags) {
     if (entry.migration == MigrationKind::write) {
         const bool anonymous = machine.state.pages[entry.target].use == PageUse::anonymous;
@@ -84,6 +86,7 @@ Entry change_migration(const Machine& machine, Entry entry, u8 flags) {
 }
 
 /// W-1, W-2, W-10, W-11, E-MP4; S3-02 to S3-04 where an empty address means protected.
+/// change_pte_range(), pte_none() and markers (5.19).
 Entry change_absent(const Machine& machine, const Vma& vma, Entry entry, u8 flags) {
     const bool set = (flags & ChangeFlags::uffd_wp) != 0;
     const bool clear = (flags & ChangeFlags::uffd_wp_resolve) != 0;
@@ -105,6 +108,7 @@ Entry change_absent(const Machine& machine, const Vma& vma, Entry entry, u8 flag
 }
 
 /// W-17: is there anything to write into a page table that does not exist yet?
+/// pgtable_populate_needed(), change_prepare().
 bool wants_page_table(const Machine& machine, const Vma& vma, u8 flags) {
     return change_absent(machine, vma, Entry{}, flags) != Entry{};
 }
@@ -254,7 +258,7 @@ void uffd_wp_range(Machine& machine, u8 space, const Vma& vma, Vpn start, Vpn en
 }
 
 /// PROT_* have the numbers of MapFlags::read and ::write. VMAs are taken in order; those before the
-/// first that cannot be changed stay changed.
+/// first that cannot be changed stay changed. do_mprotect_pkey(), mprotect_fixup().
 Outcome do_mprotect(Machine& machine, const Call& call) {
     State& state = machine.state;
     const u8 space = state.threads[call.thread].space;

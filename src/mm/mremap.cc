@@ -34,7 +34,7 @@ bool has_event_remap(const State& state, u8 context) {
     return context != nobody && (state.contexts[context].features & abi::Feature::event_remap) != 0;
 }
 
-/// E-MR2, E-MR3. Nothing: there is nothing to put at the new address.
+/// E-MR2, E-MR3. Nothing: there is nothing to put at the new address. move_soft_dirty_pte().
 Entry moved(const Remap& remap, Entry entry) {
     const bool carries =
         entry.present() || entry.kind == EntryKind::swap || entry.kind == EntryKind::migration;
@@ -50,7 +50,7 @@ Entry moved(const Remap& remap, Entry entry) {
 }
 
 /// What stays at the old address: nothing, as it goes as well; or what a zap would leave. On 6.18
-/// nothing either way.
+/// nothing either way. move_ptes().
 Entry left_at_old(const Machine& machine, const Remap& remap, const Entry& entry) {
     if (!remap.dontunmap || !machine.rules.dontunmap_keeps_u) {
         return {};
@@ -131,6 +131,7 @@ void insert_vma(State& state, u8 space, const Vma& vma) {
     vmas.insert(std::ranges::upper_bound(vmas, vma.start, {}, &Vma::start), vma);
 }
 
+/// userfaultfd_reset_ctx().
 void leave_context(const Machine& machine, Vma& vma) {
     vma.context = nobody;
     vma.flags &= ~VmFlag::uffd;
@@ -139,6 +140,7 @@ void leave_context(const Machine& machine, Vma& vma) {
 
 /// On 6.18 the new mapping becomes one with neighbours that agree with it while it still has the
 /// context, and what is then taken from it is taken from all of that.
+/// vma_merge_new_range() in copy_vma().
 void neighbours_leave_context(const Machine& machine, const Remap& remap, const Vma& fresh) {
     for (Vma& vma : machine.state.spaces[remap.space].vmas) {
         const bool itself = vma.start == remap.vma.start;
@@ -263,6 +265,7 @@ int vma_error(const Machine& machine, const Call& call, const Vma* vma, u64 old_
 }
 
 /// In place: E-MR5, E-MR6. Nothing: it has to move.
+/// mremap_at(), shrink_vma(), expand_vma_in_place().
 std::optional<Outcome> resize_in_place(Machine& machine, const Remap& remap) {
     State& state = machine.state;
     const Outcome here = Outcome::ok(static_cast<i64>(to_bytes(remap.from)));
@@ -284,7 +287,7 @@ std::optional<Outcome> resize_in_place(Machine& machine, const Remap& remap) {
     return here;
 }
 
-/// One mapping, or a part of one.
+/// One mapping, or a part of one. mremap_at(), mremap_to().
 Outcome remap_one(Machine& machine, const Call& call) {
     State& state = machine.state;
     const u64 old_pages = to_pages(round_up(call.length, page_size));

@@ -12,6 +12,7 @@ namespace {
 Outcome not_now() { return {Verdict::disabled, 0, 0, 0}; }
 
 /// E-NU5: the only thread of a process learns nothing about memory that lies on its own node.
+/// change_pte_range() of a prot_numa change, its target_node.
 bool on_own_node(const State& state, u8 space, const Vma& vma, const Page& page) {
     if (vma.shared()) {
         return false;
@@ -26,7 +27,7 @@ bool on_own_node(const State& state, u8 space, const Vma& vma, const Page& page)
 }  // namespace
 
 // E-NU1: the userfaultfd bit and all that the entry knows stay; what goes is access, write
-// included.
+// included. task_numa_work(), change_prot_numa().
 Outcome numa_scan(Machine& machine, u8 space, u64 address) {
     State& state = machine.state;
     if (to_pages(address) >= state.shape.space_pages) {

@@ -19,10 +19,12 @@ constexpr u64 type_migration_read_exclusive = 26;
 constexpr u64 type_migration_write = 27;
 constexpr u64 type_marker = 31;
 
+/// pte_to_pagemap_entry(), swp_offset().
 u64 swap_word(u64 type, u64 offset) {
     return abi::PagemapBit::swapped | type | offset << offset_shift;
 }
 
+/// pte_to_pagemap_entry(), swp_type().
 u64 migration_type(MigrationKind kind) {
     switch (kind) {
         case MigrationKind::read: return type_migration_read;
@@ -33,6 +35,7 @@ u64 migration_type(MigrationKind kind) {
 }
 
 /// Bit 56: by one entry, and only by that. Entries that wait for a migration do not count.
+/// folio_precise_page_mapcount(), folio_mapcount().
 bool mapped_once(const State& state, PageId page) {
     u32 maps = 0;
     for (const Mapping& one : rmap_walk(state, page)) {
@@ -41,10 +44,12 @@ bool mapped_once(const State& state, PageId page) {
     return maps == 1;
 }
 
+/// PM_FILE in pte_to_pagemap_entry().
 u64 file_bit(const State& state, PageId page) {
     return state.pages[page].use == PageUse::cache ? abi::PagemapBit::file : 0;
 }
 
+/// pte_to_pagemap_entry(), pagemap_pmd_range().
 u64 word_of(const Machine& machine, const Entry& entry) {
     const State& state = machine.state;
     u64 word = entry.uffd_wp || entry.is_marker(Marker::uffd_wp) ? abi::PagemapBit::uffd_wp : 0;
@@ -77,6 +82,7 @@ u64 word_of(const Machine& machine, const Entry& entry) {
 
 }  // namespace
 
+/// pagemap_read().
 Outcome read_pagemap(Machine& machine, u8 space, u64 address, u64 length) {
     const State& state = machine.state;
     machine.pagemap.clear();

@@ -345,7 +345,7 @@ private:
 };
 
 /// SC-4 to SC-6: 0 or an errno. What needs the caller's memory (SC-2, SC-3, SC-7, SC-8) is the
-/// seam's.
+/// seam's. pagemap_scan_get_args().
 int scan_error(const Machine& machine, const Call& call) {
     if (!machine.rules.has_wp_async) {
         return ENOTTY;
@@ -365,6 +365,7 @@ int scan_error(const Machine& machine, const Call& call) {
 
 }  // namespace
 
+/// do_pagemap_scan() (6.7).
 Outcome pagemap_scan(Machine& machine, const Call& call) {
     machine.scanned.clear();
     if (const int error = scan_error(machine, call); error != 0) {

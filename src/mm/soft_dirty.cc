@@ -26,6 +26,7 @@ Entry clear_soft_dirty(Entry entry, bool pinned) {
     return entry;
 }
 
+/// clear_refs_pte_range().
 void clear_range(Machine& machine, u8 space, const Vma& vma) {
     State& state = machine.state;
     const u32 size = state.shape.huge_pages;
@@ -48,6 +49,7 @@ void clear_range(Machine& machine, u8 space, const Vma& vma) {
 
 }  // namespace
 
+/// clear_refs_write().
 Outcome clear_refs(Machine& machine, u8 space) {
     State& state = machine.state;
     if (!machine.rules.softdirty_configured) {

@@ -21,6 +21,7 @@ namespace {
 
 Outcome not_now() { return {Verdict::disabled, 0, 0, 0}; }
 
+/// folio_alloc_swap().
 u16 free_slot(const State& state) {
     for (u16 id = 0; id < state.slots.size(); ++id) {
         const Slot& slot = state.slots[id];
@@ -38,6 +39,7 @@ bool stored_to(const State& state, PageId page) {
            });
 }
 
+/// folio_free_swap().
 void leave_swap_cache(Machine& machine, PageId page) {
     State& state = machine.state;
     const u16 slot = state.pages[page].slot;
@@ -57,6 +59,7 @@ Entry swapped_out(const State& state, const Entry& entry, u16 slot) {
     return swapped;
 }
 
+/// shrink_folio_list(), try_to_unmap_one().
 void swap_out(Machine& machine, PageId id) {
     State& state = machine.state;
     const u16 slot = state.pages[id].slot != no_slot ? state.pages[id].slot : free_slot(state);
@@ -73,7 +76,7 @@ void swap_out(Machine& machine, PageId id) {
     }
 }
 
-/// E-SW6: as a zap.
+/// E-SW6: as a zap. try_to_unmap_one(), folio_test_swapbacked().
 void discard_lazyfree(Machine& machine, PageId id) {
     const State& state = machine.state;
     for (const Mapping& one : rmap_walk(state, id)) {
@@ -83,7 +86,7 @@ void discard_lazyfree(Machine& machine, PageId id) {
     }
 }
 
-/// E-SW2, E-SW3.
+/// E-SW2, E-SW3. try_to_unmap_one(), pte_install_uffd_wp_if_needed().
 void unmap_cache_page(Machine& machine, PageId id) {
     State& state = machine.state;
     for (const Mapping& one : rmap_walk(state, id)) {
@@ -93,6 +96,7 @@ void unmap_cache_page(Machine& machine, PageId id) {
     }
 }
 
+/// shmem_writeout(); __remove_mapping() for a file that is clean.
 void evict_cache_page(Machine& machine, PageId id) {
     State& state = machine.state;
     unmap_cache_page(machine, id);
@@ -126,7 +130,7 @@ void unuse_pte(Machine& machine, u8 space, Vpn at, const Vma& vma, PageId page) 
     state.pages[page].anon_exclusive = state.pages[page].anon_exclusive || old.exclusive;
 }
 
-/// Every entry of the slot. False: no memory.
+/// Every entry of the slot. False: no memory. unuse_pte() (unuse_pte_range()).
 bool unuse_entries(Machine& machine, u16 slot) {
     State& state = machine.state;
     PageId page = no_page;
@@ -218,6 +222,7 @@ void swap_free(Machine& machine, u16 slot) {
     }
 }
 
+/// swapin_readahead(), read_swap_cache_async().
 PageId swap_in(Machine& machine, u16 slot) {
     State& state = machine.state;
     if (state.slots[slot].cached != no_page) {
@@ -235,6 +240,7 @@ PageId swap_in(Machine& machine, u16 slot) {
     return id;
 }
 
+/// shrink_folio_list(), reclaim_pages().
 Outcome reclaim(Machine& machine, u8 space, u64 address) {
     State& state = machine.state;
     if (to_pages(address) >= state.shape.space_pages) {
@@ -290,6 +296,7 @@ Outcome reclaim(Machine& machine, u8 space, u64 address) {
     return Outcome::ok();
 }
 
+/// try_to_unuse().
 Outcome swapoff(Machine& machine) {
     State& state = machine.state;
     if (!state.swap_on) {
@@ -313,6 +320,7 @@ Outcome swapoff(Machine& machine) {
     return Outcome::ok();
 }
 
+/// memory_failure(), hwpoison_user_mappings().
 Outcome memory_fails(Machine& machine, const Call& call) {
     State& state = machine.state;
     const u8 space = state.threads[call.thread].space;

@@ -33,7 +33,7 @@ Entry split_part(Machine& machine, const Vma& vma, const Entry& leaf, u32 part) 
     return entry.uffd_wp ? pte_mkuffd_wp(zero, machine.rules) : zero;
 }
 
-/// E-TH3, FX-9 (42b2af2c9b7e, 6.3).
+/// E-TH3, FX-9 (42b2af2c9b7e, 6.3). __split_huge_zero_page_pmd().
 Entry split_zero(const Machine& machine, const Vma& vma, const Entry& leaf) {
     Entry entry = mk_zero(vma);
     entry.young = leaf.young;
@@ -42,6 +42,7 @@ Entry split_zero(const Machine& machine, const Vma& vma, const Entry& leaf) {
     return keep ? pte_mkuffd_wp(entry, machine.rules) : entry;
 }
 
+/// __split_huge_pmd_locked().
 void fill_table(Machine& machine, u8 space, Vpn first, const Entry& entry) {
     for (u32 i = 0; !entry.none() && i < machine.state.shape.huge_pages; ++i) {
         set_pte(machine, space, first + i, entry);
@@ -76,6 +77,7 @@ int anon_entry_error(const State& state, const Vma& vma, const Entry& entry) {
     return page.pins != 0 || head.locked || head.writeback ? EAGAIN : 0;
 }
 
+/// __collapse_huge_page_copy().
 Contents contents_of(const State& state, const Entry& entry) {
     if (entry.maps_page()) {
         return state.pages[entry.target].contents;
@@ -132,6 +134,7 @@ bool missing_armed(const State& state, u8 file, u32 first, u32 last) {
     return false;
 }
 
+/// collapse_file().
 int cached_error(const State& state, u8 file, u32 index, bool armed) {
     const Cached& cached = state.files[file].cache[index];
     if (cached.page == no_page) {
@@ -274,6 +277,7 @@ void split_huge_pmd(Machine& machine, u8 space, const Vma& vma, Vpn at) {
     put_page(machine, leaf.target);
 }
 
+/// madvise_collapse() (6.1), hpage_collapse_scan_pmd().
 Outcome collapse(Machine& machine, u8 space, u64 address) {
     State& state = machine.state;
     const u64 page = to_pages(address);

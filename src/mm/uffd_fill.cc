@@ -34,6 +34,7 @@ bool none_mostly(const Rules& rules, const Entry& entry) {
 }
 
 /// Is the address beyond the end of the file (FL-15)? Anonymous memory has none.
+/// mfill_atomic_install_pte(), mfill_file_over_size().
 bool beyond_end(const State& state, const Vma& vma, Vpn at) {
     return vma.file != nobody && vma.index(at) >= state.files[vma.file].size;
 }
@@ -43,7 +44,7 @@ bool in_cache(const State& state, const Vma& vma, Vpn at) {
     return cached.page != no_page || cached.slot != no_slot;
 }
 
-/// The leaf of a hugetlb VMA, else the entry.
+/// The leaf of a hugetlb VMA, else the entry. mfill_atomic_install_pte().
 void install(Machine& machine, const Fill& fill, Vpn at, const Entry& entry) {
     if (is_hugetlb(machine.state, fill.vma)) {
         set_leaf(machine, fill.space, at, entry);
@@ -79,6 +80,7 @@ void set_contents(Machine& machine, const Fill& fill, Vpn at, PageId first, u32 
 }
 
 /// A page of the process's own, or (shared) one that the file gets first (FL-29, FL-32).
+/// mfill_atomic_pte_copy(), shmem_mfill_atomic_pte().
 PageId new_page(Machine& machine, const Fill& fill, Vpn at, u32 size) {
     State& state = machine.state;
     if (fill.vma.shared()) {
@@ -97,6 +99,7 @@ PageId new_page(Machine& machine, const Fill& fill, Vpn at, u32 size) {
 }
 
 /// FL-15 to FL-18; for shared ZEROPAGE too, which is a copy of zeroes.
+/// mfill_atomic_pte_copy(), hugetlb_mfill_atomic_pte().
 int fill_copy(Machine& machine, const Fill& fill, Vpn at, u32 size) {
     State& state = machine.state;
     // A private huge page is never looked up in the file: 6.18 does not miss it there.
@@ -118,7 +121,7 @@ int fill_copy(Machine& machine, const Fill& fill, Vpn at, u32 size) {
     return 0;
 }
 
-/// FL-19, FL-31.
+/// FL-19, FL-31. mfill_atomic_pte_zeropage().
 int fill_zeropage(Machine& machine, const Fill& fill, Vpn at) {
     if (beyond_end(machine.state, fill.vma, at)) {
         return EFAULT;
@@ -130,7 +133,7 @@ int fill_zeropage(Machine& machine, const Fill& fill, Vpn at) {
     return 0;
 }
 
-/// FL-21 to FL-23, FL-33, FL-34.
+/// FL-21 to FL-23, FL-33, FL-34. mfill_atomic_pte_continue() (5.13).
 int fill_continue(Machine& machine, const Fill& fill, Vpn at) {
     State& state = machine.state;
     if (beyond_end(state, fill.vma, at) && !is_hugetlb(state, fill.vma)) {
@@ -160,6 +163,7 @@ int fill_continue(Machine& machine, const Fill& fill, Vpn at) {
 }
 
 /// FL-20, FL-35. hugetlb does not ask how long its file is (FL-15 speaks of shmem alone).
+/// mfill_atomic_pte_poison() (6.6).
 int fill_poison(Machine& machine, const Fill& fill, Vpn at) {
     if (!is_hugetlb(machine.state, fill.vma) && beyond_end(machine.state, fill.vma, at)) {
         return EFAULT;
@@ -171,7 +175,7 @@ int fill_poison(Machine& machine, const Fill& fill, Vpn at) {
     return 0;
 }
 
-/// One page, or one huge page: 0 or an errno.
+/// One page, or one huge page: 0 or an errno. mfill_atomic_pte(), mfill_atomic_hugetlb().
 int fill_one(Machine& machine, const Fill& fill, Vpn at) {
     const bool huge = is_hugetlb(machine.state, fill.vma);
     if (!huge && pmd_of(machine.state, fill.space, at).kind == PmdKind::leaf) {
@@ -194,7 +198,7 @@ u32 known_modes(const Rules& rules, Op op) {
     return static_cast<u32>(Mode::dont_wake | (protects ? Mode::wp : 0));
 }
 
-/// FL-6 to FL-10: 0 or an errno.
+/// FL-6 to FL-10: 0 or an errno. mfill_atomic(), uffd_mfill_lock().
 int vma_error(const Machine& machine, const Vma* vma, const Call& call, bool wp) {
     const State& state = machine.state;
     const u64 end = to_pages(call.address + call.length);
@@ -219,6 +223,7 @@ int vma_error(const Machine& machine, const Vma* vma, const Call& call, bool wp)
 }
 
 /// FL-3: where COPY reads from is memory of the program, which the model's scope need not contain.
+/// validate_unaligned_range().
 bool source_wraps(const Call& call) {
     constexpr u64 user_limit = u64{1} << 47;
     return call.source >= user_limit || call.length > user_limit - call.source;
@@ -279,6 +284,7 @@ Outcome mfill_atomic(Machine& machine, const Call& call, Contents value) {
 }  // namespace
 
 /// `value` is what the result field says: bytes, or the negative errno of a call that did nothing.
+/// userfaultfd_copy() and its like: put_user() of the result.
 Outcome partly_done(u64 done, u64 length, int error) {
     const i64 field = done == 0 && error != 0 ? -error : static_cast<i64>(done);
     if (done == length && error == 0) {
@@ -287,15 +293,19 @@ Outcome partly_done(u64 done, u64 length, int error) {
     return {Verdict::failed, done == 0 ? error : EAGAIN, field, done};
 }
 
+/// userfaultfd_copy(), mfill_atomic_copy().
 Outcome uffd_copy(Machine& machine, const Call& call) {
     return mfill_atomic(machine, call, call.value);
 }
+/// userfaultfd_zeropage(), mfill_atomic_zeropage().
 Outcome uffd_zeropage(Machine& machine, const Call& call) {
     return mfill_atomic(machine, call, zeroes);
 }
+/// userfaultfd_continue(), mfill_atomic_continue().
 Outcome uffd_continue(Machine& machine, const Call& call) {
     return mfill_atomic(machine, call, zeroes);
 }
+/// userfaultfd_poison(), mfill_atomic_poison().
 Outcome uffd_poison(Machine& machine, const Call& call) {
     return mfill_atomic(machine, call, zeroes);
 }

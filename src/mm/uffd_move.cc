@@ -33,6 +33,7 @@ struct Moved {
     bool waits = false;
 };
 
+/// validate_range().
 bool within(const Vma& vma, u64 start, u64 length) {
     return start >= to_bytes(vma.start) && start + length <= to_bytes(vma.end);
 }
@@ -54,6 +55,7 @@ int area_error(const State& state, const Vma& target, const Vma& source, const C
 }
 
 /// MV-16, MV-19: soft-dirty, so that a tracker notices; dirty as before; never protected (MV-22).
+/// move_present_ptes(), move_swap_pte().
 Entry arrived(const Machine& machine, const Move& move, const Entry& source) {
     Entry entry = mk_pte(source.target, move.target_vma);
     entry.dirty = source.dirty;
@@ -62,6 +64,7 @@ Entry arrived(const Machine& machine, const Move& move, const Entry& source) {
                                                       : entry;
 }
 
+/// move_pages_ptes(), folio_test_large() and PageAnonExclusive().
 bool movable_page(const State& state, PageId id) {
     const Page& page = state.pages[id];
     return page.use == PageUse::anonymous && page.anon_exclusive && !page.ksm &&
@@ -76,6 +79,7 @@ Entry vacated(const Machine& machine, const Move& move) {
 }
 
 /// The new owner first, so that the page is never without one.
+/// move_present_ptes(), move_zeropage_pte(), move_swap_pte().
 void move_entry(Machine& machine, const Move& move, Vpn target, Vpn source, const Entry& entry) {
     set_pte(machine, move.space, target, entry);
     set_pte(machine, move.space, source, vacated(machine, move));
@@ -175,7 +179,7 @@ Moved move_next(Machine& machine, const Move& move, Vpn target, Vpn source, u32 
     return move_one(machine, move, target, source);
 }
 
-/// MV-1 to MV-6: 0 or an errno.
+/// MV-1 to MV-6: 0 or an errno. userfaultfd_move(), validate_move_areas().
 int call_error(const State& state, const Call& call) {
     const Context& context = state.contexts[call.fd];
     if (context.mmap_changing != 0) {
@@ -195,7 +199,7 @@ int call_error(const State& state, const Call& call) {
 }  // namespace
 
 /// A call that meets a page on its way elsewhere waits for it: here it is no step yet, and whatever
-/// was done before that page is done again when it is.
+/// was done before that page is done again when it is. userfaultfd_move(), move_pages() (6.8).
 Outcome uffd_move(Machine& machine, const Call& call) {
     State& state = machine.state;
     if (const int error = call_error(state, call); error != 0) {

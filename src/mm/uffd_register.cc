@@ -25,7 +25,7 @@ Range pages_of(const Call& call) {
 
 bool huge_aligned(const State& state, Vpn at) { return at == state.pmd_start(at); }
 
-/// RG-2. `flags` becomes the mode as VMA flags. False: EINVAL.
+/// RG-2. `flags` becomes the mode as VMA flags. False: EINVAL. userfaultfd_register().
 bool parse_mode(const Machine& machine, const Context& context, u32 mode, u32& flags) {
     using Mode = abi::UffdRegisterMode;
     const u64 known =
@@ -63,7 +63,7 @@ bool vma_can_userfault(const Machine& machine, const Vma& vma, u32 flags, const 
     return !ordinary;
 }
 
-/// RG-7 to RG-10 for one VMA: 0 or an errno.
+/// RG-7 to RG-10 for one VMA: 0 or an errno. vma_can_userfault().
 int register_error(const Machine& machine, const Vma& vma, u8 context, u32 flags, Vpn end) {
     const State& state = machine.state;
     if (!vma_can_userfault(machine, vma, flags, state.contexts[context])) {
@@ -78,7 +78,7 @@ int register_error(const Machine& machine, const Vma& vma, u8 context, u32 flags
     return vma.context != nobody && vma.context != context ? EBUSY : 0;
 }
 
-/// RG-4 to RG-6, UN-3 to UN-5: 0 or an errno.
+/// RG-4 to RG-6, UN-3 to UN-5: 0 or an errno. userfaultfd_register(), validate_range().
 int range_error(const State& state, u8 space, Range range, const Vmas& vmas) {
     if (space == nobody || !state.spaces[space].alive) {
         return ENOMEM;
@@ -108,7 +108,7 @@ void drop_written_markers(Machine& machine, u8 space, Vpn start, Vpn end) {
 }
 
 /// Protection ends for good (RG-14, UN-9): while VM_UFFD_WP is still there, so that vm_page_prot
-/// still lacks W.
+/// still lacks W. userfaultfd_clear_vma(), uffd_wp_range().
 void reset_protection(Machine& machine, u8 space, Vpn start, Vpn end) {
     const Vma vma = *machine.state.find_vma(space, start);
     uffd_wp_range(machine, space, vma, start, end, false);
@@ -123,6 +123,7 @@ void set_vm_flags(const Machine& machine, Vma& vma, u32 flags, u8 context) {
 }
 
 /// RG-17: what can be done with such a range, one bit per command.
+/// userfaultfd_register(), uffdio_register.ioctls.
 u64 ioctls_of(const Machine& machine, const Vmas& vmas, u32 flags) {
     using Command = abi::UffdCommand;
     const auto bit = [](unsigned command) { return u64{1} << command; };
@@ -149,6 +150,7 @@ void userfaultfd_clear_vma(Machine& machine, u8 space, Vpn start, Vpn end, bool 
     set_vm_flags(machine, *machine.state.find_vma(space, start), 0, nobody);
 }
 
+/// userfaultfd_register(), userfaultfd_register_range().
 Outcome uffd_register(Machine& machine, const Call& call) {
     State& state = machine.state;
     const u8 space = state.contexts[call.fd].space;
@@ -185,6 +187,7 @@ Outcome uffd_register(Machine& machine, const Call& call) {
     return Outcome::ok(static_cast<i64>(ioctls_of(machine, vmas, flags)));
 }
 
+/// userfaultfd_unregister().
 Outcome uffd_unregister(Machine& machine, const Call& call) {
     State& state = machine.state;
     const u8 space = state.contexts[call.fd].space;

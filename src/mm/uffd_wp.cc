@@ -12,7 +12,7 @@
 namespace verso::mm {
 namespace {
 
-/// WP-9, WP-10 for one VMA: 0 or an errno.
+/// WP-9, WP-10 for one VMA: 0 or an errno. mwriteprotect_range().
 int vma_error(const Machine& machine, const Vma& vma, const Call& call) {
     const State& state = machine.state;
     const bool foreign = vma.context != call.fd && machine.rules.ioctls_ask_owner;
@@ -26,6 +26,7 @@ int vma_error(const Machine& machine, const Vma& vma, const Call& call) {
 
 }  // namespace
 
+/// userfaultfd_writeprotect(), mwriteprotect_range().
 Outcome uffd_writeprotect(Machine& machine, const Call& call) {
     using Mode = abi::UffdWpMode;
     State& state = machine.state;

@@ -40,6 +40,7 @@ u64 known_features(const Rules& rules) {
 }
 
 /// The feature that asks for this event.
+/// dup_userfaultfd(), mremap_userfaultfd_prep(), userfaultfd_remove(), userfaultfd_unmap_prep().
 u64 feature_of(MessageKind kind) {
     switch (kind) {
         case MessageKind::pagefault: return 0;
@@ -53,7 +54,7 @@ u64 feature_of(MessageKind kind) {
 
 /// The handshake. `address` is the version that is asked for, `extra` the features; flags bit 0:
 /// the caller lacks CAP_SYS_PTRACE. The value is what UFFDIO_API writes back: AP-6, nothing after a
-/// failure.
+/// failure. userfaultfd_api().
 Outcome uffd_api(Machine& machine, const Call& call) {
     Context& context = machine.state.contexts[call.fd];
     const bool capable = (call.flags & 1) == 0;
@@ -76,6 +77,7 @@ Outcome uffd_api(Machine& machine, const Call& call) {
     return Outcome::ok(static_cast<i64>(known));
 }
 
+/// userfaultfd_wake().
 Outcome uffd_wake(Machine& machine, const Call& call) {
     if (validate_range(machine.state, call.address, call.length) != 0) {  // WK-2
         return Outcome::fail(EINVAL);
@@ -103,6 +105,7 @@ bool is_next_of_its_thread(const State& state, u8 context, const Message& event)
 }
 
 /// `told`: threads of which this read(2) has told an event; they are only about to send the next.
+/// userfaultfd_ctx_read().
 auto find_next_event(State& state, u8 context, u32 told) {
     return std::ranges::find_if(state.contexts[context].events, [&](const Message& event) {
         const bool again = event.thread != nobody && (told >> event.thread & 1) != 0;
@@ -111,6 +114,7 @@ auto find_next_event(State& state, u8 context, u32 told) {
 }
 
 /// A thread that waited for an event goes on, unless another context has yet to hear of the call.
+/// userfaultfd_event_complete().
 void event_done(State& state, u8 thread) {
     if (thread == nobody || thread >= state.threads.size() ||
         state.threads[thread].waiting != Waiting::event) {
@@ -149,6 +153,7 @@ constexpr Ioctl ioctls[] = {
     {Op::uffd_move, uffd_move, &Rules::has_move},
 };
 
+/// find_userfault().
 Message take_first(Messages& queue) {
     const Message first = queue.front();
     queue.erase(queue.begin());
@@ -156,6 +161,7 @@ Message take_first(Messages& queue) {
 }
 
 /// E-CL1 for one address space: VMAs leave the context. Entries are reset since c88033efe9a3 (6.9).
+/// userfaultfd_release_all().
 void release_vmas(Machine& machine, u8 space, u8 context) {
     State& state = machine.state;
     for (const Vma& vma : vmas_between(state, space, 0, state.shape.space_pages)) {
@@ -187,6 +193,7 @@ void release(Machine& machine, u8 context) {
 
 }  // namespace
 
+/// userfaultfd_poll().
 bool has_message(const State& state, u8 context) {
     const Messages& events = state.contexts[context].events;
     return !state.contexts[context].faults.empty() ||
@@ -195,6 +202,7 @@ bool has_message(const State& state, u8 context) {
            });
 }
 
+/// userfaultfd_event_wait_completion().
 bool announce(Machine& machine, u8 context, const Message& event) {
     State& state = machine.state;
     if (context == nobody || (state.contexts[context].features & feature_of(event.kind)) == 0) {
@@ -267,7 +275,7 @@ void wake_range(Machine& machine, u8 context, u64 start, u64 end) {
     erase_if(state.contexts[context].pending, wakes);
 }
 
-/// flags bit 0: UFFD_USER_MODE_ONLY.
+/// flags bit 0: UFFD_USER_MODE_ONLY. new_userfaultfd(), userfaultfd_syscall_allowed().
 Outcome uffd_open(Machine& machine, const Call& call) {
     State& state = machine.state;
     const u32 known = machine.rules.has_user_mode_only ? abi::uffd_user_mode_only : 0U;
@@ -291,6 +299,7 @@ Outcome uffd_open(Machine& machine, const Call& call) {
     return Outcome::ok(id);
 }
 
+/// userfaultfd_ioctl().
 Outcome uffd_ioctl(Machine& machine, const Call& call) {
     if (!has_context(machine.state, call.fd)) {
         return Outcome::fail(EBADF);
@@ -307,7 +316,7 @@ Outcome uffd_ioctl(Machine& machine, const Call& call) {
 }
 
 /// `length` is the room in bytes; 0: for one message. The descriptor is O_NONBLOCK. The value is
-/// the number of bytes.
+/// the number of bytes. userfaultfd_read_iter(), userfaultfd_read().
 Outcome uffd_read(Machine& machine, const Call& call) {
     State& state = machine.state;
     if (!has_context(state, call.fd)) {
@@ -344,6 +353,7 @@ Outcome uffd_read(Machine& machine, const Call& call) {
     return bytes == 0 ? Outcome::fail(EAGAIN) : Outcome::ok(static_cast<i64>(bytes));  // AP-11
 }
 
+/// userfaultfd_release().
 Outcome uffd_close(Machine& machine, u8 context) {
     if (!has_context(machine.state, context)) {
         return Outcome::fail(EBADF);

@@ -17,6 +17,7 @@ namespace verso::mm {
 namespace {
 
 /// Pages that one entry of a mapping of this file covers: addresses must be multiples of it.
+/// vma_kernel_pagesize().
 u32 unit_of(const State& state, u8 file) {
     const bool hugetlb = file != nobody && state.files[file].kind == FileKind::hugetlb;
     return hugetlb ? state.shape.huge_pages : 1;
@@ -40,7 +41,7 @@ void free_pgtables(State& state, u8 space, Vpn start, Vpn end) {
     }
 }
 
-/// The lowest hole that is long enough; space_pages: there is none.
+/// The lowest hole that is long enough; space_pages: there is none. vm_unmapped_area().
 Vpn unmapped_area(const State& state, u8 space, u32 pages, u32 unit) {
     Vpn at = 0;
     for (const Vma& vma : state.spaces[space].vmas) {
@@ -52,6 +53,7 @@ Vpn unmapped_area(const State& state, u8 space, u32 pages, u32 unit) {
     return at + pages <= state.shape.space_pages ? at : state.shape.space_pages;
 }
 
+/// calc_vm_prot_bits(), calc_vm_flag_bits().
 u32 vm_flags(const Machine& machine, const Call& call, u8 file) {
     const std::pair<u32, u32> same[] = {
         {MapFlags::read, VmFlag::read},           {MapFlags::write, VmFlag::write},
@@ -79,7 +81,7 @@ u8 shmem_zero_setup(State& state, u32 pages) {
     return static_cast<u8>(state.files.size() - 1);
 }
 
-/// 0, or why such a mapping cannot be.
+/// 0, or why such a mapping cannot be. do_mmap(), its checks.
 int mmap_error(const State& state, const Call& call, u64 pages) {
     const u64 unit = to_bytes(unit_of(state, call.fd));
     if (call.length == 0 || call.extra % unit != 0) {
@@ -161,6 +163,7 @@ void split_vma(Machine& machine, u8 space, Vpn at) {
     split_vma(state, space, at);
 }
 
+/// can_vma_merge_before(), can_vma_merge_after().
 bool can_merge(const Vma& before, const Vma& after) {
     const bool flags_agree = ((before.flags ^ after.flags) & ~VmFlag::soft_dirty) == 0;
     return before.end == after.start && flags_agree && before.context == after.context &&
@@ -168,6 +171,7 @@ bool can_merge(const Vma& before, const Vma& after) {
            (before.anonymous() || before.index(before.end) == after.offset);
 }
 
+/// vma_merge_new_range(), vma_modify().
 void merge_vmas(Machine& machine, u8 space) {
     Vmas& vmas = machine.state.spaces[space].vmas;
     for (std::size_t i = 0; i + 1 < vmas.size();) {

@@ -28,6 +28,7 @@ bool folio_mkclean(Machine& machine, PageId head) {
     return dirty;
 }
 
+/// folio_clear_dirty_for_io(), folio_start_writeback().
 Outcome begin(Machine& machine, PageId head) {
     State& state = machine.state;
     const u32 pages = folio_pages(state, head);
@@ -67,6 +68,7 @@ void folio_end_writeback(Machine& machine, PageId head) {
     put_page(machine, head);
 }
 
+/// do_writepages().
 Outcome writeback(Machine& machine, const Call& call) {
     State& state = machine.state;
     const u8 space = state.threads[call.thread].space;

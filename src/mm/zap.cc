@@ -19,6 +19,7 @@ namespace {
 Outcome not_now() { return {Verdict::disabled, 0, 0, 0}; }
 
 /// What is there instead of an entry that has to go, or nothing: the entry stays.
+/// zap_install_uffd_wp_if_needed().
 std::optional<Entry> zapped_pte(const Machine& machine, const Vma& vma, const Entry& entry,
                                 u8 flags) {
     const bool drop_markers = (flags & ZapFlags::drop_markers) != 0;
@@ -64,13 +65,14 @@ std::optional<Entry> zapped_pte(const Machine& machine, const Vma& vma, const En
     return std::nullopt;
 }
 
-/// What the processor noted in the entry is the file's from now on.
+/// What the processor noted in the entry is the file's from now on. zap_present_folio_ptes().
 void keep_dirty(State& state, const Entry& entry) {
     if (entry.dirty && is_files_own(state, entry)) {
         state.pages[entry.target].dirty = true;
     }
 }
 
+/// zap_present_ptes(), zap_nonpresent_ptes().
 void zap_pte(Machine& machine, u8 space, const Vma& vma, Vpn at, u8 flags) {
     const Entry entry = entry_at(machine.state, space, at);
     const std::optional<Entry> after = zapped_pte(machine, vma, entry, flags);
@@ -81,6 +83,7 @@ void zap_pte(Machine& machine, u8 space, const Vma& vma, Vpn at, u8 flags) {
     set_pte(machine, space, at, *after);
 }
 
+/// zap_huge_pmd(), __unmap_hugepage_range().
 void zap_leaf(Machine& machine, u8 space, const Vma& vma, Vpn at, u8 flags) {
     const Entry entry = pmd_of(machine.state, space, at).leaf;
     const std::optional<Entry> after = zapped_pte(machine, vma, entry, flags);
@@ -91,7 +94,7 @@ void zap_leaf(Machine& machine, u8 space, const Vma& vma, Vpn at, u8 flags) {
 }
 
 /// A leaf. False: what is there now is a page table, or nothing, and its entries are to be looked
-/// at.
+/// at. zap_pmd_range().
 bool zap_huge(Machine& machine, u8 space, const Vma& vma, Vpn start, bool whole, u8 flags) {
     State& state = machine.state;
     if (pmd_of(state, space, start).kind != PmdKind::leaf) {
@@ -176,6 +179,7 @@ void drop_pages(Machine& machine, u8 file, u32 first, u32 last, bool hole) {
 
 }  // namespace
 
+/// unmap_vmas(), zap_page_range_single().
 void zap_range(Machine& machine, u8 space, const Vma& vma, Vpn start, Vpn end, u8 flags) {
     State& state = machine.state;
     for (Vpn at = start; at < end;) {
@@ -191,6 +195,7 @@ void zap_range(Machine& machine, u8 space, const Vma& vma, Vpn start, Vpn end, u
     }
 }
 
+/// shmem_setattr(), hugetlbfs_setattr(), truncate_setsize().
 Outcome do_truncate(Machine& machine, const Call& call) {
     State& state = machine.state;
     if (call.fd >= state.files.size()) {
@@ -222,6 +227,7 @@ Outcome do_truncate(Machine& machine, const Call& call) {
     return Outcome::ok();
 }
 
+/// shmem_fallocate(), hugetlbfs_punch_hole(): FALLOC_FL_PUNCH_HOLE.
 Outcome do_punch_hole(Machine& machine, u8 file, u32 first, u32 count) {
     State& state = machine.state;
     if (file >= state.files.size() || !state.files[file].writable) {
