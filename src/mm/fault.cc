@@ -107,7 +107,7 @@ bool orig_pte_uffd_wp(const Machine& machine, const Vma& vma, const Entry& entry
     return false;
 }
 
-/// vmf_orig_pte_uffd_wp(), pte_mkuffd_wp(): what was protected while empty still is when it is full.
+/// vmf_orig_pte_uffd_wp(), pte_mkuffd_wp(): what was protected while empty is so when it is full.
 Entry mkuffd_wp_at(const Machine& machine, Entry entry, u8 site) {
     entry = pte_mkuffd_wp(entry, machine.rules);
     return (machine.rules.wp_site_removal & site) != 0 ? pte_wrprotect(entry) : entry;
