@@ -4,7 +4,7 @@
 //                 a line for each mutant: "17 killed TEXT PRESET", "18 survived 240 of 240",
 //                 "19 unmet"
 //   verso_mutants grow WANTED CATALOGUE FOLDER SEED MINUTES [PRESETS]     see grow.cc
-//   verso_mutants check CATALOGUE                 exit code 2: a text contradicts the model
+//   verso_mutants check CATALOGUE [PRESETS]       exit code 2: a text contradicts the model
 #include <cstdlib>
 
 #include <fmt/format.h>
@@ -44,20 +44,20 @@ double number_at(std::span<char* const> arguments, std::size_t at, double usual)
 
 int run(std::span<char* const> arguments) {
     const std::string_view verb = arguments.empty() ? "" : arguments[0];
-    const bool checks = verb == "check" && arguments.size() == 2;
+    const bool checks = verb == "check" && arguments.size() >= 2;
     const bool judges = verb == "judge" && arguments.size() >= 3;
     const bool grows = verb == "grow" && arguments.size() >= 6;
     if (!judges && !grows && !checks) {
         return refuse(
             "say: judge WANTED CATALOGUE [SECONDS [PRESETS]], grow WANTED CATALOGUE FOLDER SEED "
-            "MINUTES [PRESETS], or check CATALOGUE");
+            "MINUTES [PRESETS], or check CATALOGUE [PRESETS]");
     }
     const Result<std::vector<check::CatalogueEntry>> texts =
         check::read_catalogue({arguments[checks ? 1 : 2]});
     if (!texts) {
         return refuse(texts.error().message);
     }
-    const std::size_t last = judges ? 4 : 6;
+    const std::size_t last = checks ? 2 : judges ? 4 : 6;
     const Result<std::vector<Trial>> trials =
         measure(*texts, presets_of(last < arguments.size() ? arguments[last] : ""));
     if (!trials) {

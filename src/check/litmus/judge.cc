@@ -100,11 +100,11 @@ public:
 
 private:
     void note_course(const Trace& trace) {
-        if (trace.end == 0) {
+        if (trace.course == 0) {
             return;  // a kernel's
         }
         const std::string seen = to_text(litmus_.program, trace) + trace.why_not;
-        const u64 hash = XXH3_64bits_withSeed(seen.data(), seen.size(), trace.end);
+        const u64 hash = XXH3_64bits_withSeed(seen.data(), seen.size(), trace.course);
         verdict_.course =
             static_cast<u32>(XXH3_64bits_withSeed(&hash, sizeof hash, verdict_.course));
     }

@@ -75,8 +75,8 @@ struct Judgement {
     u64 runs = 0;
     u64 could_not_go_on = 0;  // runs among them
     bool cut = false;         // there were more ways than runs
-    /// Of the model: everything that was seen in all runs, and the machine's whole state at the end
-    /// of each, in one number. It changes with any change of the rules that a run meets.
+    /// Of the model: everything that was seen in all runs, and the machine's whole state after each
+    /// of their steps, in one number. It changes with any change of the rules that a run meets.
     u32 course = 0;
 };
 std::string_view name_of(Judgement::Kind kind);

@@ -39,7 +39,7 @@ struct Trace {
     std::vector<Seen> steps;            // shorter than the program if it could not go on
     std::vector<std::string> contents;  // loads of the whole area at the end, both processes
     std::string why_not;                // what kept it from going on
-    u64 end = 0;  // of the model: its whole state in the end and every step to it, in one number
+    u64 course = 0;  // of the model: every step and its whole state after each, in one number
 };
 
 /// Where a program lives, for whoever looks on.

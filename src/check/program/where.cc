@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <charconv>
 
+#define XXH_INLINE_ALL
 #include <sys/utsname.h>
+#include <xxhash.h>
 
 #include "base/check.h"
 #include "check/program/threads.h"
@@ -37,6 +39,32 @@ bool tracks_soft_dirty() {
     return tracks;
 }
 
+/// What a machine was, and what it told its caller, after every step of the model: a step of a
+/// program is many, and the next may cover what one has left.
+class EveryStep final : public mm::sim::Watcher {
+public:
+    void before(const mm::Machine& /*machine*/, const mm::Call& /*call*/) override {}
+    void after(const mm::Machine& machine, const mm::Call& /*call*/,
+               const mm::Outcome& /*outcome*/) override {
+        const u64 state = mm::hash_of(machine.state);
+        hash_ = XXH3_64bits_withSeed(&state, sizeof state, hash_);
+        add(machine.scanned);
+        add(machine.pagemap);
+        add(machine.delivered);
+    }
+    void wrote(u8 /*file*/, u32 /*index*/, mm::Contents /*now*/) override {}
+    u64 hash() const { return hash_; }
+
+private:
+    template <class T>
+    void add(const std::vector<T>& told) {
+        static_assert(std::has_unique_object_representations_v<T>);
+        hash_ = XXH3_64bits_withSeed(told.data(), told.size() * sizeof(T), hash_);
+    }
+
+    u64 hash_ = 0;
+};
+
 }  // namespace
 
 mm::Shape shape_for(const Program& program) {
@@ -52,9 +80,10 @@ mm::Shape shape_for(const Program& program) {
 }
 
 Trace run_on_model(const mm::Rules& rules, const Program& program, Choice& choice) {
-    mm::sim::SimWorld world(rules, shape_for(program), choice);
+    EveryStep every;
+    mm::sim::SimWorld world(rules, shape_for(program), choice, {.watcher = &every});
     Trace trace = run(world, program);
-    trace.end = mm::hash_of(world.state()) ^ world.trace();
+    trace.course = every.hash() ^ world.trace();
     return trace;
 }
 
