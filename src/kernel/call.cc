@@ -58,6 +58,7 @@ std::string_view name_of(Op op) {
         case Op::gup_write: return "gup_write";
         case Op::forced_write: return "forced_write";
         case Op::pin: return "pin";
+        case Op::unpin: return "unpin";
         case Op::lock: return "lock";
         case Op::uffd_create: return "uffd_create";
         case Op::uffd_api: return "uffd_api";

@@ -72,8 +72,9 @@ enum class Op : u8 {
     gup_read,      // address; the kernel reads for us (process_vm_readv)         → the 8 bytes
     gup_write,     // address, aux; the kernel writes for us (process_vm_writev)
     forced_write,  // address, aux; past the mapping's permissions (/proc/self/mem)
-    pin,   // address, length: pinned to be written by a device → descriptor; unpinned by close
-    lock,  // address, length: mlock
+    pin,    // address, length: pinned to be written by a device → descriptor; its close unpins
+    unpin,  // fd: unpinned when the call returns (a close may leave that for later), then closed
+    lock,   // address, length: mlock
     uffd_create,  // aux = 1: user mode only; no handshake yet    → descriptor
     uffd_api,     // fd, address = version, aux = features        → features of the kernel
     uffd_move,    // fd, address, length, target = source address, aux = MoveFlag → bytes
@@ -237,6 +238,7 @@ struct Call {
         return {Op::forced_write, -1, address, 8, 0, value};
     }
     static Call pin(u64 address, u64 length) { return {Op::pin, -1, address, length, 0, 0}; }
+    static Call unpin(int fd) { return {Op::unpin, fd, 0, 0, 0, 0}; }
     static Call lock(u64 address, u64 length) { return {Op::lock, -1, address, length, 0, 0}; }
     static Call uffd_create(bool user_mode_only = false) {
         return {Op::uffd_create, -1, 0, 0, 0, user_mode_only ? u64{1} : u64{0}};

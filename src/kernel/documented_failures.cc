@@ -166,6 +166,7 @@ Answers failures_of(Op op) {
         case Op::gup_write:
         case Op::forced_write:
         case Op::pin:
+        case Op::unpin:
         case Op::lock:
         case Op::uffd_create:
         case Op::uffd_api:

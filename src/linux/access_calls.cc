@@ -156,6 +156,16 @@ Outcome pin(const Call& call) {
     return Outcome::done(ring.release());
 }
 
+/// The end of a ring is work that the kernel does later, by another thread, and its buffers are
+/// pinned until then. Taken back before, they are not when this returns.
+Outcome unpin(const Call& call) {
+    // Why safe: the ring is the caller's own, from pin(); nothing was ever submitted to it.
+    if (::syscall(SYS_io_uring_register, call.fd, IORING_UNREGISTER_BUFFERS, nullptr, 0) != 0) {
+        return failure(errno);
+    }
+    return close_call(call);
+}
+
 Outcome lock(const Call& call) {
     // Why safe: the caller owns the range. Not by mlock(2)'s function: AddressSanitizer has one of
     // its own, which does nothing and says that all is well.

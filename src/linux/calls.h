@@ -88,6 +88,7 @@ Outcome gup_read(const Call& call);
 Outcome gup_write(const Call& call);
 Outcome forced_write(const Call& call);
 Outcome pin(const Call& call);
+Outcome unpin(const Call& call);
 Outcome lock(const Call& call);
 
 // usage.cc

@@ -91,6 +91,7 @@ Outcome LinuxKernel::perform(const Call& call, const Payload& payload) {
         case Op::gup_write: return gup_write(call);
         case Op::forced_write: return forced_write(call);
         case Op::pin: return pin(call);
+        case Op::unpin: return unpin(call);
         case Op::lock: return lock(call);
         case Op::uffd_create: return uffd_create(call);
         case Op::uffd_api: return uffd_api(call);

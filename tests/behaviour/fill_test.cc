@@ -118,6 +118,11 @@ TEST_P(Move, LeavesProtectionBehind) {  // MV-22
         "A, move: map@'; store(7)@'; other REGISTER(WP)@all'; other WRITEPROTECT@all' -> [Pu]; "
         "REGISTER(MISSING|WP); MOVE -> done [P]; store -> silent");
 }
+TEST_P(Move, OfAPinnedPageIsRefusedUntilItIsUnpinned) {  // MV-13
+    holds(
+        "A, move: map@'; store(7)@'; pin@'; REGISTER(MISSING); MOVE -> EBUSY [N]; unpin; "
+        "MOVE -> done [P]; load -> = 7");
+}
 TEST_P(Move, OntoAnythingIsRefused) {  // MV-11
     holds("A, move: map@'; store@'; store; REGISTER(MISSING); MOVE -> EEXIST [P]");
     holds(

@@ -84,6 +84,8 @@ TEST(Claims, EveryNumberOfTheDocumentsHasARow) {
     all("S4-", 11, "{:02}");
     all("FX-", 15, "{}");
     EXPECT_TRUE(ids.contains("FX-1b"));
+    constexpr std::size_t ways_and_kinds = 4 * 5;  // section 14.1: four programs, five kinds
+    EXPECT_EQ(designs().rows.size(), ways_and_kinds);
     for (const mm::Switch& one : mm::switches()) {
         EXPECT_TRUE(ids.contains(std::string(one.name))) << one.name;
     }

@@ -30,9 +30,14 @@ constexpr Column columns[] = {{"neither", false, false},
                               {"only (2)", false, true},
                               {"both", true, true}};
 
-/// What does not apply: hugetlb is never swapped and gets no hints.
-bool applies(check::Kind kind, const Way& way) {
-    return std::string_view(way.steps).starts_with("m") || !check::is_hugetlb(kind);
+/// Empty: it does.
+std::string why_it_does_not_apply(check::Kind kind, const Way& way) {
+    if (!check::is_hugetlb(kind) || std::string_view(way.steps).starts_with("m")) {
+        return "";
+    }
+    return std::string_view(way.steps).starts_with("h")
+               ? "the scan for NUMA hints leaves hugetlb mappings out (task_numa_work)"
+               : "hugetlb pages are on no list that reclaim looks at, and are never swapped";
 }
 
 /// Private memory gets hints where a second thread may be on another node (E-NU5).
@@ -68,6 +73,13 @@ Row row_of(check::Kind kind, const Way& way) {
     return row;
 }
 
+Row without(const Row& row, std::string why) {
+    Row only;
+    only.id = row.id;
+    only.claim = row.claim;
+    return not_shown(only, std::move(why));
+}
+
 }  // namespace
 
 Table designs() {
@@ -79,9 +91,9 @@ Table designs() {
     for (const Way& way : ways) {
         for (const check::Kind kind :
              {check::Kind::SS, check::Kind::HS, check::Kind::A, check::Kind::SP, check::Kind::HP}) {
-            if (applies(kind, way)) {
-                table.rows.push_back(row_of(kind, way));
-            }
+            const std::string why_not = why_it_does_not_apply(kind, way);
+            const Row row = row_of(kind, way);
+            table.rows.push_back(why_not.empty() ? row : without(row, why_not));
         }
     }
     return table;

@@ -27,7 +27,7 @@ std::optional<Call> access_call(const Step& step, const Where& where) {
         return Call::pin(where.at, page_size);
     }
     if (step.verb == Verb::unpin) {
-        return Call::close(where.pin);
+        return Call::unpin(where.pin);
     }
     return std::nullopt;
 }

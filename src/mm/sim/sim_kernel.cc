@@ -166,7 +166,8 @@ kernel::Outcome SimKernel::dispatch(const kernel::Call& call, const kernel::Payl
         case Op::end_process: return end_process();
         case Op::process_self: return process_self();
         case Op::bundle: return bundle(payload);
-        case Op::close: return close(call);
+        case Op::close:
+        case Op::unpin: return close(call);
         case Op::file_create: return make_file(FileKind::ordinary);
         case Op::remap: return remap(call);
         case Op::load:

@@ -154,6 +154,17 @@ static void pin(struct answer *a, unsigned long at)
     result(a, 0);
 }
 )c"},
+        {"unpin", R"c(
+/* Taken back first: the kernel ends a ring later than close() returns. */
+static void unpin(struct answer *a)
+{
+    if (syscall(SYS_io_uring_register, pinned, IORING_UNREGISTER_BUFFERS, NULL, 0) != 0) {
+        result(a, -1);
+        return;
+    }
+    result(a, close(pinned));
+}
+)c"},
         {"forbid_huge_pages", R"c(
 static void forbid_huge_pages(struct answer *a, unsigned long at, unsigned long bytes)
 {

@@ -201,7 +201,7 @@ std::string statement(const Parts& of) {
         case Verb::write: return fmt::format("write_by_kernel(a, {}, {})", of.at, of.value);
         case Verb::force: return fmt::format("write_by_force(a, {}, {})", of.at, of.value);
         case Verb::pin: return fmt::format("pin(a, {})", of.at);
-        case Verb::unpin: return "result(a, close(pinned))";
+        case Verb::unpin: return "unpin(a)";
         case Verb::lock:
             return fmt::format("result(a, syscall(SYS_mlock, {}, {}))", of.at, of.bytes);
         case Verb::file_write: return fmt::format("write_file(a, {}, {})", of.offset, of.value);
