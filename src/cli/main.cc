@@ -321,6 +321,8 @@ void add_swarm(CLI::App& app, Chosen& chosen) {
     verb.add_option("--rules", options->rules, "a kernel, and what differs from it")
         ->type_name("RULES")
         ->capture_default_str();
+    verb.add_flag("--small", options->small,
+                  "worlds of one snapshot, two forks and four writers, to tell the speed by");
     verb.add_flag("--as-found", options->as_found, "do not shrink what is found");
     verb.add_flag("--json", options->json, "print JSON instead of text");
     verb.footer(swarm_footer);

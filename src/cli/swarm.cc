@@ -51,6 +51,7 @@ u64 fresh_seed() {
 
 struct Found {
     sim::Verdict verdict;
+    sim::Plan plan;
     std::string token;     // as it was found
     std::string shortest;  // shrunk
     sim::Shrunk shrunk;
@@ -60,8 +61,7 @@ struct Found {
 void print(const Found& found, bool as_found) {
     const sim::Verdict& first = found.verdict;
     fmt::print("seed {} {}: {}\n  knobs: {}\n  replay: verso replay {}\n", first.seed,
-               name_of(first.ending), first.sentence, to_string(sim::draw_plan(first.seed).knobs),
-               found.token);
+               name_of(first.ending), first.sentence, to_string(found.plan.knobs), found.token);
     if (as_found) {
         return;
     }
@@ -85,7 +85,7 @@ Json to_json(const Found& found, bool as_found) {
     Json json = {{"seed", found.verdict.seed},
                  {"ending", name_of(found.verdict.ending)},
                  {"sentence", found.verdict.sentence},
-                 {"knobs", to_string(sim::draw_plan(found.verdict.seed).knobs)},
+                 {"knobs", to_string(found.plan.knobs)},
                  {"replay", "verso replay " + found.token}};
     if (!as_found) {
         json["shrunk"] = {{"sentence", found.shrunk.verdict.sentence},
@@ -100,7 +100,7 @@ Json to_json(const Found& found, bool as_found) {
 
 void shrink(Found& found, const std::string& rules_text, const mm::Rules& rules) {
     const auto begin = Clock::now();
-    const sim::Case whole{sim::draw_plan(found.verdict.seed), found.verdict.tape};
+    const sim::Case whole{found.plan, found.verdict.tape};
     found.shrunk = sim::shrink(whole, found.verdict, rules,
                                [&] { return seconds_since(begin) > shrink_seconds_max; });
     found.shrink_seconds = seconds_since(begin);
@@ -131,6 +131,7 @@ int swarm(const SwarmOptions& options) {
                    options.rules, seeds.first);
         std::fflush(stdout);
     }
+    seeds.size = options.small ? sim::Size::small : sim::Size::drawn;
     sim::Totals totals;
     const std::optional<sim::Verdict> wrong = run_seeds(seeds, *rules, totals);
     const double seconds = seconds_since(begin);
@@ -138,7 +139,8 @@ int swarm(const SwarmOptions& options) {
     Found found;
     if (wrong) {
         found.verdict = *wrong;
-        sim::Case whole{sim::draw_plan(wrong->seed)};
+        found.plan = sim::draw_plan(wrong->seed, seeds.size);
+        sim::Case whole{found.plan};
         found.token = token_of(options.rules, whole);
         if (!options.as_found && wrong->ending != sim::Ending::unrepeatable) {
             shrink(found, options.rules, *rules);

@@ -16,6 +16,7 @@ struct SwarmOptions {
     std::string rules = "6.18";
     bool json = false;
     bool as_found = false;  // do not shrink it
+    bool small = false;     // worlds of one size, to tell the speed by
 };
 int swarm(const SwarmOptions& options);
 

@@ -35,6 +35,28 @@ Track draw_track(Choice& choice, Role role, u32 process, u32 acts, What what) {
     return track;
 }
 
+/// 8 acts of the one process and 192 stores.
+Plan draw_small_plan(u64 seed) {
+    RandomChoice choice(seed);
+    Plan plan;
+    plan.seed = seed;
+    plan.size = Size::small;
+    plan.knobs.stores = 48;
+    plan.knobs.writers = 4;
+    plan.knobs.kernel_acts = 0;
+    constexpr std::array verbs = {Verb::snapshot, Verb::fork, Verb::look, Verb::fork,
+                                  Verb::look,     Verb::read, Verb::look, Verb::read};
+    plan.knobs.acts = verbs.size();
+    std::size_t next = 0;
+    plan.tracks.push_back(draw_track(choice, Role::process, 0, plan.knobs.acts,
+                                     [&] { return static_cast<u8>(verbs.at(next++)); }));
+    for (u32 i = 0; i < plan.knobs.writers; ++i) {
+        plan.tracks.push_back(draw_track(choice, Role::writer, 0, plan.knobs.stores,
+                                         [] { return static_cast<u8>(Verb::write); }));
+    }
+    return plan;
+}
+
 }  // namespace
 
 std::size_t Plan::acts() const {
@@ -43,7 +65,10 @@ std::size_t Plan::acts() const {
         [](std::size_t sum, const Track& track) { return sum + track.acts.size(); });
 }
 
-Plan draw_plan(u64 seed) {
+Plan draw_plan(u64 seed, Size size) {
+    if (size == Size::small) {
+        return draw_small_plan(seed);
+    }
     RandomChoice choice(seed);
     Plan plan;
     plan.seed = seed;

@@ -33,15 +33,20 @@ struct Track {
     friend bool operator==(const Track&, const Track&) = default;
 };
 
+/// Small: one snapshot, two forks, four writers, 200 acts, nothing in between; the seed draws only
+/// who goes on and where stores go. The unit in which the speed of runs is told.
+enum class Size : u8 { drawn, small };
+
 struct Plan {
     u64 seed = 0;
+    Size size = Size::drawn;
     Knobs knobs;
     std::vector<Track> tracks;
     std::size_t acts() const;
     friend bool operator==(const Plan&, const Plan&) = default;
 };
 
-Plan draw_plan(u64 seed);
+Plan draw_plan(u64 seed, Size size = Size::drawn);
 std::string name_of(const Track& track, std::size_t number);
 
 }  // namespace verso::check::swarm

@@ -200,7 +200,7 @@ void add(Totals& totals, const Totals& more) {
 void run_some(u64 first, u64 count, const Seeds& seeds, const mm::Rules& rules, Shared& shared) {
     for (u64 seed = first; seed < first + count; ++seed) {
         wind_the_clock();
-        const Case what{draw_plan(seed)};
+        const Case what{draw_plan(seed, seeds.size)};
         const Tally tally = run_here(what, rules, shared);
         add(shared.totals, tally);
         if (seeds.audit_one_in != 0 && seed % seeds.audit_one_in == 0) {

@@ -57,6 +57,7 @@ struct Seeds {
     u64 count = 1;
     u64 audit_one_in = 64;
     std::function<bool()> enough{};
+    Size size = Size::drawn;
 };
 std::optional<Verdict> run_seeds(const Seeds& seeds, const mm::Rules& rules, Totals& totals);
 

@@ -12,6 +12,7 @@ namespace verso::check::swarm {
 namespace {
 
 constexpr std::string_view version = "v1";
+constexpr std::string_view small = "small-";  // before the seed of a small plan
 constexpr u64 tape_max = u64{1} << 22;
 
 std::vector<std::string_view> split(std::string_view text, char at) {
@@ -136,8 +137,9 @@ Plan without(const Plan& plan, const std::vector<bool>& kept) {
 }
 
 std::string token_of(const std::string& rules_text, const Case& what) {
-    const Plan drawn = draw_plan(what.plan.seed);
-    std::string begin = fmt::format("{}/{}/{}", version, rules_text, what.plan.seed);
+    const Plan drawn = draw_plan(what.plan.seed, what.plan.size);
+    std::string begin = fmt::format("{}/{}/{}{}", version, rules_text,
+                                    what.plan.size == Size::small ? small : "", what.plan.seed);
     if (drawn == what.plan && !what.tape) {
         return begin;
     }
@@ -148,8 +150,10 @@ std::string token_of(const std::string& rules_text, const Case& what) {
 Result<Token> parse_token(std::string_view text) {
     const auto parts = split(text, '/');
     u64 seed = 0;
+    const bool is_small = parts.size() > 2 && parts[2].starts_with(small);
+    const Size size = is_small ? Size::small : Size::drawn;
     if ((parts.size() != 3 && parts.size() != 6) || parts[0] != version ||
-        !number(parts[2], seed)) {
+        !number(parts[2].substr(is_small ? small.size() : 0), seed)) {
         return fail(ErrorKind::invalid_argument, 0,
                     "'{}' is no token of a run; it begins with {}/RULES/SEED", text, version);
     }
@@ -157,7 +161,7 @@ Result<Token> parse_token(std::string_view text) {
     if (!rules) {
         return tl::unexpected<Error>(rules.error());
     }
-    Token token{std::string(parts[1]), *rules, {draw_plan(seed)}};
+    Token token{std::string(parts[1]), *rules, {draw_plan(seed, size)}};
     if (parts.size() == 3) {
         return token;
     }
