@@ -36,6 +36,35 @@ TEST(Plans, EveryFeatureIsOffInSomeSeedsAndOnInOthers) {
     }
 }
 
+TEST(Plans, ASmallOneIsOneSnapshotTwoForksFourWritersAndTwoHundredActs) {
+    const Plan plan = draw_plan(5, Size::small);
+    EXPECT_EQ(plan.acts(), 200U);
+    unsigned writers = 0;
+    unsigned snapshots = 0;
+    unsigned forks = 0;
+    for (const Track& track : plan.tracks) {
+        writers += track.role == Role::writer ? 1 : 0;
+        for (const Act& act : track.acts) {
+            const bool of_a_process = track.role == Role::process;
+            snapshots += of_a_process && act.what == static_cast<u8>(Verb::snapshot) ? 1 : 0;
+            forks += of_a_process && act.what == static_cast<u8>(Verb::fork) ? 1 : 0;
+        }
+    }
+    EXPECT_EQ(writers, 4U);
+    EXPECT_EQ(snapshots, 1U);
+    EXPECT_EQ(forks, 2U);
+    EXPECT_NE(plan, draw_plan(6, Size::small));
+}
+
+TEST(Tokens, OfASmallPlanSayThatItIsOne) {
+    const Case what{draw_plan(77, Size::small)};
+    EXPECT_EQ(token_of("6.2", what), "v1/6.2/small-77");
+    const Result<Token> token = parse_token("v1/6.2/small-77");
+    ASSERT_TRUE(token);
+    EXPECT_EQ(token->what.plan, what.plan);
+    EXPECT_FALSE(parse_token("v1/6.2/small-"));
+}
+
 TEST(Tokens, ASeedAloneIsAToken) {
     const Case what{draw_plan(77)};
     EXPECT_EQ(token_of("6.2", what), "v1/6.2/77");
