@@ -45,6 +45,15 @@ inline constexpr NotModelled not_modelled[] = {
     {"AP-9", "poll before UFFDIO_API",
      "the model's read says EINVAL then; the seam has one wait for all descriptors, and nobody "
      "waits for a userfaultfd without a handshake"},
+    {"E-FK9, E-FK10", "that a mapping once had a page of its own or a guard (anon_vma)",
+     "vma_needs_copy() asks that; the model asks whether there is one now, so where the last one "
+     "has "
+     "gone or moved away it says that a child has no poison, and the kernel copies it "
+     "(docs/findings.md)"},
+    {"section 8, reclaim", "reclaim of a page of a file that is pinned",
+     "shrink_folio_list() unmaps it and then sees the pin: the entry goes, the page stays; the "
+     "model "
+     "leaves both, as it does with a pinned anonymous page (docs/findings.md)"},
     {"E-FK12", "exec", "it is exit() of one address space and mmap() in another; both are there"},
     {"section 1, NUMA", "a second NUMA node in programs",
      "the model has as many as its Shape says, tests/mm and the random calls use two; programs "
