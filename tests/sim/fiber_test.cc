@@ -156,6 +156,27 @@ TEST_F(Fibers, AMigrationThatNobodyWaitsForEndsToo) {
     EXPECT_EQ(world.state().pages[folio].use, PageUse::free);
 }
 
+/// As found by `verso swarm`: the file's last name went while its page was under way.
+TEST_F(Fibers, AFileWithoutANameGoesWhenTheMigrationOfItsPageEnds) {
+    u64 at = 0;
+    {
+        const Fd alone = memfd(1);
+        at = must(Call::map(alone.get(), 0, page_size, shared));
+        store(at, 1);
+    }
+    mm::Call step{.op = Op::migrate_begin};
+    step.address = world.to_model(0, at);
+    ASSERT_EQ(world.step(0, step).verdict, mm::Verdict::done);
+    const Entry entry =
+        entry_at(world.state(), world.space_of(0), static_cast<Vpn>(to_pages(step.address)));
+    const PageId folio = head_of(world.state(), entry.target);
+    must(Call::unmap(at, page_size));
+    EXPECT_NE(world.state().pages[folio].use, PageUse::free);
+    world.end_migration(folio);
+    EXPECT_EQ(world.state().pages[folio].use, PageUse::free);
+    EXPECT_EQ(broken_invariant(world.state(), world.rules()), "");
+}
+
 TEST_F(Fibers, AFurtherThreadSleepsInAFaultWhileOthersGoOn) {
     store(app, 1);
     const Fd uffd = protect();

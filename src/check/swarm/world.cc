@@ -118,7 +118,10 @@ void World::complain(const std::string& who, const std::string& sentence) {
 void World::failed(const std::string& verb, const Error& error) {
     ++tally_.refused;
     say("{}: {}", verb, error.message);
-    if (disturbance_.refused + disturbance_.lost == 0 && kills_ + hang_ups_ + tampers_ == 0) {
+    // Who was killed takes part in nothing any more, and everything else still has to succeed.
+    const bool takes_two = verb == "export" || verb == "import";
+    const bool killed = takes_two && kills_ > 0;
+    if (disturbance_.refused + disturbance_.lost + hang_ups_ + tampers_ == 0 && !killed) {
         complain(who(), fmt::format("{} failed: {}", verb, error.message));
     }
 }

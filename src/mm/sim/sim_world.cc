@@ -244,6 +244,7 @@ void SimWorld::end_migration(PageId folio) {
     });
     VERSO_CHECK(acts != processes_.end(), "a migration in a space without a process");
     (void)step((*acts)->id, end);
+    memory_.end_orphans();  // a file whose last name went meanwhile could not go
 }
 
 Verdict SimWorld::attempt(Process& process, Op op, u64 address, u64 source) {
