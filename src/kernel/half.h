@@ -1,6 +1,7 @@
-// Halves of what a kernel does on its own account, and what breaks: triggers that only a model has.
-// A running kernel does not stop in the middle of a migration, and breaks no memory on demand, so
-// these are beyond Trigger's own: whoever implements World for a machine knows none of them.
+// Halves of what a kernel does on its own account, what breaks, and what drivers, settings and the
+// scheduler do: triggers that only a model has. A running kernel does not stop in the middle of a
+// migration, and breaks no memory on demand, so these are beyond Trigger's own: whoever implements
+// World for a machine knows none of them.
 #pragma once
 
 #include "kernel/world.h"
@@ -22,6 +23,9 @@ enum class Half : u8 {
     device_migrate,
     device_finalize,
     device_give_up,
+    pin_to_read,          // FOLL_LONGTERM without FOLL_WRITE: no system call asks for just that
+    merge_zeroes,         // KSM with use_zero_pages: what is all zeroes becomes the zero page
+    other_node,           // the scheduler moves the thread to the other node
 };
 constexpr Trigger trigger_of(Half half) { return static_cast<Trigger>(half); }
 constexpr bool is_half(Trigger trigger) { return trigger >= trigger_of(Half::migrate_begin); }

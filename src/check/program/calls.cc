@@ -37,15 +37,21 @@ std::optional<Call> area_call(const Step& step, const Where& where) {
         return Call::lock(where.at, where.length);
     }
     if (step.verb == Verb::map) {
-        return Call::map(-1, 0, where.whole, read_write | MapFlag::fixed, where.second);
+        const u64 shared = (step.mode & MapMode::shared) != 0 ? MapFlag::shared : u64{0};
+        return Call::map((step.mode & MapMode::file) != 0 ? where.file : -1, 0, where.whole,
+                         read_write | MapFlag::fixed | shared, where.second);
     }
     if (step.verb == Verb::unmap) {
         return Call::unmap(where.at, where.length);
     }
     if (step.verb == Verb::remap) {
         using kernel::RemapFlag;
-        const u64 flags = step.mode | RemapFlag::may_move | RemapFlag::fixed;
-        return Call::remap(where.at, where.length, where.length, flags, where.second);
+        const bool here = (step.mode & RemapMode::here) != 0;
+        const u64 flags = (step.mode & RemapFlag::dontunmap) |
+                          (here ? u64{0} : RemapFlag::may_move | RemapFlag::fixed);
+        const u64 more = (step.mode & RemapMode::longer) != 0 ? where.unit : 0;
+        const u64 less = (step.mode & RemapMode::shorter) != 0 ? where.unit : 0;
+        return Call::remap(where.at, where.length, where.length + more - less, flags, where.second);
     }
     if (step.verb == Verb::protect) {
         return Call::protect(where.at, where.length, step.mode);

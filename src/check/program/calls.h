@@ -14,6 +14,7 @@ inline constexpr u64 read_write = kernel::MapFlag::read | kernel::MapFlag::write
 struct Where {
     u64 at = 0;
     u64 length = 0;
+    u64 unit = 0;    // a page of the program
     u64 second = 0;  // the same pages of the second area
     u64 whole = 0;   // length of an area
     u64 offset = 0;  // of the place, in the file

@@ -54,9 +54,9 @@ enum class Verb : u8 {
     unpin,
     lock,
     file_write,  // through the file, not the mapping
-    map,         // the second area, as anonymous memory
+    map,         // the second area, as anonymous memory; mode: MapMode
     unmap,
-    remap,     // to the same pages of the second area; mode: RemapFlag
+    remap,     // to the same pages of the second area; mode: RemapFlag, RemapMode
     protect,   // mode: MapFlag
     advise,    // mode: kernel::Advice
     truncate,  // the file, from that page on
@@ -85,6 +85,15 @@ enum class Verb : u8 {
 struct ScanMode {
     static constexpr unsigned without_shift = 16;
     static constexpr u64 categories = 0xffff, blind = u64{1} << 48, one = u64{1} << 49;
+};
+
+/// Beyond mremap()'s own flags: it stays where it is, and a page less or more is asked for.
+struct RemapMode {
+    static constexpr u64 here = 1 << 8, shorter = 1 << 9, longer = 1 << 10;
+};
+/// The program's file (of kind A there is none) instead of anonymous memory; MAP_SHARED.
+struct MapMode {
+    static constexpr u64 file = 1, shared = 2;
 };
 
 inline constexpr u32 threads_max = 9;  // of one process, beside its main thread

@@ -246,6 +246,7 @@ Call Runner::call_of(const Step& step, Kernel& kernel) {
     Where where;
     where.at = address(step.at);
     where.length = bytes(step.at);
+    where.unit = unit_;
     where.second = second_ + step.at.first * unit_;
     where.whole = length_;
     where.file = file_;

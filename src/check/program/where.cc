@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "check/program/threads.h"
+#include "kernel/half.h"
 #include "linux/world/host_world.h"
 #include "mm/sim/sim_world.h"
 
@@ -72,6 +73,11 @@ mm::Shape shape_for(const Program& program) {
     shape.space_pages = 64;
     shape.pages = 64;
     shape.slots = 32;
+    const bool two_nodes = std::ranges::any_of(program.steps, [](const Step& step) {
+        return step.verb == Verb::provoke &&
+               step.mode == static_cast<u64>(kernel::Half::other_node);
+    });
+    shape.nodes = two_nodes ? 2 : 1;
     const bool threads = has_sleepers(program) || std::ranges::any_of(program.steps, &Step::thread);
     if (threads || program.features != 0) {
         shape.threads_max = 2 * (threads_max + 2);

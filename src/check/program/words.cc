@@ -95,6 +95,9 @@ constexpr auto words = std::to_array<Word>({
     half("device_migrate", Half::device_migrate),
     half("device_finalize", Half::device_finalize),
     half("device_give_up", Half::device_give_up),
+    half("pin_to_read", Half::pin_to_read),
+    half("merge_zeroes", Half::merge_zeroes),
+    half("other_node", Half::other_node),
 });
 
 constexpr ModeWord without(Verb verb, std::string_view text, u64 category) {
@@ -116,7 +119,12 @@ constexpr auto modes = std::to_array<ModeWord>({
     {Verb::write_protect, "DONTWAKE", 2},
     {Verb::protect, "READ", kernel::MapFlag::read},
     {Verb::protect, "WRITE", kernel::MapFlag::write},
+    {Verb::map, "FILE", MapMode::file},
+    {Verb::map, "SHARED", MapMode::shared},
     {Verb::remap, "DONTUNMAP", kernel::RemapFlag::dontunmap},
+    {Verb::remap, "HERE", RemapMode::here},
+    {Verb::remap, "SHORTER", RemapMode::shorter},
+    {Verb::remap, "LONGER", RemapMode::longer},
     {Verb::move, "HOLES", kernel::MoveFlag::allow_source_holes},
     {Verb::scan, "WPALLOWED", abi::PageIs::wp_allowed},
     {Verb::scan, "WRITTEN", abi::PageIs::written},

@@ -167,7 +167,12 @@ Meaning half_of_event(kernel::Half half) {
         {Half::write_back_end, "folio_end_writeback", "The bytes are on disk."},
         {Half::swap_slot_fails, "swap_read_folio", "What lies in swap can be read no more."},
         {Half::memory_failure, "memory_failure",
-         "The page's memory is broken: who touches it next is told with SIGBUS."}};
+         "The page's memory is broken: who touches it next is told with SIGBUS."},
+        {Half::pin_to_read, "pin_user_pages, gup_must_unshare",
+         "A long-term pin for reading: what is shared is made this process' own before."},
+        {Half::merge_zeroes, "try_to_merge_one_page", "A page of zeroes becomes the zero page."},
+        {Half::other_node, "migrate_task_rq_fair",
+         "The thread runs on the other node: its pages are far away."}};
     for (const Told& one : all) {
         if (one.half == half) {
             return {one.kernel, one.text};
@@ -286,9 +291,15 @@ Meaning call_meaning(const Step& step, const Met& after) {
         case Verb::file_write:
             return {"generic_perform_write",
                     "write(2) changes the page cache: no entry is asked, and nobody is told."};
-        case Verb::map: return {"do_mmap", "The second area is mapped as anonymous memory."};
+        case Verb::map:
+            return {"do_mmap", (step.mode & MapMode::file) != 0
+                                   ? "The second area is mapped, from the file."
+                                   : "The second area is mapped as anonymous memory."};
         case Verb::unmap: return {"do_munmap", "The mapping goes, and its entries with it."};
-        case Verb::remap: return {"move_page_tables", "The entries move to the second area."};
+        case Verb::remap:
+            return (step.mode & RemapMode::here) != 0
+                       ? Meaning{"expand_vma, shrink_vma", "The mapping changes its size in place."}
+                       : Meaning{"move_page_tables", "The entries move to the second area."};
         case Verb::protect:
             return {"change_protection", "Each entry is rebuilt from the new vm_page_prot."};
         case Verb::truncate: return {"truncate_inode_pages", "The file ends earlier now."};

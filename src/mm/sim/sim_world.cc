@@ -298,6 +298,9 @@ static Call call_of(Half half) {
         case Half::device_migrate: return {.op = Op::device_migrate};
         case Half::device_finalize: return {.op = Op::device_finalize};
         case Half::device_give_up: return {.op = Op::device_finalize, .flags = 1};
+        case Half::pin_to_read: return {.op = Op::gup_unshare};
+        case Half::merge_zeroes: return {.op = Op::ksm_merge, .flags = 1};
+        case Half::other_node: break;  // no step: see provoke()
     }
     VERSO_CHECK(false, "no such half: {}", static_cast<unsigned>(half));
     return {};
@@ -348,7 +351,11 @@ kernel::Provoked SimWorld::provoke(int id, Trigger trigger, u64 address, u64 len
     scheduler_.yield();
     const u64 from = memory_.to_model(process.space, address);
     bool acted = false;
-    if (trigger == Trigger::swap_off) {
+    if (trigger == trigger_of(Half::other_node)) {
+        Thread& thread = memory_.state().threads[thread_of(process)];
+        acted = state().shape.nodes == 2;
+        thread.node = acted ? 1 - thread.node : thread.node;
+    } else if (trigger == Trigger::swap_off) {
         const auto used = [&] {
             return std::ranges::any_of(state().slots, [](const Slot& slot) {
                 return slot.count != 0 || slot.in_file_cache;

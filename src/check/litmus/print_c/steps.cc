@@ -101,6 +101,7 @@ struct Parts {
     std::string fd;     // of the userfaultfd
     std::string child;  // that it begins
     std::string process;
+    bool has_file;
 };
 
 std::string pages(u64 count) {
@@ -124,23 +125,34 @@ Parts parts_of(const Plan& plan, std::size_t at) {
             fmt::format("{}", step.value != 0 ? step.value : at + 1),
             fmt::format("uffd[{}]", plan.uffd[at]),
             plan.children[at],
-            plan.whose[at]};
+            plan.whose[at],
+            plan.program.kind != Kind::A};
 }
 
 std::string map_text(const Parts& of) {
+    const bool file = (of.step.mode & MapMode::file) != 0 && of.has_file;
     return fmt::format(
         "result(a, mmap((void *)({}), length, PROT_READ | PROT_WRITE,\n"
-        "                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == "
+        "                       {} | {}MAP_FIXED, {}, 0) == "
         "MAP_FAILED ? -1 : 0)",
-        of.there);
+        of.there, (of.step.mode & MapMode::shared) != 0 ? "MAP_SHARED" : "MAP_PRIVATE",
+        file ? "" : "MAP_ANONYMOUS | ", file ? "file" : "-1");
 }
 
 std::string remap_text(const Parts& of) {
+    constexpr Bit names[] = {{kernel::RemapFlag::may_move, "MREMAP_MAYMOVE"},
+                             {kernel::RemapFlag::fixed, "MREMAP_FIXED"},
+                             {kernel::RemapFlag::dontunmap, "MREMAP_DONTUNMAP"}};
+    const u64 mode = of.step.mode;
+    const u64 moves = (mode & RemapMode::here) != 0
+                          ? u64{0}
+                          : kernel::RemapFlag::may_move | kernel::RemapFlag::fixed;
     return fmt::format(
-        "result(a, mremap((void *)({}), {}, {},\n                         MREMAP_MAYMOVE | "
-        "MREMAP_FIXED{}, (void *)({})) == MAP_FAILED ? -1 : 0)",
-        of.at, of.bytes, of.bytes,
-        (of.step.mode & kernel::RemapFlag::dontunmap) != 0 ? " | MREMAP_DONTUNMAP" : "", of.there);
+        "result(a, mremap((void *)({}), {}, {}{}{},\n                         {}, "
+        "(void *)({})) == MAP_FAILED ? -1 : 0)",
+        of.at, of.bytes, of.bytes, (mode & RemapMode::longer) != 0 ? " + unit" : "",
+        (mode & RemapMode::shorter) != 0 ? " - unit" : "",
+        bits((mode & kernel::RemapFlag::dontunmap) | moves, names), of.there);
 }
 
 std::string advise_text(const Parts& of) {
