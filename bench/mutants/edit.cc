@@ -66,6 +66,7 @@ void other_place(const Program& program, Step& step, Choice& choice) {
     if (choice.choose(4) == 0) {
         step.at.second = !step.at.second;
     }
+    step.at.askew = choice.choose(6) == 0;
 }
 
 void change_step(Program& program, Step& step, Choice& choice) {

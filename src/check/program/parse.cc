@@ -71,6 +71,10 @@ tl::unexpected<Error> wrong(fmt::format_string<Args...> format, Args&&... args) 
 /// "2", "0-1", "all", each with a tick behind it for the second area.
 Result<Place> parse_place(std::string_view text) {
     Place place;
+    if (text.ends_with('+')) {
+        place.askew = true;
+        text.remove_suffix(1);
+    }
     if (text.ends_with('\'')) {
         place.second = true;
         text.remove_suffix(1);

@@ -7,8 +7,9 @@ namespace {
 
 std::string place_text(const Step& step) {
     const Place& at = step.at;
-    const char* const tick = at.second ? "'" : "";
-    const bool usual = at.first == 0 && at.count == (takes_one_page(step.verb) ? 1U : 0U);
+    const std::string tick = fmt::format("{}{}", at.second ? "'" : "", at.askew ? "+" : "");
+    const bool usual =
+        !at.askew && at.first == 0 && at.count == (takes_one_page(step.verb) ? 1U : 0U);
     if (usual) {
         return at.second ? "@'" : "";
     }

@@ -13,7 +13,8 @@
 //   option  := N "pages" | "huge" (as many as a huge page) | messages | a feature of words.cc
 //   step    := ["child"] ["other"] ["t" N] verb ["(" word {"|" word} ")"] ["@" place] ["&"]
 //              ["->" expected …]
-//   place   := first ["-" last] | "all", a tick after it: the second area (mremap's, MOVE's source)
+//   place   := first ["-" last] | "all", a tick after it: the second area (mremap's, MOVE's source);
+//              "+" after that: half a page later, where no page begins
 //
 // "child" makes the step in the process that `fork` began, "other" through a second userfaultfd.
 // The userfaultfd is opened, with SIGBUS, by the first step that needs one: so that every message
@@ -102,6 +103,7 @@ struct Place {
     u32 first = 0;
     u32 count = 0;  // 0: to the end of the area
     bool second = false;
+    bool askew = false;  // begins half a page later: where no page begins
     friend bool operator==(const Place&, const Place&) = default;
 };
 

@@ -155,7 +155,9 @@ private:
         return fd;
     }
 
-    u64 address(const Place& at) const { return (at.second ? second_ : first_) + at.first * unit_; }
+    u64 address(const Place& at) const {
+        return (at.second ? second_ : first_) + at.first * unit_ + (at.askew ? unit_ / 2 : 0);
+    }
     u64 bytes(const Place& at) const {
         return at.count == 0 ? length_ - at.first * unit_ : at.count * unit_;
     }

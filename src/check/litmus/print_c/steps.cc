@@ -118,7 +118,7 @@ Parts parts_of(const Plan& plan, std::size_t at) {
                               : page == 0        ? "length"
                                                  : fmt::format("length - {}", pages(page));
     return {step,
-            from(step.at.second ? "second" : "first", page),
+            from(step.at.second ? "second" : "first", page) + (step.at.askew ? " + unit / 2" : ""),
             bytes,
             page == 0 ? "0" : pages(page),
             from("second", page),
