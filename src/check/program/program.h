@@ -13,7 +13,7 @@
 //   option  := N "pages" | "huge" (as many as a huge page) | messages | a feature of words.cc
 //   step    := ["child"] ["other"] ["t" N] verb ["(" word {"|" word} ")"] ["@" place] ["&"]
 //              ["->" expected …]
-//   place   := first ["-" last] | "all", a tick after it: the second area (mremap's, MOVE's source);
+//   place   := first ["-" last] | "all", a tick after it: the second area (mremap's, MOVE's source)
 //              "+" after that: half a page later, where no page begins
 //
 // "child" makes the step in the process that `fork` began, "other" through a second userfaultfd.
