@@ -257,6 +257,7 @@ private:
     Result<void> punch(PageRange range);
     Result<void> release_held(u64 first, u64 count);
     Result<void> own(u64 first, u64 count);
+    kernel::Outcome write_own(u64 page, std::span<const std::byte> bytes);
     void store(u64 page, std::span<const std::byte> bytes);
 
     // settle.cc

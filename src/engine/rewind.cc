@@ -84,21 +84,25 @@ Result<void> Region::release_held(u64 first, u64 count) {
 Result<void> Region::own(u64 first, u64 count) {
     alignas(64) std::array<std::byte, page_size> bytes;
     for (u64 page = first; page < first + count; ++page) {
-        if (!read_own(page, bytes)) {
+        // Read, it may still go before it is stored to: its source's program may have dropped it.
+        if (!read_own(page, bytes) || !write_own(page, std::span(bytes).first(1)).ok()) {
             return fail(ErrorKind::damaged, 0,
                         "page {} of region '{}' was lost by its source and cannot be overwritten; "
                         "nothing was changed",
                         page, name_);
         }
-        store(page, std::span(bytes).first(1));
     }
     return {};
 }
 
+Outcome Region::write_own(u64 page, std::span<const std::byte> bytes) {
+    return kernel_.perform(Call::memory_write(base_ + to_bytes(page), bytes.size()),
+                           Payload{.in = bytes});
+}
+
 /// To memory that is the child's own: there is nobody who could refuse it.
 void Region::store(u64 page, std::span<const std::byte> bytes) {
-    const Outcome written = kernel_.perform(
-        Call::memory_write(base_ + to_bytes(page), bytes.size()), Payload{.in = bytes});
+    const Outcome written = write_own(page, bytes);
     VERSO_CHECK(written.ok(), "storing to one's own memory: {}", kernel::to_string(written));
 }
 
