@@ -89,6 +89,8 @@ constexpr auto hazard_list = std::to_array<Hazard>({
     {"moved-swap-stays-protected", false,
      "the engine does not use UFFDIO_MOVE on what it protects"},
     {"unregister-wakes-nobody", false, "the engine wakes those who wait itself"},
+    {"poison-is-armed", false,
+     "only pages of children are poisoned, and those are tracked in sync"},
 });
 
 /// What a kernel without the feature answers is not a broken promise.
