@@ -21,6 +21,8 @@ TEST(Notation, APrintedProgramReadsBackAsTheSameValue) {
           "A, huge: HUGEPAGE; load; REGISTER(WP); WRITEPROTECT; clear@0; store@1 -> msg",
           "A, move: map@'; store@'; REGISTER(MISSING|WP); MOVE(HOLES)@0; load@0'",
           "SP, 3 pages: mprotect(READ); mprotect(NONE)@1-2; COPY(WP); other UNREGISTER; store(7)",
+          "SS, 2 pages: map(FILE|SHARED)@'; mremap(HERE|LONGER)@0; mremap(SHORTER)@1; DONTNEED@0+",
+          "A, 2 pages: pin_to_read; merge_zeroes@1; other_node; unpin",
           "HS: REGISTER(MISSING); other REGISTER(MISSING|MINOR) -> EBUSY; clear(DONTWAKE); "
           "close"}) {
         const Program program = read(text);
@@ -42,6 +44,7 @@ TEST(Notation, AnAccessIsMadeAtPageZeroAndACallOnTheWholeAreaUnlessThePlaceSaysO
     EXPECT_EQ(program.steps[2].at, (Place{3, 1, false}));
     EXPECT_EQ(program.steps[3].at, (Place{1, 2, false}));
     EXPECT_EQ(program.steps[4].at, (Place{0, 1, true}));
+    EXPECT_TRUE(read("A: DONTNEED@0+").steps[0].at.askew);
 }
 
 TEST(Notation, WhatIsWrongIsSaidWithItsWords) {
