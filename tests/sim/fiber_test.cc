@@ -129,12 +129,7 @@ TEST_F(Fibers, AMigrationEndsWhereverItsFolioIsWaitedFor) {
     const u64 other = must(Call::map(alone.get(), 0, page_size, shared));
     store(one, 1);
     EXPECT_EQ(load(other), 1U);
-    mm::Call step{.op = Op::migrate_begin};
-    step.address = world.to_model(0, one);
-    ASSERT_EQ(world.step(0, step).verdict, mm::Verdict::done);
-    const auto at = static_cast<Vpn>(to_pages(world.to_model(0, one)));
-    const PageId folio =
-        head_of(world.state(), entry_at(world.state(), world.space_of(0), at).target);
+    const PageId folio = world.begin_migration(0, one).value();
     must(Call::unmap(one, page_size));
     world.end_migration(folio);
     store(other, 2);
@@ -144,12 +139,7 @@ TEST_F(Fibers, AMigrationEndsWhereverItsFolioIsWaitedFor) {
 TEST_F(Fibers, AMigrationThatNobodyWaitsForEndsToo) {
     const u64 own = anonymous(1);
     store(own, 1);
-    mm::Call step{.op = Op::migrate_begin};
-    step.address = world.to_model(0, own);
-    ASSERT_EQ(world.step(0, step).verdict, mm::Verdict::done);
-    const auto at = static_cast<Vpn>(to_pages(step.address));
-    const PageId folio =
-        head_of(world.state(), entry_at(world.state(), world.space_of(0), at).target);
+    const PageId folio = world.begin_migration(0, own).value();
     must(Call::unmap(own, page_size));
     world.end_migration(folio);
     EXPECT_EQ(broken_invariant(world.state(), world.rules()), "");
@@ -164,12 +154,7 @@ TEST_F(Fibers, AFileWithoutANameGoesWhenTheMigrationOfItsPageEnds) {
         at = must(Call::map(alone.get(), 0, page_size, shared));
         store(at, 1);
     }
-    mm::Call step{.op = Op::migrate_begin};
-    step.address = world.to_model(0, at);
-    ASSERT_EQ(world.step(0, step).verdict, mm::Verdict::done);
-    const Entry entry =
-        entry_at(world.state(), world.space_of(0), static_cast<Vpn>(to_pages(step.address)));
-    const PageId folio = head_of(world.state(), entry.target);
+    const PageId folio = world.begin_migration(0, at).value();
     must(Call::unmap(at, page_size));
     EXPECT_NE(world.state().pages[folio].use, PageUse::free);
     world.end_migration(folio);

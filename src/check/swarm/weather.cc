@@ -66,13 +66,9 @@ void World::kernel_acts(const Act& act) {
     Trigger trigger{};
     switch (weather) {
         case Weather::slow_migrate: {
-            mm::Call begin{.op = mm::Op::migrate_begin};
-            begin.address = world_.to_model(process, address);
-            if (world_.step(process, begin).verdict == mm::Verdict::done) {
-                say("migration of {:#x} of process {} begins", begin.address, process);
-                const mm::Entry entry = mm::entry_at(world_.state(), world_.space_of(process),
-                                                     static_cast<mm::Vpn>(to_pages(begin.address)));
-                slow_ = Slow{begin.address, mm::head_of(world_.state(), entry.target)};
+            if (const auto folio = world_.begin_migration(process, address)) {
+                slow_ = Slow{world_.to_model(process, address), *folio};
+                say("migration of {:#x} of process {} begins", slow_->address, process);
                 for (u32 turn = act.how / 65536 % 64; turn > 0; --turn) {
                     world_.scheduler().yield();
                 }

@@ -230,6 +230,16 @@ Outcome SimWorld::step(int process, Call call) {
     return memory_.step_anywhere(call);
 }
 
+std::optional<PageId> SimWorld::begin_migration(int process, u64 address) {
+    Call begin{.op = Op::migrate_begin};
+    begin.address = to_model(process, address);
+    if (step(process, begin).verdict != Verdict::done) {
+        return std::nullopt;
+    }
+    const auto at = static_cast<Vpn>(to_pages(begin.address));
+    return head_of(state(), entry_at(state(), space_of(process), at).target);
+}
+
 void SimWorld::end_migration(PageId folio) {
     Call end{.op = Op::migrate_end};
     u8 space = nobody;  // nobody waits any more: the model ends that without a place

@@ -62,7 +62,9 @@ public:
     /// A step of the model, by the thread that process' main task is (Call::thread is set):
     /// device migration, a slot that fails, a migration that stays open. Addresses are the model's.
     Outcome step(int process, Call call);
-    /// The end of a migration that a step began, wherever this folio is waited for by now: the
+    /// The folio that begins to migrate, at an address of the process'; none: it cannot be now.
+    std::optional<PageId> begin_migration(int process, u64 address);
+    /// The end of its migration, wherever this folio is waited for by now: the
     /// entry where it began may have been unmapped since, or its process have ended.
     void end_migration(PageId folio);
     u64 to_model(int process, u64 address) const;
