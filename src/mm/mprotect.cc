@@ -288,8 +288,8 @@ Outcome do_mprotect(Machine& machine, const Call& call) {
         const u32 unit = is_hugetlb(state, *vma) ? state.shape.huge_pages : 1;
         if ((flags & VmFlag::write) != 0 && !vma->has(VmFlag::may_write)) {
             error = EACCES;
-        } else if (at % unit != 0 || next % unit != 0) {
-            error = EINVAL;
+        } else if (flags != vma->flags && (at % unit != 0 || next % unit != 0)) {
+            error = EINVAL;  // vma_modify(): nothing is split, nor asked, where nothing changes
         } else {
             mprotect_fixup(machine, call.thread, at, next, flags);
             if (state.threads[call.thread].waiting == Waiting::for_ever) {
