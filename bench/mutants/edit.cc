@@ -24,7 +24,7 @@ Step half_step(Choice& choice) {
     Step step;
     step.verb = Verb::provoke;
     constexpr auto first = static_cast<u32>(kernel::Half::migrate_begin);
-    constexpr auto last = static_cast<u32>(kernel::Half::other_node);
+    constexpr auto last = static_cast<u32>(kernel::Half::device_writes);
     step.mode = first + choice.choose(last - first + 1);
     return step;
 }

@@ -34,7 +34,7 @@ constexpr std::size_t tried_at_once = 32;
 struct Base {
     Judgement::Kind verdict{};
     u32 course = 0;
-    bool good = false;  // it comes to an end, and not in too many ways
+    bool good = false;  // not in too many ways
     unsigned char met[mutants_max];
 };
 
@@ -63,7 +63,7 @@ void note_base(const Program& program, const std::string& preset) {
     const Judgement now = judged(program, preset);
     base().verdict = now.kind;
     base().course = now.course;
-    base().good = !now.cut && now.could_not_go_on < now.runs;
+    base().good = !now.cut;  // one that cannot go on says so, too
     std::ranges::copy(verso_met, base().met);
 }
 

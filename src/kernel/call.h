@@ -44,15 +44,16 @@ enum class Op : u8 {
     uffd_zeropage,  // fd, address, length, aux = FillFlag        → bytes
     uffd_continue,  // fd, address, length, aux = FillFlag        → bytes
     uffd_poison,    // fd, address, length, aux = FillFlag        → bytes
-    uffd_read,      // fd; payload.events                         → number of events, never blocks
-    pagemap_scan,   // address, length, aux = ScanFlag; payload.runs → runs; stopped at `walk_end`
-    pagemap_read,   // address, length; payload.out (one u64 a page) → bytes
-    memory_read,    // address; payload.out: loads that may fault  → bytes
-    memory_write,   // address; payload.in: stores that may fault  → bytes
-    memory_usage,   // address, length; payload.usage: the mapping's smaps figures
-    watch_segv,     // address, length; payload.sink: access faults of this range go there
-    unwatch_segv,   // address, length
-    wait,           // payload.waits, aux = timeout in ms (~0 for ever) → number ready
+    uffd_read,     // fd; payload.events                         → number of events, never blocks;
+                   // aux = 1: a child's descriptor is not closed, it is the event's `length`
+    pagemap_scan,  // address, length, aux = ScanFlag; payload.runs → runs; stopped at `walk_end`
+    pagemap_read,  // address, length; payload.out (one u64 a page) → bytes
+    memory_read,   // address; payload.out: loads that may fault  → bytes
+    memory_write,  // address; payload.in: stores that may fault  → bytes
+    memory_usage,  // address, length; payload.usage: the mapping's smaps figures
+    watch_segv,    // address, length; payload.sink: access faults of this range go there
+    unwatch_segv,  // address, length
+    wait,          // payload.waits, aux = timeout in ms (~0 for ever) → number ready
     event_create,  //                                            → descriptor to signal and wait on
     event_signal,    // fd
     event_drain,     // fd
@@ -86,6 +87,7 @@ inline constexpr unsigned op_count = static_cast<unsigned>(Op::scan) + 1;
 struct MapFlag {
     static constexpr u64 read = 1, write = 2, shared = 4, fixed = 8, no_reserve = 16, no_fork = 32;
     static constexpr u64 huge = 64;  // anonymous memory from the pool of huge pages (MAP_HUGETLB)
+    static constexpr u64 droppable = 128;  // anonymous memory that may go at any time (6.11)
 };
 struct MemfdFlag {  // the kernel's own bits
     static constexpr u64 huge = 4;

@@ -18,7 +18,7 @@ enum class EventKind : u8 {
     removed,        // [address, end) is being discarded by madvise
     unmapped,       // [address, end) is being unmapped
     remapped,       // [address, address + length) moved to `end`
-    forked,         // the process had a child; its userfaultfd, which came along, was closed
+    forked,         // the process had a child; its userfaultfd came along (`length`) or was closed
     other,
 };
 

@@ -23,9 +23,14 @@ enum class Half : u8 {
     device_migrate,
     device_finalize,
     device_give_up,
-    pin_to_read,          // FOLL_LONGTERM without FOLL_WRITE: no system call asks for just that
-    merge_zeroes,         // KSM with use_zero_pages: what is all zeroes becomes the zero page
-    other_node,           // the scheduler moves the thread to the other node
+    pin_to_read,    // FOLL_LONGTERM without FOLL_WRITE: no system call asks for just that
+    merge_zeroes,   // KSM with use_zero_pages: what is all zeroes becomes the zero page
+    other_node,     // the scheduler moves the thread to the other node
+    memory_full,    // somebody else takes every page of memory that is free …
+    memory_back,    // … and gives them back
+    swap_full,      // somebody else takes every free slot of swap
+    at_the_end,     // the second area lies at the end of the address space from here on
+    device_writes,  // the device that pinned the page writes zeroes and lets it go
 };
 constexpr Trigger trigger_of(Half half) { return static_cast<Trigger>(half); }
 constexpr bool is_half(Trigger trigger) { return trigger >= trigger_of(Half::migrate_begin); }

@@ -61,6 +61,8 @@ public:
     /// From where on a program may lay out memory far from what its process maps on its own
     /// account, now or later: stacks of threads, what malloc wants. 0: anywhere will do.
     virtual u64 apart() { return 0; }
+    /// Where the address space ends, for programs that go there (Half::at_the_end). 0: nobody does.
+    virtual u64 end() { return 0; }
 };
 
 }  // namespace verso::kernel

@@ -43,7 +43,10 @@ int number_of(Advice advice) {
 }
 
 int mapping_flags_of(const Call& call) {
-    int flags = (call.aux & MapFlag::shared) != 0 ? MAP_SHARED : MAP_PRIVATE;
+    constexpr int map_droppable = 8;  // instead of MAP_PRIVATE (6.11); the headers may be older
+    int flags = (call.aux & MapFlag::shared) != 0 ? MAP_SHARED : 0;
+    flags |= (call.aux & MapFlag::droppable) != 0 ? map_droppable : 0;
+    flags = flags == 0 ? MAP_PRIVATE : flags;
     if (call.fd < 0) {
         flags |= MAP_ANONYMOUS;
     }

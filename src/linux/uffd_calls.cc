@@ -73,7 +73,7 @@ u64 fill_mode(u64 flags) {
            ((flags & FillFlag::no_wake) != 0 ? abi::UffdFillMode::dont_wake : 0) | (flags & ~ours);
 }
 
-Event event_of(const abi::UffdMessage& message) {
+Event event_of(const abi::UffdMessage& message, bool keep) {
     switch (message.event) {
         case abi::UffdEvent::pagefault: {
             // WP and MINOR come with WRITE or without; MISSING is what is left.
@@ -92,8 +92,11 @@ Event event_of(const abi::UffdMessage& message) {
         case abi::UffdEvent::remap:
             return {EventKind::remapped, false, message.first, message.second, message.third};
         case abi::UffdEvent::fork:
-            // Never asked for, but a context from elsewhere may send it, and it carries a
-            // descriptor.
+            // It carries a descriptor. The engine never asks for it, but a context from elsewhere
+            // may send it.
+            if (keep) {
+                return {EventKind::forked, false, 0, 0, message.first};
+            }
             Fd{static_cast<int>(message.first)}.reset();
             return {EventKind::forked, false, 0, 0, 0};
         default: return {};
@@ -236,7 +239,7 @@ Outcome uffd_read(const Call& call, const Payload& payload) {
     }
     const std::size_t count = static_cast<std::size_t>(bytes) / sizeof(abi::UffdMessage);
     for (std::size_t i = 0; i < count; ++i) {
-        payload.events[i] = event_of(messages[i]);
+        payload.events[i] = event_of(messages[i], call.aux != 0);
     }
     return Outcome::done(static_cast<i64>(count));
 }

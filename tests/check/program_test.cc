@@ -23,6 +23,9 @@ TEST(Notation, APrintedProgramReadsBackAsTheSameValue) {
           "SP, 3 pages: mprotect(READ); mprotect(NONE)@1-2; COPY(WP); other UNREGISTER; store(7)",
           "SS, 2 pages: map(FILE|SHARED)@'; mremap(HERE|LONGER)@0; mremap(SHORTER)@1; DONTNEED@0+",
           "A, 2 pages: pin_to_read; merge_zeroes@1; other_node; unpin",
+          "FS, USER_MODE, exact: map(FILE|SHARED|LATER); map(ASKEW|ANYWHERE); map(DROPPABLE)",
+          "A, 3 pages: mremap(NEXT)@0; mremap(DONTUNMAP|ANYWHERE)@1; at_the_end; memory_full; "
+          "memory_back; swap_full; device_writes@1",
           "HS: REGISTER(MISSING); other REGISTER(MISSING|MINOR) -> EBUSY; clear(DONTWAKE); "
           "close"}) {
         const Program program = read(text);
@@ -45,6 +48,18 @@ TEST(Notation, AnAccessIsMadeAtPageZeroAndACallOnTheWholeAreaUnlessThePlaceSaysO
     EXPECT_EQ(program.steps[3].at, (Place{1, 2, false}));
     EXPECT_EQ(program.steps[4].at, (Place{0, 1, true}));
     EXPECT_TRUE(read("A: DONTNEED@0+").steps[0].at.askew);
+}
+
+TEST(Notation, APlaceOfAMappingIsWhereItsWordsSay) {
+    for (const auto& [text, holds] :
+         {std::pair{"SS, 2 pages: store(4)@1; map(FILE|SHARED|LATER); load@'", "= 4"},
+          std::pair{"SS: map(FILE|SHARED|ASKEW)", "EINVAL"},
+          std::pair{"A, 2 pages: store(4); mremap(NEXT)@0; load@1", "= 4"},
+          std::pair{"A: store(4); mremap(ANYWHERE|LONGER); map(ANYWHERE); load", "SIGSEGV"}}) {
+        const Trace trace = run_on_model(*mm::preset("6.18"), read(text));
+        ASSERT_EQ(trace.why_not, "") << text;
+        EXPECT_EQ(trace.steps.back().outcome, holds) << text;
+    }
 }
 
 TEST(Notation, WhatIsWrongIsSaidWithItsWords) {

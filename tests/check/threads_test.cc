@@ -50,7 +50,8 @@ TEST(NotationOfThreads, ReadsBackAsItIsPrinted) {
          {"A, messages: REGISTER(MISSING); t1 store@0 -> blocked; messages -> missing+write@0",
           "A, messages, EVENT_REMOVE: child other t2 DONTNEED@1; t1 load & -> begun; clear -> t1:= "
           "3 child.t2:done",
-          "SS, 2 pages, EVENT_FORK, EVENT_UNMAP: t1 fork; messages; t9 munmap@0"}) {
+          "SS, 2 pages, EVENT_FORK, EVENT_UNMAP: t1 fork; messages; t9 munmap@0",
+          "A, messages, EVENT_FORK: t1 fork; messages(KEEP) -> forked; other messages"}) {
         const Program program = read(text);
         EXPECT_EQ(read(to_text(program)), program) << text << "\n" << to_text(program);
     }
@@ -78,6 +79,23 @@ TEST(HalvesOfEvents, LetTheMainThreadSleepLikeAnyOther) {
 
 TEST(HalvesOfEvents, BreakMemoryForWhoeverTouchesItNext) {
     holds_on_the_model("A: store; memory_failure; load -> SIGBUS");
+}
+
+TEST(HalvesOfEvents, LeaveNoMemoryUntilItIsGivenBack) {
+    holds_on_the_model(
+        "A: memory_full; store -> ENOMEM; memory_back; store(3) -> done; load -> = 3");
+}
+
+TEST(HalvesOfEvents, LeaveNoSwapSoThatAPageStays) {
+    holds_on_the_model("A: store; swap_full; PAGEOUT -> done [P]");
+}
+
+TEST(HalvesOfEvents, LetADeviceWriteToThePageThatItHolds) {
+    holds_on_the_model("SS: store; pin; device_writes; load -> = 0");
+}
+
+TEST(HalvesOfEvents, PutTheSecondAreaWhereNothingIsBehindIt) {
+    holds_on_the_model("A: at_the_end; map; store@' -> done; mremap(HERE|LONGER)@all' -> ENOMEM");
 }
 
 TEST(HalvesOfEvents, AreNotToBeHadOfARunningKernel) {
@@ -153,6 +171,28 @@ TEST(Threads, AForkWaitsForTheReaderOfItsEvent) {
     holds_here_and_there(
         "A, messages, EVENT_FORK: store; REGISTER(MISSING|WP); WRITEPROTECT; t1 fork -> blocked; "
         "messages -> forked t1:done; child load -> = 1");
+}
+TEST(Threads, AChildsUserfaultfdServesTheChildIfItIsKept) {
+    holds_here_and_there(
+        "A, messages, EVENT_FORK: REGISTER(MISSING); t1 fork -> blocked; messages(KEEP) -> forked "
+        "t1:done; child t1 load -> blocked; other messages -> missing@0; other COPY(5) -> "
+        "child.t1:= 5; other messages -> none");
+}
+TEST(Threads, AUserfaultfdOfUserModeServesNoFaultsOfTheKernel) {
+    holds_here_and_there(
+        "A, messages, USER_MODE: REGISTER(MISSING); write -> EFAULT; t1 load -> blocked; messages "
+        "-> "
+        "missing@0; ZEROPAGE -> t1:= 0");
+}
+TEST(Threads, AMessageCanSayTheAddressToTheByte) {
+    holds_here_and_there(
+        "A, messages, exact: REGISTER(MISSING); t1 load@0+ -> blocked; messages -> missing@0; "
+        "ZEROPAGE -> t1:= 0");
+}
+TEST(Threads, AMoveMayWakeNobody) {
+    holds_here_and_there(
+        "A, messages, move: map; store(7)@'; REGISTER(MISSING); t1 load -> blocked; messages; "
+        "MOVE(DONTWAKE) -> t1:blocked; WAKE -> t1:= 7");
 }
 TEST(Threads, AClosedUserfaultfdLetsEverybodyGoOn) {
     holds_here_and_there(

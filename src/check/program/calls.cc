@@ -32,26 +32,47 @@ std::optional<Call> access_call(const Step& step, const Where& where) {
     return std::nullopt;
 }
 
+Call map_call(u64 mode, const Where& where) {
+    constexpr std::pair<u64, u64> same[] = {{MapMode::shared, MapFlag::shared},
+                                            {MapMode::droppable, MapFlag::droppable}};
+    u64 flags = read_write;
+    for (const auto& [asked, flag] : same) {
+        flags |= (mode & asked) != 0 ? flag : 0;
+    }
+    const bool anywhere = (mode & MapMode::anywhere) != 0;
+    flags |= anywhere ? u64{0} : MapFlag::fixed;
+    const u64 offset = ((mode & MapMode::later) != 0 ? where.unit : 0) +
+                       ((mode & MapMode::askew) != 0 ? where.unit / 2 : 0);
+    return Call::map((mode & MapMode::file) != 0 ? where.file : -1, offset, where.whole, flags,
+                     anywhere ? 0 : where.second);
+}
+
+Call remap_call(u64 mode, const Where& where) {
+    using kernel::RemapFlag;
+    u64 flags = mode & RemapFlag::dontunmap;
+    if ((mode & RemapMode::here) == 0) {
+        flags |= RemapFlag::may_move;
+        flags |= (mode & RemapMode::anywhere) == 0 ? RemapFlag::fixed : u64{0};
+    }
+    const u64 more = (mode & RemapMode::longer) != 0 ? where.unit : 0;
+    const u64 less = (mode & RemapMode::shorter) != 0 ? where.unit : 0;
+    const bool next = (mode & RemapMode::next) != 0;
+    return Call::remap(where.at, where.length, where.length + more - less, flags,
+                       next ? where.at + where.length : where.second);
+}
+
 std::optional<Call> area_call(const Step& step, const Where& where) {
     if (step.verb == Verb::lock) {
         return Call::lock(where.at, where.length);
     }
     if (step.verb == Verb::map) {
-        const u64 shared = (step.mode & MapMode::shared) != 0 ? MapFlag::shared : u64{0};
-        return Call::map((step.mode & MapMode::file) != 0 ? where.file : -1, 0, where.whole,
-                         read_write | MapFlag::fixed | shared, where.second);
+        return map_call(step.mode, where);
     }
     if (step.verb == Verb::unmap) {
         return Call::unmap(where.at, where.length);
     }
     if (step.verb == Verb::remap) {
-        using kernel::RemapFlag;
-        const bool here = (step.mode & RemapMode::here) != 0;
-        const u64 flags = (step.mode & RemapFlag::dontunmap) |
-                          (here ? u64{0} : RemapFlag::may_move | RemapFlag::fixed);
-        const u64 more = (step.mode & RemapMode::longer) != 0 ? where.unit : 0;
-        const u64 less = (step.mode & RemapMode::shorter) != 0 ? where.unit : 0;
-        return Call::remap(where.at, where.length, where.length + more - less, flags, where.second);
+        return remap_call(step.mode, where);
     }
     if (step.verb == Verb::protect) {
         return Call::protect(where.at, where.length, step.mode);

@@ -27,8 +27,9 @@
 // With `messages` there is no SIGBUS: whoever meets a fault of the userfaultfd's sleeps in it, and
 // the step's outcome is `blocked`. "t1", "t2", … make the step in a further thread, so that others
 // go on meanwhile; what becomes of those that sleep is seen beside each later step (t1:blocked,
-// t1:done, main:= 3). The step `messages` reads what the userfaultfd has to say. A step with "&" is
-// not awaited: the next ones race with it.
+// t1:done, main:= 3). The step `messages` reads what the userfaultfd has to say. With EVENT_FORK a
+// child's own userfaultfd comes with its message and is closed, unless it is `messages(KEEP)`: from
+// then on it is what "other" means. A step with "&" is not awaited: the next ones race with it.
 #pragma once
 
 #include <string>
@@ -77,8 +78,8 @@ enum class Verb : u8 {
     clear_refs,
     scan,     // mode: categories that a page must have
     arm,      // … and protects those pages in the same step
-    provoke,  // mode: kernel::Trigger
-    messages,
+    provoke,   // mode: kernel::Trigger
+    messages,  // mode: 1: the userfaultfd that came with a child becomes the program's "other" one
 };
 
 /// Beyond the categories that a page must have, a scan's mode says which it must not have (`!X`),
@@ -88,14 +89,21 @@ struct ScanMode {
     static constexpr u64 categories = 0xffff, blind = u64{1} << 48, one = u64{1} << 49;
 };
 
-/// Beyond mremap()'s own flags: it stays where it is, and a page less or more is asked for.
+/// Beyond mremap()'s own flags: it stays where it is, and a page less or more is asked for; it goes
+/// to right behind where it was, or to where the kernel finds room.
 struct RemapMode {
     static constexpr u64 here = 1 << 8, shorter = 1 << 9, longer = 1 << 10;
+    static constexpr u64 next = 1 << 11, anywhere = 1 << 12;
 };
-/// The program's file (of kind A there is none) instead of anonymous memory; MAP_SHARED.
+/// The program's file (of kind A there is none) instead of anonymous memory; MAP_SHARED; the file
+/// from its second page on, or from the middle of its first; where the kernel finds room;
+/// MAP_DROPPABLE (6.11).
 struct MapMode {
-    static constexpr u64 file = 1, shared = 2;
+    static constexpr u64 file = 1, shared = 2, later = 4, askew = 8, anywhere = 16, droppable = 32;
 };
+
+/// Beside the features of the handshake, of which this is none: UFFD_USER_MODE_ONLY (5.11).
+inline constexpr u64 user_mode_only = u64{1} << 63;
 
 inline constexpr u32 threads_max = 9;  // of one process, beside its main thread
 

@@ -16,6 +16,7 @@
 #include "check/program/said.h"
 #include "check/program/threads.h"
 #include "check/program/userfaultfd.h"
+#include "kernel/half.h"
 
 namespace verso::check {
 namespace {
@@ -206,23 +207,12 @@ private:
 };
 
 Call Runner::uffd_call(const Step& step, Kernel& kernel, u64 at, u64 length) {
-    constexpr std::pair<Verb, kernel::Op> raw[] = {
-        {Verb::register_, kernel::Op::uffd_register},
-        {Verb::unregister, kernel::Op::uffd_unregister},
-        {Verb::wake, kernel::Op::uffd_wake},
-        {Verb::write_protect, kernel::Op::uffd_write_protect},
-        {Verb::zeropage, kernel::Op::uffd_zeropage},
-        {Verb::continue_, kernel::Op::uffd_continue},
-        {Verb::poison, kernel::Op::uffd_poison},
-    };
     const int fd = uffd(step.other, step.child);
     if (!trace_.why_not.empty()) {
         return {};
     }
-    for (const auto& [verb, op] : raw) {
-        if (verb == step.verb) {
-            return Call{op, fd, at, length, 0, step.mode};
-        }
+    if (const std::optional<Call> plain = range_call(step, fd, at, length)) {
+        return *plain;
     }
     if (step.verb == Verb::move) {
         return Call::uffd_move(fd, at, length, second_ + step.at.first * unit_, step.mode);
@@ -309,11 +299,16 @@ std::string Runner::messages(const Step& step) {
     if (!trace_.why_not.empty()) {
         return {};
     }
-    const Outcome outcome = in(0).perform(Call{.op = kernel::Op::uffd_read, .fd = fd}, payload);
+    const Outcome outcome =
+        in(0).perform(Call{.op = kernel::Op::uffd_read, .fd = fd, .aux = step.mode}, payload);
     if (!outcome.ok() && outcome.verdict != kernel::Verdict::would_block) {
         return word(step, outcome);
     }
     const auto count = outcome.ok() ? static_cast<std::size_t>(outcome.value) : 0;
+    for (std::size_t i = 0; step.mode != 0 && i < count; ++i) {
+        uffds_[1] = events[i].kind == kernel::EventKind::forked ? static_cast<int>(events[i].length)
+                                                                : uffds_[1];
+    }
     return what_is_said(std::span(events).first(count), {first_, second_, length_, unit_});
 }
 
@@ -334,6 +329,8 @@ std::string Runner::provoke(const Step& step, int process) {
         world_.provoke(process, trigger, address(step.at), bytes(step.at));
     if (!provoked.acted) {
         give_up(fmt::format("{}: {}", to_text(step), provoked.why_not));
+    } else if (trigger == kernel::trigger_of(kernel::Half::at_the_end)) {
+        second_ = world_.end() - length_;
     }
     return "done";
 }

@@ -28,22 +28,40 @@ Result<int> open_userfaultfd(kernel::Kernel& kernel, const Program& program) {
         return not_done("UFFDIO_API", offer);
     }
     const u64 offered = static_cast<u64>(offer.value);
-    if ((program.features & ~offered) != 0) {
+    const u64 features = program.features & ~user_mode_only;
+    if ((features & ~offered) != 0) {
         return fail(ErrorKind::unsupported, 0, "this kernel's userfaultfd lacks features {:#x}",
-                    program.features & ~offered);
+                    features & ~offered);
     }
-    const Outcome made = kernel.perform(Call::uffd_create());
+    const bool user_mode = (program.features & user_mode_only) != 0;
+    const Outcome made = kernel.perform(Call::uffd_create(user_mode));
     if (!made.ok()) {
         return not_done("userfaultfd", made);
     }
     const int fd = static_cast<int>(made.value);
-    const u64 wanted = program.features | (program.messages ? u64{0} : Feature::sigbus) |
+    const u64 wanted = features | (program.messages ? u64{0} : Feature::sigbus) |
                        (offered & Feature::wp_hugetlbfs_shmem);
     const Outcome agreed = kernel.perform(Call::uffd_api(fd, abi::uffd_api_version, wanted));
     if (!agreed.ok()) {
         return not_done("UFFDIO_API", agreed);
     }
     return fd;
+}
+
+std::optional<Call> range_call(const Step& step, int fd, u64 at, u64 length) {
+    using kernel::Op;
+    constexpr std::pair<Verb, Op> raw[] = {
+        {Verb::register_, Op::uffd_register}, {Verb::unregister, Op::uffd_unregister},
+        {Verb::wake, Op::uffd_wake},          {Verb::write_protect, Op::uffd_write_protect},
+        {Verb::zeropage, Op::uffd_zeropage},  {Verb::continue_, Op::uffd_continue},
+        {Verb::poison, Op::uffd_poison},
+    };
+    for (const auto& [verb, op] : raw) {
+        if (verb == step.verb) {
+            return Call{op, fd, at, length, 0, step.mode};
+        }
+    }
+    return std::nullopt;
 }
 
 }  // namespace verso::check

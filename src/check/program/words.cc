@@ -98,6 +98,11 @@ constexpr auto words = std::to_array<Word>({
     half("pin_to_read", Half::pin_to_read),
     half("merge_zeroes", Half::merge_zeroes),
     half("other_node", Half::other_node),
+    half("memory_full", Half::memory_full),
+    half("memory_back", Half::memory_back),
+    half("swap_full", Half::swap_full),
+    half("at_the_end", Half::at_the_end),
+    half("device_writes", Half::device_writes),
 });
 
 constexpr ModeWord without(Verb verb, std::string_view text, u64 category) {
@@ -121,11 +126,18 @@ constexpr auto modes = std::to_array<ModeWord>({
     {Verb::protect, "WRITE", kernel::MapFlag::write},
     {Verb::map, "FILE", MapMode::file},
     {Verb::map, "SHARED", MapMode::shared},
+    {Verb::map, "LATER", MapMode::later},
+    {Verb::map, "ASKEW", MapMode::askew},
+    {Verb::map, "ANYWHERE", MapMode::anywhere},
+    {Verb::map, "DROPPABLE", MapMode::droppable},
     {Verb::remap, "DONTUNMAP", kernel::RemapFlag::dontunmap},
     {Verb::remap, "HERE", RemapMode::here},
     {Verb::remap, "SHORTER", RemapMode::shorter},
     {Verb::remap, "LONGER", RemapMode::longer},
+    {Verb::remap, "NEXT", RemapMode::next},
+    {Verb::remap, "ANYWHERE", RemapMode::anywhere},
     {Verb::move, "HOLES", kernel::MoveFlag::allow_source_holes},
+    {Verb::move, "DONTWAKE", kernel::MoveFlag::no_wake},
     {Verb::scan, "WPALLOWED", abi::PageIs::wp_allowed},
     {Verb::scan, "WRITTEN", abi::PageIs::written},
     {Verb::scan, "FILE", abi::PageIs::file},
@@ -155,6 +167,7 @@ constexpr auto modes = std::to_array<ModeWord>({
     {Verb::arm, "BLIND", ScanMode::blind},
     {Verb::scan, "ONE", ScanMode::one},
     {Verb::arm, "ONE", ScanMode::one},
+    {Verb::messages, "KEEP", 1},
 });
 
 constexpr auto feature_options = std::to_array<Option>({
@@ -166,6 +179,8 @@ constexpr auto feature_options = std::to_array<Option>({
     {"EVENT_REMAP", abi::Feature::event_remap},
     {"EVENT_REMOVE", abi::Feature::event_remove},
     {"EVENT_UNMAP", abi::Feature::event_unmap},
+    {"exact", abi::Feature::exact_address},
+    {"USER_MODE", user_mode_only},
 });
 
 }  // namespace

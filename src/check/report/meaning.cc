@@ -172,7 +172,13 @@ Meaning half_of_event(kernel::Half half) {
          "A long-term pin for reading: what is shared is made this process' own before."},
         {Half::merge_zeroes, "try_to_merge_one_page", "A page of zeroes becomes the zero page."},
         {Half::other_node, "migrate_task_rq_fair",
-         "The thread runs on the other node: its pages are far away."}};
+         "The thread runs on the other node: its pages are far away."},
+        {Half::memory_full, "alloc_pages", "There is no free page any more: others have them."},
+        {Half::memory_back, "free_pages", "There are free pages again."},
+        {Half::swap_full, "folio_alloc_swap", "There is no free slot of swap any more."},
+        {Half::at_the_end, "TASK_SIZE", "Nothing lies behind the second area from here on."},
+        {Half::device_writes, "unpin_user_pages_dirty_lock",
+         "The device writes to the page that it has pinned, and lets it go."}};
     for (const Told& one : all) {
         if (one.half == half) {
             return {one.kernel, one.text};

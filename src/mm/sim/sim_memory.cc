@@ -13,7 +13,8 @@ u32 map_flags(u64 asked) {
                   MapFlag::shared == MapFlags::shared && MapFlag::fixed == MapFlags::fixed);
     constexpr u64 same = MapFlag::read | MapFlag::write | MapFlag::shared | MapFlag::fixed;
     return static_cast<u32>(asked & same) |
-           ((asked & MapFlag::no_fork) != 0 ? MapFlags::dont_fork : 0);
+           ((asked & MapFlag::no_fork) != 0 ? MapFlags::dont_fork : 0) |
+           ((asked & MapFlag::droppable) != 0 ? MapFlags::droppable : 0);
 }
 
 u32 advice_of(u64 advice) {

@@ -269,7 +269,10 @@ kernel::Outcome SimKernel::uffd_read(const kernel::Call& call, const kernel::Pay
     const std::vector<Message> messages = memory().machine().delivered;
     for (std::size_t i = 0; i < messages.size(); ++i) {
         kernel::Event event = event_of(messages[i]);
-        if (messages[i].kind == MessageKind::fork) {
+        if (messages[i].kind == MessageKind::fork && call.aux != 0) {
+            event.length = static_cast<u64>(descriptors().add(
+                process_, std::make_shared<UserfaultObject>(memory(), messages[i].context)));
+        } else if (messages[i].kind == MessageKind::fork) {
             // Never asked for by the engine; whoever did would get a descriptor, and it is closed.
             const UserfaultObject child(memory(), messages[i].context);
         } else {

@@ -1,17 +1,13 @@
-// SimWorld: processes, and what the kernel is provoked to.
+// SimWorld: processes and their threads.
 #include "mm/sim/sim_world.h"
 
 #include <algorithm>
 #include <bit>
 
-#include "kernel/half.h"
 #include "kernel/outcome.h"
 #include "mm/folio.h"
 
 namespace verso::mm::sim {
-
-using kernel::Half;
-using kernel::Trigger;
 
 SimWorld::SimWorld(const Rules& rules, const Shape& shape, Choice& choice, Options options)
     : options_(std::move(options)),
@@ -257,132 +253,6 @@ void SimWorld::end_migration(PageId folio) {
     memory_.end_orphans();  // a file whose last name went meanwhile could not go
 }
 
-Verdict SimWorld::attempt(Process& process, Op op, u64 address, u64 source) {
-    const u64 unit = huge_page_size();
-    Call call{.op = op, .thread = thread_of(process)};
-    call.address = address;
-    call.source = source;
-    return memory_.step_at(process.space, round_down(address, unit), unit, call).verdict;
-}
-
-bool SimWorld::act(Process& process, Op op, u64 address, u64 source) {
-    return attempt(process, op, address, source) == Verdict::done;
-}
-
-bool SimWorld::is_merged(const Process& process, u64 address) const {
-    const Entry entry = entry_at(state(), process.space, static_cast<Vpn>(to_pages(address)));
-    return entry.maps_page() && state().pages[entry.target].ksm;
-}
-
-/// Each page with the first of the range that is equal to it. What is merged already stays; of two
-/// that are not, the page that the scanner comes to second (cmp_and_merge_page()).
-bool SimWorld::merge_all(Process& process, u64 address, u64 length) {
-    bool acted = false;
-    for (u64 second = page_size; second < length; second += page_size) {
-        for (u64 first = 0; first < second; first += page_size) {
-            const bool first_stays = is_merged(process, address + first);
-            const u64 stays = address + (first_stays ? first : second);
-            const u64 goes = address + (first_stays ? second : first);
-            if (act(process, Op::ksm_merge, stays, goes)) {
-                acted = true;
-                break;
-            }
-        }
-    }
-    return acted;
-}
-
-/// Each half is one step of the model.
-static Call call_of(Half half) {
-    switch (half) {
-        case Half::migrate_begin: return {.op = Op::migrate_begin};
-        case Half::migrate_end: return {.op = Op::migrate_end};
-        case Half::migrate_fail: return {.op = Op::migrate_fail};
-        case Half::write_back_begin: return {.op = Op::writeback_begin};
-        case Half::write_back_end: return {.op = Op::writeback_end};
-        case Half::swap_slot_fails: return {.op = Op::swap_slot_fails};
-        case Half::memory_failure: return {.op = Op::memory_failure};
-        case Half::device_collect: return {.op = Op::device_collect};
-        case Half::device_unmap: return {.op = Op::device_unmap};
-        case Half::device_unmap_held: return {.op = Op::device_unmap, .flags = 1};
-        case Half::device_migrate: return {.op = Op::device_migrate};
-        case Half::device_finalize: return {.op = Op::device_finalize};
-        case Half::device_give_up: return {.op = Op::device_finalize, .flags = 1};
-        case Half::pin_to_read: return {.op = Op::gup_unshare};
-        case Half::merge_zeroes: return {.op = Op::ksm_merge, .flags = 1};
-        case Half::other_node: break;  // no step: see provoke()
-    }
-    VERSO_CHECK(false, "no such half: {}", static_cast<unsigned>(half));
-    return {};
-}
-
-bool SimWorld::act_all(Process& process, Trigger trigger, u64 address, u64 length) {
-    const bool huge = trigger == Trigger::thp_collapse || trigger == Trigger::thp_split;
-    const u64 unit = huge ? huge_page_size() : page_size;
-    bool acted = false;
-    const u64 end = std::min(address + length, memory_.limit());
-    for (u64 at = huge ? round_down(address, unit) : address; at < end; at += unit) {
-        if (kernel::is_half(trigger)) {
-            Call call = call_of(kernel::half_of(trigger));
-            call.thread = thread_of(process);
-            call.address = at;
-            const u64 around = round_down(at, huge_page_size());
-            acted |= memory_.step_at(process.space, around, huge_page_size(), call).verdict ==
-                     Verdict::done;
-            continue;
-        }
-        switch (trigger) {
-            case Trigger::reclaim: acted |= act(process, Op::reclaim, at); break;
-            case Trigger::migrate:
-                if (act(process, Op::migrate_begin, at)) {
-                    acted |= act(process, Op::migrate_end, at);
-                }
-                break;
-            case Trigger::numa_hint: acted |= act(process, Op::numa_scan, at); break;
-            case Trigger::ksm_unmerge: acted |= act(process, Op::ksm_unmerge, at); break;
-            case Trigger::thp_collapse: acted |= act(process, Op::thp_collapse, at); break;
-            case Trigger::thp_split: acted |= act(process, Op::thp_split, at); break;
-            case Trigger::write_back:
-                if (act(process, Op::writeback_begin, at)) {
-                    act(process, Op::writeback_end, at);
-                    acted = true;
-                }
-                break;
-            case Trigger::swap_off:
-            case Trigger::ksm_merge: break;  // not page by page
-        }
-    }
-    return acted;
-}
-
-kernel::Provoked SimWorld::provoke(int id, Trigger trigger, u64 address, u64 length) {
-    Process& process = at(id);
-    VERSO_CHECK(process.alive, "process {} has ended", id);
-    scheduler_.yield();
-    const u64 from = memory_.to_model(process.space, address);
-    bool acted = false;
-    if (trigger == trigger_of(Half::other_node)) {
-        Thread& thread = memory_.state().threads[thread_of(process)];
-        acted = state().shape.nodes == 2;
-        thread.node = acted ? 1 - thread.node : thread.node;
-    } else if (trigger == Trigger::swap_off) {
-        const auto used = [&] {
-            return std::ranges::any_of(state().slots, [](const Slot& slot) {
-                return slot.count != 0 || slot.in_file_cache;
-            });
-        };
-        const bool before = used();
-        const Verdict verdict = attempt(process, Op::swapoff, from, 0);
-        acted = verdict == Verdict::done && before;
-        if (verdict == Verdict::blocked) {  // FX-5
-            return {false, "it never ends"};
-        }
-    } else if (trigger == Trigger::ksm_merge) {
-        acted = merge_all(process, from, length);
-    } else {
-        acted = act_all(process, trigger, from, length);
-    }
-    return {acted, acted ? "" : "nothing in the range is in a state for it"};
-}
+u64 SimWorld::end() { return memory_.from_model(at(0).space, memory_.limit()); }
 
 }  // namespace verso::mm::sim

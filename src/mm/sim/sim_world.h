@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernel/half.h"
 #include "kernel/world.h"
 #include "mm/sim/sim_kernel.h"
 
@@ -48,6 +49,7 @@ public:
     std::optional<kernel::Outcome> finished(int thread) override;
     kernel::Provoked provoke(int id, kernel::Trigger trigger, u64 address, u64 length) override;
     u64 huge_page_size() override;
+    u64 end() override;
 
     /// A process with nothing in it and addresses of its own, as after fork and exec.
     int start_process();
@@ -117,6 +119,7 @@ private:
     bool act_all(Process& process, kernel::Trigger trigger, u64 address, u64 length);
     bool merge_all(Process& process, u64 address, u64 length);
     bool is_merged(const Process& process, u64 address) const;
+    bool take_or_give_back(kernel::Half half);
 
     Options options_;
     Memory memory_;
@@ -125,6 +128,7 @@ private:
     std::vector<std::weak_ptr<SocketObject>> sockets_;  ///< one end of each
     std::vector<std::unique_ptr<Process>> processes_;
     std::vector<std::unique_ptr<Helper>> helpers_;
+    std::vector<PageId> taken_;  ///< pages that somebody else has (Half::memory_full)
 };
 
 }  // namespace verso::mm::sim

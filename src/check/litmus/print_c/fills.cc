@@ -23,7 +23,8 @@ static void open_uffd(struct answer *a, int which, uint64_t features)
 @!messages     features |= UFFD_FEATURE_SIGBUS;
     features |= api.features & UFFD_FEATURE_WP_HUGETLBFS_SHMEM;
     api = (struct uffdio_api){.api = UFFD_API, .features = features};
-    uffd[which] = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+@!user_mode     uffd[which] = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+@user_mode     uffd[which] = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
     if (uffd[which] < 0 || ioctl(uffd[which], UFFDIO_API, &api) != 0)
         return cannot(a, "userfaultfd");
     result(a, 0);
@@ -158,6 +159,7 @@ static void range_name(char *to, size_t room, unsigned long at, unsigned long by
         snprintf(to, room, "%.*s-%s", (int)strcspn(from, "'"), from, last);
 }
 
+@keeps static int keep = -1; /* which of ours a child's userfaultfd becomes */
 static void message_name(char *to, size_t room, const struct uffd_msg *m)
 {
     char one[64], other[64];
@@ -182,7 +184,11 @@ static void message_name(char *to, size_t room, const struct uffd_msg *m)
         snprintf(to, room, "remapped@%s>%s", one, other);
         return;
     case UFFD_EVENT_FORK:
-        close((int)m->arg.fork.ufd);
+@!keeps         close((int)m->arg.fork.ufd);
+@keeps         if (keep >= 0)
+@keeps             uffd[keep] = (int)m->arg.fork.ufd;
+@keeps         else
+@keeps             close((int)m->arg.fork.ufd);
         snprintf(to, room, "forked");
         return;
     default: snprintf(to, room, "unknown");

@@ -54,6 +54,9 @@ constexpr Number numbers[] = {
     {"MADV_COLLAPSE", "25", "6.1"},
     {"MADV_GUARD_INSTALL", "102", "6.13"},
     {"MADV_GUARD_REMOVE", "103", "6.13"},
+    {"MAP_DROPPABLE", "0x08", "6.11"},
+    {"UFFD_USER_MODE_ONLY", "1", "5.11"},
+    {"UFFD_FEATURE_EXACT_ADDRESS", "(1 << 11)", "5.18"},
     {"UFFD_FEATURE_WP_HUGETLBFS_SHMEM", "(1 << 12)", "5.19"},
     {"UFFD_FEATURE_WP_UNPOPULATED", "(1 << 13)", "6.4"},
     {"UFFD_FEATURE_POISON", "(1 << 14)", "6.6"},
@@ -131,9 +134,10 @@ bool Conditions::holds(std::string_view name) const {
     const bool inverted = name.front() == '!';
     name.remove_prefix(inverted ? 1 : 0);
     const std::pair<std::string_view, bool> all[] = {
-        {"uffd", uffd},         {"messages", messages}, {"threads", threads},
-        {"sleepers", sleepers}, {"copies", copies},     {"machine", machine},
-        {"swap", swap},         {"luck", luck},         {"hints", hints},
+        {"uffd", uffd},         {"messages", messages},   {"threads", threads},
+        {"sleepers", sleepers}, {"copies", copies},       {"machine", machine},
+        {"swap", swap},         {"luck", luck},           {"hints", hints},
+        {"keeps", keeps},       {"user_mode", user_mode},
     };
     const auto one = std::ranges::find(all, name, &std::pair<std::string_view, bool>::first);
     VERSO_CHECK(one != std::end(all), "there is no condition {}", name);

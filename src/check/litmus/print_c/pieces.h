@@ -33,6 +33,8 @@ struct Conditions {
     bool swap = false;
     bool hints = false;  // of the NUMA balancer
     bool luck = false;   // a trigger may fail to act
+    bool keeps = false;  // a child's userfaultfd, which came with its message
+    bool user_mode = false;
 
     bool holds(std::string_view name) const;
 };

@@ -21,11 +21,12 @@ bool uses_uffd(Verb verb) { return is_uffd_ioctl(verb) || verb == Verb::messages
 
 class Planner {
 public:
-    explicit Planner(const Program& program) : plan_{program, {}, {}, {}, {}, {}, {}, {}, 0} {}
+    explicit Planner(const Program& program) : plan_{program, {}, {}, {}, {}, {}, {}, {}, {}, 0} {}
 
     Result<Plan> plan() {
         const Program& program = plan_.program;
         plan_.conditions.messages = program.messages;
+        plan_.conditions.user_mode = (program.features & user_mode_only) != 0;
         plan_.conditions.sleepers = has_sleepers(program);
         plan_.actors.push_back({"", "PROCESS", "PROCESS"});
         for (std::size_t i = 0; i < program.steps.size(); ++i) {
@@ -95,6 +96,11 @@ private:
         plan_.uffd.push_back(uses_uffd(step.verb) ? current : -1);
         if (step.verb == Verb::close) {
             current = -1;
+        }
+        plan_.keeps.push_back(-1);
+        if (step.verb == Verb::messages && step.mode != 0) {
+            opened_[0][1] = plan_.keeps.back() = plan_.uffds++;
+            plan_.conditions.keeps = true;
         }
         plan_.conditions.copies = plan_.conditions.copies || step.verb == Verb::copy;
     }

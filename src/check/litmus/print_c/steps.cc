@@ -1,6 +1,8 @@
 // Each step as a statement of C.
 #include "check/litmus/print_c/steps.h"
 
+#include <optional>
+
 #include "abi/abi.h"
 #include "kernel/call.h"
 #include "kernel/world.h"
@@ -66,8 +68,9 @@ std::string features(u64 wanted) {
                              {abi::Feature::event_fork, "UFFD_FEATURE_EVENT_FORK"},
                              {abi::Feature::event_remap, "UFFD_FEATURE_EVENT_REMAP"},
                              {abi::Feature::event_remove, "UFFD_FEATURE_EVENT_REMOVE"},
-                             {abi::Feature::event_unmap, "UFFD_FEATURE_EVENT_UNMAP"}};
-    return bits(wanted, names);
+                             {abi::Feature::event_unmap, "UFFD_FEATURE_EVENT_UNMAP"},
+                             {abi::Feature::exact_address, "UFFD_FEATURE_EXACT_ADDRESS"}};
+    return bits(wanted & ~user_mode_only, names);
 }
 
 std::string_view name_of(Advice advice) {
@@ -98,8 +101,9 @@ struct Parts {
     std::string offset;  // in the file
     std::string there;   // the same page of the second area
     std::string value;
-    std::string fd;     // of the userfaultfd
-    std::string child;  // that it begins
+    std::string fd;            // of the userfaultfd
+    std::optional<int> keeps;  // which userfaultfd a child's becomes, if any step's does; -1: none
+    std::string child;         // that it begins
     std::string process;
     bool has_file;
 };
@@ -124,19 +128,32 @@ Parts parts_of(const Plan& plan, std::size_t at) {
             from("second", page),
             fmt::format("{}", step.value != 0 ? step.value : at + 1),
             fmt::format("uffd[{}]", plan.uffd[at]),
+            plan.conditions.keeps ? std::optional(plan.keeps[at]) : std::nullopt,
             plan.children[at],
             plan.whose[at],
             plan.program.kind != Kind::A};
 }
 
 std::string map_text(const Parts& of) {
-    const bool file = (of.step.mode & MapMode::file) != 0 && of.has_file;
+    const u64 mode = of.step.mode;
+    const bool file = (mode & MapMode::file) != 0 && of.has_file;
+    const bool anywhere = (mode & MapMode::anywhere) != 0;
+    const bool later = (mode & MapMode::later) != 0;
+    const bool askew = (mode & MapMode::askew) != 0;
+    constexpr Bit types[] = {{MapMode::shared, "MAP_SHARED"},
+                             {MapMode::droppable, "MAP_DROPPABLE"}};
+    const u64 asked = mode & (MapMode::shared | MapMode::droppable);
+    const std::string type = asked == 0 ? "MAP_PRIVATE" : bits(asked, types);
     return fmt::format(
-        "result(a, mmap((void *)({}), length, PROT_READ | PROT_WRITE,\n"
-        "                       {} | {}MAP_FIXED, {}, 0) == "
+        "result(a, mmap({}, length, PROT_READ | PROT_WRITE,\n"
+        "                       {}{}{}, {}, {}) == "
         "MAP_FAILED ? -1 : 0)",
-        of.there, (of.step.mode & MapMode::shared) != 0 ? "MAP_SHARED" : "MAP_PRIVATE",
-        file ? "" : "MAP_ANONYMOUS | ", file ? "file" : "-1");
+        anywhere ? "NULL" : fmt::format("(void *)({})", of.there), type,
+        file ? "" : " | MAP_ANONYMOUS", anywhere ? "" : " | MAP_FIXED", file ? "file" : "-1",
+        later && askew ? "(off_t)(unit + unit / 2)"
+        : later        ? "(off_t)unit"
+        : askew        ? "(off_t)(unit / 2)"
+                       : "0");
 }
 
 std::string remap_text(const Parts& of) {
@@ -144,15 +161,16 @@ std::string remap_text(const Parts& of) {
                              {kernel::RemapFlag::fixed, "MREMAP_FIXED"},
                              {kernel::RemapFlag::dontunmap, "MREMAP_DONTUNMAP"}};
     const u64 mode = of.step.mode;
-    const u64 moves = (mode & RemapMode::here) != 0
-                          ? u64{0}
-                          : kernel::RemapFlag::may_move | kernel::RemapFlag::fixed;
+    const u64 fixed = (mode & RemapMode::anywhere) == 0 ? kernel::RemapFlag::fixed : u64{0};
+    const u64 moves = (mode & RemapMode::here) != 0 ? u64{0} : kernel::RemapFlag::may_move | fixed;
+    const std::string there =
+        (mode & RemapMode::next) != 0 ? fmt::format("{} + {}", of.at, of.bytes) : of.there;
     return fmt::format(
         "result(a, mremap((void *)({}), {}, {}{}{},\n                         {}, "
         "(void *)({})) == MAP_FAILED ? -1 : 0)",
         of.at, of.bytes, of.bytes, (mode & RemapMode::longer) != 0 ? " + unit" : "",
         (mode & RemapMode::shorter) != 0 ? " - unit" : "",
-        bits((mode & kernel::RemapFlag::dontunmap) | moves, names), of.there);
+        bits((mode & kernel::RemapFlag::dontunmap) | moves, names), there);
 }
 
 std::string advise_text(const Parts& of) {
@@ -245,7 +263,10 @@ std::string statement(const Parts& of) {
         case Verb::scan:
         case Verb::arm: return scan_text(of);
         case Verb::provoke: return trigger_text(of);
-        case Verb::messages: return fmt::format("read_messages(a, {})", of.fd);
+        case Verb::messages:
+            return fmt::format("{}read_messages(a, {})",
+                               of.keeps ? fmt::format("keep = {};\n        ", *of.keeps) : "",
+                               of.fd);
     }
     return {};
 }

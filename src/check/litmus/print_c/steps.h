@@ -28,6 +28,7 @@ struct Plan {
     std::vector<std::string> children;  // of each step: the process that it begins; "" none
     std::vector<int> uffd;              // of each step: which it uses, -1 none
     std::vector<bool> opens;            // … and is the first to
+    std::vector<int> keeps;             // of each step: which one a child's becomes, -1 none
     std::vector<bool> by_thread;
     int uffds = 0;
 };
