@@ -73,7 +73,7 @@ std::vector<bool> met_now() {
 }
 
 Result<std::vector<Trial>> measure(const std::vector<check::CatalogueEntry>& texts,
-                                   const std::vector<std::string>& presets) {
+                                   const std::vector<std::string>& presets, bool held) {
     std::vector<Trial> trials;
     for (const check::CatalogueEntry& text : texts) {
         for (const std::string& preset : presets) {
@@ -82,7 +82,7 @@ Result<std::vector<Trial>> measure(const std::vector<check::CatalogueEntry>& tex
             const check::Judgement now =
                 judge_on_model(*mm::preset(preset), text.litmus, model_runs_max);
             const check::Expected kept = text.expected_on(preset);
-            if (kept.verdict != name_of(now.kind) || kept.course != course_text(now)) {
+            if (held && (kept.verdict != name_of(now.kind) || kept.course != course_text(now))) {
                 return fail(ErrorKind::invalid_argument, 0, "{} on {}: {} is expected, {} came",
                             text.path.string(), preset, kept.verdict + " " + kept.course,
                             ids_of(now));

@@ -3,6 +3,7 @@
 //   verso_mutants judge WANTED CATALOGUE [SECONDS [PRESETS]]
 //                 a line for each mutant: "17 killed TEXT PRESET", "18 survived 240 of 240",
 //                 "19 unmet"
+//   verso_mutants judge-anew …     the same; what is kept beside the texts is not asked for
 //   verso_mutants grow WANTED CATALOGUE FOLDER SEED MINUTES [PRESETS]     see grow.cc
 //   verso_mutants check CATALOGUE [PRESETS]       exit code 2: a text contradicts the model
 #include <cstdlib>
@@ -45,7 +46,8 @@ double number_at(std::span<char* const> arguments, std::size_t at, double usual)
 int run(std::span<char* const> arguments) {
     const std::string_view verb = arguments.empty() ? "" : arguments[0];
     const bool checks = verb == "check" && arguments.size() >= 2;
-    const bool judges = verb == "judge" && arguments.size() >= 3;
+    const bool anew = verb == "judge-anew";
+    const bool judges = (verb == "judge" || anew) && arguments.size() >= 3;
     const bool grows = verb == "grow" && arguments.size() >= 6;
     if (!judges && !grows && !checks) {
         return refuse(
@@ -59,7 +61,7 @@ int run(std::span<char* const> arguments) {
     }
     const std::size_t last = checks ? 2 : judges ? 4 : 6;
     const Result<std::vector<Trial>> trials =
-        measure(*texts, presets_of(last < arguments.size() ? arguments[last] : ""));
+        measure(*texts, presets_of(last < arguments.size() ? arguments[last] : ""), !anew);
     if (!trials) {
         return refuse(trials.error().message);
     }

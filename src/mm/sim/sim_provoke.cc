@@ -115,8 +115,8 @@ bool SimWorld::act_all(Process& process, Trigger trigger, u64 address, u64 lengt
     return acted;
 }
 
-/// Memory and swap that somebody else needs, and no longer needs. A page that is taken is one that a
-/// device has pinned and nobody maps; a slot is some file's.
+/// Memory and swap that somebody else needs, and no longer needs. A page that is taken is one that
+/// a device has pinned and nobody maps; a slot is some file's.
 bool SimWorld::take_or_give_back(Half half) {
     State& all = memory_.state();
     bool acted = false;

@@ -24,7 +24,8 @@ static void open_uffd(struct answer *a, int which, uint64_t features)
     features |= api.features & UFFD_FEATURE_WP_HUGETLBFS_SHMEM;
     api = (struct uffdio_api){.api = UFFD_API, .features = features};
 @!user_mode     uffd[which] = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-@user_mode     uffd[which] = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+@user_mode     uffd[which] = (int)syscall(SYS_userfaultfd,
+@user_mode                                O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
     if (uffd[which] < 0 || ioctl(uffd[which], UFFDIO_API, &api) != 0)
         return cannot(a, "userfaultfd");
     result(a, 0);
