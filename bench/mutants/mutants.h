@@ -44,8 +44,8 @@ u64 cpu_ns();
 std::vector<bool> met_now();
 void forget_met();
 
-/// All texts on those presets. An error, if they are `held` to what is kept beside them: a text that
-/// the model as it is contradicts.
+/// All texts on those presets. An error, if they are `held` to what is kept beside them: a text
+/// that the model as it is contradicts.
 Result<std::vector<Trial>> measure(const std::vector<check::CatalogueEntry>& texts,
                                    const std::vector<std::string>& presets, bool held);
 /// Does the trial end otherwise under the mutant that is on?

@@ -55,7 +55,8 @@ TEST(Notation, APlaceOfAMappingIsWhereItsWordsSay) {
          {std::pair{"SS, 2 pages: store(4)@1; map(FILE|SHARED|LATER); load@'", "= 4"},
           std::pair{"SS: map(FILE|SHARED|ASKEW)", "EINVAL"},
           std::pair{"A, 2 pages: store(4); mremap(NEXT)@0; load@1", "= 4"},
-          std::pair{"A, 2 pages: mremap(ANYWHERE|LONGER)@0; map(ANYWHERE); load", "SIGSEGV"}}) {
+          std::pair{"A, 2 pages: mremap(ANYWHERE|LONGER)@0; load", "SIGSEGV"},
+          std::pair{"A: map(ANYWHERE); load@'", "SIGSEGV"}}) {
         const Trace trace = run_on_model(*mm::preset("6.18"), read(text));
         ASSERT_EQ(trace.why_not, "") << text;
         EXPECT_EQ(trace.steps.back().outcome, holds) << text;
