@@ -44,12 +44,13 @@ void expect_content(std::span<const std::byte> bytes, const char* whose) {
 
 wire::Message message_of(Numbers& numbers) {
     wire::Message message;
-    message.kind = static_cast<wire::Kind>(1 + numbers.next(1) % 14);
+    message.kind = static_cast<wire::Kind>(1 + numbers.next(1) % static_cast<u64>(wire::kind_last));
     message.page = numbers.or_else(numbers.next(2) % pages, 8);
     message.window.first = numbers.or_else(0, 8);
     message.window.count = numbers.or_else(pages, 8);
     message.number = numbers.or_else(numbers.next(1) % 4, 8);
     message.address = verso::to_bytes(numbers.or_else(u64{1} << 20, 5));
+    message.lifeline = message.address;
     message.pages = numbers.or_else(pages, 4);
     message.protect = numbers.flag();
     return message;

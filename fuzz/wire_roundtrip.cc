@@ -15,10 +15,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     wire::Message message;
     // Every field by its place: a field that is added to the message does not compile here until it
     // is given a value, too.
-    auto& [kind, pages, address, page, window, number, protect, base_file, levels, text] = message;
+    auto& [kind, pages, address, lifeline, page, window, number, protect, base_file, levels,
+           text] = message;
     kind = static_cast<wire::Kind>(numbers.next(1) % 16);  // some more than there are
     pages = numbers.next(4);
     address = verso::to_bytes(numbers.next(5));
+    lifeline = verso::to_bytes(numbers.next(5));
     page = numbers.next(8);
     window.first = numbers.next(8);
     window.count = numbers.next(8);

@@ -130,11 +130,19 @@ Result<std::shared_ptr<Region>> Region::make_child(Runtime& runtime, const Child
         ready =
             child.watch(RegisterMode::missing | RegisterMode::minor | RegisterMode::write_protect);
     }
+    if (ready && plan.served_elsewhere) {
+        Result<Lifeline> tied = Lifeline::tie(child.kernel_, child.uffd_.get());
+        if (!tied) {
+            return pass(tied);
+        }
+        child.lifeline_ = std::move(*tied);
+    }
     if (!ready) {
         return pass(ready);
     }
     child.target_.uffd = child.uffd_.get();
     child.target_.base = child.base_;
+    child.target_.lifeline = child.lifeline_.address();
     child.target_.pages = plan.pages;
     child.target_.base_file = plan.base_file;
     child.target_.served = Bitmap(plan.pages);
@@ -181,6 +189,7 @@ Result<std::shared_ptr<Region>> Snapshot::child(std::string name, bool read_only
         plan.layer_offset = parent.frozen().area_offset(layer_.slot);
     }
     plan.pages = parent.pages();
+    plan.served_elsewhere = parent.filler() != nullptr;
     plan.name = std::move(name);
     plan.read_only = read_only;
     Result<std::unique_ptr<Filler>> filler = LocalFiller::make(region_, layer_, plan.base_file);

@@ -47,13 +47,14 @@ public:
         decided_->notify_all();
     }
 
-    void set_child(std::vector<Fd> fds, u64 base, u64 pages, BaseFile base_file) {
+    void set_child(std::vector<Fd> fds, const wire::Message& ready, u64 pages, BaseFile base_file) {
         uffd_ = std::move(fds[0]);
         if (fds.size() > 1) {
             process_ = std::move(fds[1]);
         }
         target_.uffd = uffd_.get();
-        target_.base = base;
+        target_.base = ready.address;
+        target_.lifeline = ready.lifeline;
         target_.pages = pages;
         target_.base_file = base_file;
         target_.served = Bitmap(pages);
@@ -216,6 +217,7 @@ private:
         adopted->uffd = std::move(uffd);
         adopted->target.uffd = adopted->uffd.get();
         adopted->target.base = message.address;
+        adopted->target.lifeline = message.lifeline;
         adopted->target.pages = target_.pages;
         adopted->target.base_file = target_.base_file;
         adopted->target.served = Bitmap(target_.pages);
@@ -343,7 +345,7 @@ Result<void> shake_hands(kernel::Kernel& kernel, ChildService& service, const wi
                     "userfaultfd",
                     ready->fds.size());
     }
-    service.set_child(std::move(ready->fds), ready->message.address, offer.pages, offer.base_file);
+    service.set_child(std::move(ready->fds), ready->message, offer.pages, offer.base_file);
     wire::Message accepted;
     accepted.kind = wire::Kind::accepted;
     const Outcome told = wire::send(kernel, service.socket(), accepted);

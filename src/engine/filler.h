@@ -41,7 +41,8 @@ struct Moves {
 /// A child's mapping, as the one who fills it sees it (perhaps from another process).
 struct FillTarget {
     int uffd = -1;
-    u64 base = 0;  // address in the child
+    u64 base = 0;      // address in the child
+    u64 lifeline = 0;  // likewise, of a page that is registered while the child has its memory
     u64 pages = 0;
     BaseFile base_file = BaseFile::live;
     std::atomic<bool> protect{

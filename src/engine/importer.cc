@@ -44,6 +44,7 @@ Result<std::shared_ptr<Region>> prepare(Runtime& runtime, Fd socket, wire::Recei
     plan.layer_offset = ancestry->layer_offset();
     plan.pages = offer.message.pages;
     plan.name = options.name;
+    plan.served_elsewhere = true;
     plan.address = reinterpret_cast<u64>(options.address);  // NOLINT
     if (plan.file < 0) {
         return fail(ErrorKind::peer, 0, "the offer shares a live file but brought none");
@@ -56,6 +57,7 @@ Result<std::shared_ptr<Region>> prepare(Runtime& runtime, Fd socket, wire::Recei
     wire::Message ready;
     ready.kind = wire::Kind::ready;
     ready.address = child.base();
+    ready.lifeline = child.target().lifeline;
     const Fd us = wire::this_process(kernel);
     const std::array<int, 2> fds{child.uffd(), us.get()};
     const Outcome sent =

@@ -320,6 +320,7 @@ Region::~Region() {
         // process that the application made by fork(2) has a copy.
         (void)kernel_.perform(Call::uffd_wake(uffd_.get(), base_, to_bytes(pages_)));
     }
+    lifeline_.cut(kernel_, uffd_.get());
     uffd_.reset();  // before the mapping, whose end would otherwise be an event nobody reads
     filler_.reset();
     app_.reset();

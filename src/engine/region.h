@@ -23,6 +23,7 @@
 #include "engine/frozen.h"
 #include "engine/guard.h"
 #include "engine/marks.h"
+#include "engine/presence.h"
 #include "engine/runtime.h"
 #include "engine/stripes.h"
 #include "engine/sweeper.h"
@@ -102,8 +103,8 @@ public:
         std::string name;
         u64 address = 0;  // 0: anywhere
         bool read_only = false;
-        int layer_file =
-            -1;  // live: where chunks may move to; borrowed, stays while the filler does
+        bool served_elsewhere = false;  // or may come to be
+        int layer_file = -1;  // live: where chunks may move to; borrowed, as long as the filler
         u64 layer_offset = 0;
     };
     /// A child's mapping and userfaultfd, not yet served: give it a filler, then start() it.
@@ -307,6 +308,7 @@ private:
 
     FillTarget target_;               // child: where our own pages go
     std::unique_ptr<Filler> filler_;  // child: where they come from
+    Lifeline lifeline_;               // child that another process may come to serve
     bool armed_once_ = false;         // guarded by arm_mutex_
 
     Frozen frozen_;

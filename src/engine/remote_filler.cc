@@ -50,6 +50,7 @@ bool RemoteFiller::ask(FillTarget& target, u64 page, PageRange window, bool own)
             adopt.kind = wire::Kind::adopt;
             adopt.number = request.number;
             adopt.address = target.base;
+            adopt.lifeline = target.lifeline;
             const std::array<int, 1> fds{target.uffd};
             if (!wire::send_or_gone(kernel_, socket_.get(), adopt, fds)) {
                 return false;

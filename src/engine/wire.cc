@@ -18,7 +18,7 @@ using kernel::Wait;
 
 namespace {
 
-constexpr u64 magic = 0x3245'5249'574f'5356;  // "VSOWIRE2"
+constexpr u64 magic = 0x3345'5249'574f'5356;  // "VSOWIRE3"
 
 struct Fixed {
     u64 magic;
@@ -26,6 +26,7 @@ struct Fixed {
     u32 base_file;
     u64 pages;
     u64 address;
+    u64 lifeline;
     u64 page;
     u64 number;
     u64 window_first;
@@ -59,8 +60,9 @@ std::vector<std::byte> encode(const Message& message) {
     const std::string text = message.text.substr(0, text_bytes_max);
     std::vector<std::byte> out;
     append(out, Fixed{magic, static_cast<u32>(message.kind), static_cast<u32>(message.base_file),
-                      message.pages, message.address, message.page, message.number,
-                      message.window.first, message.window.count, message.protect ? u32{1} : u32{0},
+                      message.pages, message.address, message.lifeline, message.page,
+                      message.number, message.window.first, message.window.count,
+                      message.protect ? u32{1} : u32{0},
                       static_cast<u32>(message.levels.size()), static_cast<u32>(text.size()), 0});
     for (const LevelInfo& level : message.levels) {
         append(out,
@@ -87,7 +89,8 @@ Result<Message> decode(std::span<const std::byte> bytes) {
         bytes.size() != sizeof fixed + fixed.levels * sizeof(FixedLevel) + fixed.text_bytes) {
         return malformed("a message whose parts do not add up");
     }
-    if (fixed.pages > to_pages(Limits::region_bytes_max) || !is_page_aligned(fixed.address)) {
+    if (fixed.pages > to_pages(Limits::region_bytes_max) || !is_page_aligned(fixed.address) ||
+        !is_page_aligned(fixed.lifeline)) {
         return malformed("an impossible size or address");
     }
     Message message;
@@ -95,6 +98,7 @@ Result<Message> decode(std::span<const std::byte> bytes) {
     message.base_file = static_cast<BaseFile>(fixed.base_file);
     message.pages = fixed.pages;
     message.address = fixed.address;
+    message.lifeline = fixed.lifeline;
     message.page = fixed.page;
     message.number = fixed.number;
     message.window = {fixed.window_first, fixed.window_count};

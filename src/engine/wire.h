@@ -69,7 +69,8 @@ struct LevelInfo {
 struct Message {
     Kind kind = Kind::refused;
     u64 pages = 0;         // offer, lend
-    u64 address = 0;       // ready, lend: where the memory is mapped
+    u64 address = 0;       // ready, lend, adopt: where the memory is mapped
+    u64 lifeline = 0;      // ready, adopt: see presence.h
     u64 page = 0;          // serve, lost; move, moved, stayed: the first of the chunk
     PageRange window;      // serve: no page outside it may be filled
     u64 number = 0;        // barrier, barrier_done; adopt, disown, serve, lost: whose (0: own)

@@ -40,7 +40,9 @@ std::map<std::string, wire::Message> messages() {
     offer.pages = 64;
     offer.base_file = BaseFile::frozen;
     offer.levels = {{3, 0, false, true}, {1, 2, true, false}};
-    add("ready", Kind::ready).address = somewhere;
+    wire::Message& ready = add("ready", Kind::ready);
+    ready.address = somewhere;
+    ready.lifeline = 2 * somewhere;
     add("accepted", Kind::accepted);
     add("refused", Kind::refused).text = "no";
     wire::Message& serve = add("serve", Kind::serve);
@@ -55,6 +57,7 @@ std::map<std::string, wire::Message> messages() {
     lend.address = somewhere;
     wire::Message& adopt = add("adopt", Kind::adopt);
     adopt.address = somewhere;
+    adopt.lifeline = 2 * somewhere;
     adopt.number = 2;
     add("disown", Kind::disown).number = 2;
     wire::Message& lost = add("lost", Kind::lost);

@@ -3,6 +3,8 @@
 //
 //   Linux 6.6 and later   UFFDIO_POISON            SIGBUS
 //   before                access is taken away     SIGSEGV; a child in another process does it
+#include <optional>
+
 #include "hazards/hooked.h"
 #include "support/peer.h"
 
@@ -28,6 +30,26 @@ public:
 
 private:
     struct sigaction before_ {};
+};
+
+/// A source at version 0, its snapshot, and a child of that.
+struct Family {
+    std::optional<Region> source;
+    std::optional<Snapshot> moment;
+    std::optional<Region> child;
+
+    void make(Hooked& hooked) {
+        Result<Region> made = hooked.create(pages);
+        VERSO_ASSERT_OK(made);
+        source = std::move(*made);
+        write_all(source->bytes(), seed, 0);
+        Result<Snapshot> taken = source->snapshot();
+        VERSO_ASSERT_OK(taken);
+        moment = std::move(*taken);
+        Result<Region> forked = moment->fork();
+        VERSO_ASSERT_OK(forked);
+        child = std::move(*forked);
+    }
 };
 
 class LostPage : public testing::TestWithParam<bool> {
@@ -79,12 +101,9 @@ protected:
 TEST_P(LostPage, EndsTheReadingOfAViewOfAChildAndOfAGrandchild) {
     const LostIsSegv expected;
     Hooked hooked(host::Mask{.no_poison = !poison()});
-    Result<Region> source = hooked.create(pages);
-    VERSO_ASSERT_OK(source);
-    write_all(source->bytes(), seed, 0);
-    const Result<Snapshot> moment = source->snapshot();
-    Result<Region> child = moment->fork();
-    VERSO_ASSERT_OK(child);
+    Family family;
+    ASSERT_NO_FATAL_FAILURE(family.make(hooked));
+    auto& [source, moment, child] = family;
     lose_page(hooked, *source, 7);
     const Result<Snapshot> of_child = child->snapshot();  // it is protected before it reads
     VERSO_ASSERT_OK(of_child);
@@ -96,15 +115,33 @@ TEST_P(LostPage, EndsTheReadingOfAViewOfAChildAndOfAGrandchild) {
     EXPECT_EQ(viewed.lost, 1U) << viewed.wrong << " wrong";
 }
 
+/// A page is read, and has gone when it is stored to. Found by `verso swarm`, seed 7020861 at
+/// commit 8b48240: the child's process ended.
+TEST_P(LostPage, ThatGoesWhileItsChildIsRewoundRefusesTheRewindAndNothingHasChanged) {
+    Hooked hooked(host::Mask{.no_poison = !poison()});
+    Family family;
+    ASSERT_NO_FATAL_FAILURE(family.make(hooked));
+    auto& [source, moment, child] = family;
+    const Result<Snapshot> of_child = child->snapshot();
+    VERSO_ASSERT_OK(of_child);
+    write_all(child->bytes(), seed, 1);
+    hooked.kernel.fail({.outcome = {kernel::Verdict::no_page, EFAULT, 0, 0},
+                        .only = kernel::OpSet{kernel::Op::memory_write}});
+    const auto rewound = child->rewind(*of_child);
+    ASSERT_FALSE(rewound.has_value());
+    EXPECT_EQ(rewound.error().kind, ErrorKind::damaged) << rewound.error().message;
+    EXPECT_EQ(hooked.kernel.delivered(), 1U);
+    EXPECT_TRUE(holds(child->bytes(), seed, 1));
+    VERSO_ASSERT_OK(child->rewind(*of_child));
+    EXPECT_TRUE(holds(child->bytes(), seed, 0));
+}
+
 TEST_P(LostPage, ThatAChildHasReadIsLostToItsOwnSnapshotsToo) {
     const LostIsSegv expected;
     Hooked hooked(host::Mask{.no_poison = !poison()});
-    Result<Region> source = hooked.create(pages);
-    VERSO_ASSERT_OK(source);
-    write_all(source->bytes(), seed, 0);
-    const Result<Snapshot> moment = source->snapshot();
-    Result<Region> child = moment->fork();
-    VERSO_ASSERT_OK(child);
+    Family family;
+    ASSERT_NO_FATAL_FAILURE(family.make(hooked));
+    auto& [source, moment, child] = family;
     lose_page(hooked, *source, 7);
     expect_one_lost(*child);
     const Result<Snapshot> of_child = child->snapshot();
