@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -31,6 +32,26 @@ struct Hooked {
     host::LinuxKernel host;
     kernel::FailingKernel kernel{host};
     engine::Runtime runtime{kernel};
+};
+
+/// A source at version 0, its snapshot, and a child of that.
+struct Family {
+    std::optional<Region> source;
+    std::optional<Snapshot> moment;
+    std::optional<Region> child;
+
+    void make(Hooked& hooked, u64 pages, u64 seed) {
+        Result<Region> made = hooked.create(pages);
+        VERSO_ASSERT_OK(made);
+        source = std::move(*made);
+        write_all(source->bytes(), seed, 0);
+        Result<Snapshot> taken = source->snapshot();
+        VERSO_ASSERT_OK(taken);
+        moment = std::move(*taken);
+        Result<Region> forked = moment->fork();
+        VERSO_ASSERT_OK(forked);
+        child = std::move(*forked);
+    }
 };
 
 /// Holds up the first call that matches, until it is let go.

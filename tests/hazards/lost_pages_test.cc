@@ -3,8 +3,6 @@
 //
 //   Linux 6.6 and later   UFFDIO_POISON            SIGBUS
 //   before                access is taken away     SIGSEGV; a child in another process does it
-#include <optional>
-
 #include "hazards/hooked.h"
 #include "support/peer.h"
 
@@ -30,26 +28,6 @@ public:
 
 private:
     struct sigaction before_ {};
-};
-
-/// A source at version 0, its snapshot, and a child of that.
-struct Family {
-    std::optional<Region> source;
-    std::optional<Snapshot> moment;
-    std::optional<Region> child;
-
-    void make(Hooked& hooked) {
-        Result<Region> made = hooked.create(pages);
-        VERSO_ASSERT_OK(made);
-        source = std::move(*made);
-        write_all(source->bytes(), seed, 0);
-        Result<Snapshot> taken = source->snapshot();
-        VERSO_ASSERT_OK(taken);
-        moment = std::move(*taken);
-        Result<Region> forked = moment->fork();
-        VERSO_ASSERT_OK(forked);
-        child = std::move(*forked);
-    }
 };
 
 class LostPage : public testing::TestWithParam<bool> {
@@ -102,7 +80,7 @@ TEST_P(LostPage, EndsTheReadingOfAViewOfAChildAndOfAGrandchild) {
     const LostIsSegv expected;
     Hooked hooked(host::Mask{.no_poison = !poison()});
     Family family;
-    ASSERT_NO_FATAL_FAILURE(family.make(hooked));
+    ASSERT_NO_FATAL_FAILURE(family.make(hooked, pages, seed));
     auto& [source, moment, child] = family;
     lose_page(hooked, *source, 7);
     const Result<Snapshot> of_child = child->snapshot();  // it is protected before it reads
@@ -120,7 +98,7 @@ TEST_P(LostPage, EndsTheReadingOfAViewOfAChildAndOfAGrandchild) {
 TEST_P(LostPage, ThatGoesWhileItsChildIsRewoundRefusesTheRewindAndNothingHasChanged) {
     Hooked hooked(host::Mask{.no_poison = !poison()});
     Family family;
-    ASSERT_NO_FATAL_FAILURE(family.make(hooked));
+    ASSERT_NO_FATAL_FAILURE(family.make(hooked, pages, seed));
     auto& [source, moment, child] = family;
     const Result<Snapshot> of_child = child->snapshot();
     VERSO_ASSERT_OK(of_child);
@@ -140,7 +118,7 @@ TEST_P(LostPage, ThatAChildHasReadIsLostToItsOwnSnapshotsToo) {
     const LostIsSegv expected;
     Hooked hooked(host::Mask{.no_poison = !poison()});
     Family family;
-    ASSERT_NO_FATAL_FAILURE(family.make(hooked));
+    ASSERT_NO_FATAL_FAILURE(family.make(hooked, pages, seed));
     auto& [source, moment, child] = family;
     lose_page(hooked, *source, 7);
     expect_one_lost(*child);
