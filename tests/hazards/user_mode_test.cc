@@ -1,6 +1,6 @@
-// Without privilege a userfaultfd serves faults of user mode alone: a child cannot read a page of its
-// own memory that is not there yet, and puts it there itself, trying until it stays. A page that
-// its source has lost never comes, and must not be tried for at every level.
+// Without privilege a userfaultfd serves faults of user mode alone: a child cannot read a page of
+// its own memory that is not there yet, and puts it there itself, trying until it stays. A page
+// that its source has lost never comes, and must not be tried for at every level.
 #include "hazards/hooked.h"
 
 namespace verso::test {
@@ -38,8 +38,8 @@ protected:
     std::optional<Region> grandchild_;
 };
 
-/// Found by `verso swarm`, seed 16247: given up as lost after five tries, though the kernel had said
-/// EAGAIN, which is no loss.
+/// Found by `verso swarm`, seed 16247: given up as lost after five tries, though the kernel had
+/// said EAGAIN, which is no loss.
 TEST_F(UserMode, APageThatIsNotThereAfterTwentyTriesIsNotLost) {
     constexpr u64 times = 20;
     fork_the_child();
