@@ -102,13 +102,19 @@ Outcome protect(const Call& call) {
     return result_of(result);
 }
 
+/// A kernel that was built without them refuses every advice about them.
+bool knows_huge_pages() {
+    static const bool known = ::access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0;
+    return known;
+}
+
 Outcome advise(const Call& call) {
     const int advice = number_of(static_cast<Advice>(call.aux));
     // Why safe: the caller owns the range and asks for what it does to the contents.
     const int result = ::madvise(pointer_to(call.address), call.length, advice);
     if (result != 0 && errno == EINVAL && advice == MADV_NOHUGEPAGE &&
-        is_page_aligned(call.address)) {
-        return Outcome::done();  // a kernel built without huge pages: there are none to forbid
+        is_page_aligned(call.address) && !knows_huge_pages()) {
+        return Outcome::done();  // there are none to forbid
     }
     return result_of(result);
 }
