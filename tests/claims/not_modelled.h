@@ -47,13 +47,19 @@ inline constexpr NotModelled not_modelled[] = {
      "waits for a userfaultfd without a handshake"},
     {"E-FK9, E-FK10", "that a mapping once had a page of its own or a guard (anon_vma)",
      "vma_needs_copy() asks that; the model asks whether there is one now, so where the last one "
-     "has "
-     "gone or moved away it says that a child has no poison, and the kernel copies it "
+     "has gone or moved away it says that a child has no poison, and the kernel copies it "
      "(docs/findings.md)"},
     {"section 8, reclaim", "reclaim of a page of a file that is pinned",
      "shrink_folio_list() unmaps it and then sees the pin: the entry goes, the page stays; the "
-     "model "
-     "leaves both, as it does with a pinned anonymous page (docs/findings.md)"},
+     "model leaves both, as it does with a pinned anonymous page (docs/findings.md)"},
+    {"section 6, files", "a fault of a file that maps all of a large folio in small entries",
+     "finish_fault() does since 6.11 where no userfaultfd is registered; the model maps the page "
+     "that was asked for (docs/findings.md)"},
+    {"8.6, collapse", "MADV_COLLAPSE of shared memory with holes under a MISSING userfaultfd",
+     "collapse_file() unmaps first and then finds the holes: EBUSY, and the entries have gone; the "
+     "model looks before: EINVAL, and they stay (docs/findings.md)"},
+    {"section 1", "that MAP_DROPPABLE came with 6.11",
+     "no rule has a release for it: older presets take it, too"},
     {"E-FK12", "exec", "it is exit() of one address space and mmap() in another; both are there"},
     {"section 1, NUMA", "a second NUMA node in programs",
      "the model has as many as its Shape says, tests/mm and the random calls use two; programs "
