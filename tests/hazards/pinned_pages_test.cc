@@ -1,7 +1,8 @@
 // H33: bytes that reach the memory without a page fault of the region's mapping. What the engine
 // sees and what it cannot see, as docs/engine.md and `verso doctor` say it:
 //
-//   pread, io_uring read, process_vm_writev                   fault when they write: seen
+//   calls that write by address (read(2), io_uring,           fault when they write: seen,
+//   process_vm_writev, direct reads)                          tests/vm/system_call_test.cc
 //   /proc/PID/mem, ptrace (a debugger)                        refused with EIO, never unseen
 //   a buffer registered with io_uring before the snapshot     pinned: never seen
 //   the same page, taken back from a child meanwhile          the pin keeps a page that is no
@@ -13,95 +14,19 @@
 #include <fstream>
 
 #include <fcntl.h>
-#include <linux/io_uring.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "hazards/brought.h"
 #include "hazards/hooked.h"
+#include "support/io_ring.h"
 
 namespace verso::test {
 namespace {
 
 constexpr u64 pages = 16;
 constexpr u64 pinned = 3;  // the page that devices write
-
-/// The smallest io_uring: one entry, submitted and waited for by the same call. (No library: three
-/// system calls and three mappings.)
-class Ring {
-public:
-    Ring() {
-        io_uring_params params{};
-        fd_ = Fd(static_cast<int>(::syscall(SYS_io_uring_setup, 1U, &params)));
-        if (!fd_.valid()) {
-            return;
-        }
-        tail_offset_ = params.sq_off.tail;
-        array_offset_ = params.sq_off.array;
-        head_offset_ = params.cq_off.head;
-        cqes_offset_ = params.cq_off.cqes;
-        cq_mask_offset_ = params.cq_off.ring_mask;
-        submit_ = map(params.sq_off.array + params.sq_entries * sizeof(u32), IORING_OFF_SQ_RING);
-        complete_ =
-            map(params.cq_off.cqes + params.cq_entries * sizeof(io_uring_cqe), IORING_OFF_CQ_RING);
-        entries_ = map(params.sq_entries * sizeof(io_uring_sqe), IORING_OFF_SQES);
-    }
-    Ring(const Ring&) = delete;
-    Ring& operator=(const Ring&) = delete;
-    ~Ring() {
-        for (const std::span<std::byte> each : {submit_, complete_, entries_}) {
-            (void)::munmap(each.data(), each.size());
-        }
-    }
-    bool had() const { return fd_.valid(); }
-    /// Pins the buffer for as long as the ring lives.
-    bool register_buffer(std::span<std::byte> buffer) const {
-        const iovec part{buffer.data(), buffer.size()};
-        return ::syscall(SYS_io_uring_register, fd_.get(), IORING_REGISTER_BUFFERS, &part, 1) == 0;
-    }
-    /// Reads the beginning of a file into the buffer; by the pin, or by its address.
-    int read(int file, std::span<std::byte> buffer, bool fixed) const {
-        auto* const entry = reinterpret_cast<io_uring_sqe*>(entries_.data());
-        *entry = {};
-        entry->opcode = fixed ? IORING_OP_READ_FIXED : IORING_OP_READ;
-        entry->fd = file;
-        entry->addr = reinterpret_cast<u64>(buffer.data());
-        entry->len = static_cast<u32>(buffer.size());
-        at<u32>(submit_, array_offset_) = 0;
-        std::atomic_ref<u32>(at<u32>(submit_, tail_offset_)).fetch_add(1);
-        if (::syscall(SYS_io_uring_enter, fd_.get(), 1U, 1U, IORING_ENTER_GETEVENTS, nullptr, 0) !=
-            1) {
-            return -errno;
-        }
-        const std::atomic_ref<u32> head(at<u32>(complete_, head_offset_));
-        const u64 index = head.fetch_add(1) & at<u32>(complete_, cq_mask_offset_);
-        return at<io_uring_cqe>(complete_, cqes_offset_ + index * sizeof(io_uring_cqe)).res;
-    }
-
-private:
-    std::span<std::byte> map(std::size_t bytes, u64 offset) const {
-        void* const at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-                                fd_.get(), static_cast<off_t>(offset));
-        VERSO_CHECK(at != MAP_FAILED, "a ring that cannot be mapped: errno {}", errno);
-        return {static_cast<std::byte*>(at), bytes};
-    }
-    template <class T>
-    static T& at(std::span<std::byte> ring, u64 offset) {
-        return *reinterpret_cast<T*>(ring.data() + offset);
-    }
-
-    Fd fd_;
-    std::span<std::byte> submit_;
-    std::span<std::byte> complete_;
-    std::span<std::byte> entries_;
-    u64 tail_offset_ = 0;
-    u64 array_offset_ = 0;
-    u64 head_offset_ = 0;
-    u64 cqes_offset_ = 0;
-    u64 cq_mask_offset_ = 0;
-};
 
 /// A file whose first page is page_of(1, pinned, version): what a device would deliver.
 Fd delivery(u64 version) {
@@ -136,38 +61,6 @@ protected:
     }
     std::optional<Region> region_;
 };
-const char* const no_ring =
-    "io_uring is not to be had here (kernel.io_uring_disabled, or a filter)";
-
-TEST_F(H33_WritesWithoutAFault, CallsThatWriteByAddressAreSeenWhateverTheyAre) {
-    VERSO_NEEDS_USERFAULTFD();
-    if (process_runtime().kernel().abilities().user_mode_only) {
-        GTEST_SKIP() << "without privilege such calls fail with EFAULT instead";
-    }
-    const Ring ring;
-    const Page bytes = page_of(1, pinned, 5);
-    const Fd file = delivery(5);
-    const iovec from{const_cast<std::byte*>(bytes.data()), page_size};
-    const iovec to{buffer().data(), page_size};
-    const std::vector<std::pair<const char*, std::function<ssize_t()>>> ways{
-        {"pread", [&] { return ::pread(file.get(), buffer().data(), page_size, 0); }},
-        {"process_vm_writev", [&] { return ::process_vm_writev(::getpid(), &from, 1, &to, 1, 0); }},
-        {"io_uring", [&] { return ssize_t{ring.read(file.get(), buffer(), false)}; }},
-    };
-    for (const auto& [name, write] : ways) {
-        if (std::string_view(name) == "io_uring" && !ring.had()) {
-            std::cout << no_ring << "\n";
-            continue;
-        }
-        write_page(region_->bytes(), 1, pinned, 4);
-        const Result<Snapshot> moment = region_->snapshot();
-        const u64 faults = region_->stats().write_faults;
-        ASSERT_EQ(write(), static_cast<ssize_t>(page_size)) << name << ": " << errno;
-        EXPECT_EQ(in_region(), 5U) << name;
-        EXPECT_EQ(in_snapshot(*moment), 4U) << name;
-        EXPECT_GT(region_->stats().write_faults, faults) << name;
-    }
-}
 
 TEST_F(H33_WritesWithoutAFault, ADebuggersWriteIsRefusedAndNeverUnseen) {
     VERSO_NEEDS_USERFAULTFD();
