@@ -50,7 +50,7 @@ TEST_P(Guest, StoresAfterASnapshotAndTheSnapshotKeepsTheOldBytes) {
     EXPECT_EQ(first_difference(*moment->bytes(), before), pages);
 }
 
-TEST_P(Guest, StoresWhileThreeSnapshotsAreTakenAndEachKeepsItsOwnBytes) {
+TEST_P(Guest, StoresBetweenThreeSnapshotsAndEachKeepsItsOwnBytes) {
     Result<Region> region = region_with(count_up, pages);
     VERSO_ASSERT_OK(region);
     Result<KvmGuest> guest = guest_in(*region);
@@ -69,7 +69,7 @@ TEST_P(Guest, StoresWhileThreeSnapshotsAreTakenAndEachKeepsItsOwnBytes) {
     }
 }
 
-/// Says of which kind KVM's own counters say that the stores were.
+/// By KVM's own counters: or all of this could be about copies that KVM's emulator makes.
 TEST_P(Guest, StoresThroughKvmsPageTablesMeetTheProtectionThere) {
     Result<Region> region = region_with(store_rising, pages);
     VERSO_ASSERT_OK(region);
@@ -87,10 +87,11 @@ TEST_P(Guest, StoresThroughKvmsPageTablesMeetTheProtectionThere) {
     }
     const u64 settled = *guest->counter("pf_fixed");
     finish(*guest, scattered(200));
-    EXPECT_EQ(*guest->counter("pf_fixed"), settled);  // nothing was protected: no fault at all
+    const u64 unprotected = *guest->counter("pf_fixed");
+    EXPECT_LT(unprotected, settled + count);  // none, unless the kernel has moved a page meanwhile
     const Result<Snapshot> moment = region->snapshot();
     finish(*guest, scattered(300));
-    EXPECT_GE(*guest->counter("pf_fixed"), settled + count);
+    EXPECT_GE(*guest->counter("pf_fixed"), unprotected + count);
     EXPECT_EQ(region->stats().write_faults, count);
 }
 
