@@ -21,7 +21,7 @@
 #include "support/backends.h"
 #include "support/io_ring.h"
 #include "support/needs.h"
-#include "vm/guest_test.h"
+#include "vm/kvm_guest_test.h"
 
 namespace verso::test {
 namespace {

@@ -14,7 +14,7 @@
 
 #include "linux/world/triggers.h"
 #include "support/causal_writers.h"
-#include "vm/guest_test.h"
+#include "vm/kvm_guest_test.h"
 
 namespace verso::test {
 namespace {

@@ -10,7 +10,7 @@
 
 #include <gtest/gtest.h>
 
-#include "vm/guest_test.h"
+#include "vm/kvm_guest_test.h"
 
 namespace verso::test {
 namespace {
