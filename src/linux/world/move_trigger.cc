@@ -47,17 +47,6 @@ private:
     const u64 bytes_;
     void* at_ = nullptr;
 };
-
-u64 moved(const std::vector<u64>& before, const std::vector<u64>& after) {
-    u64 count = 0;
-    for (std::size_t i = 0; i < before.size() && i < after.size(); ++i) {
-        count += is_present(before[i]) && is_present(after[i]) &&
-                         frame_of(before[i]) != frame_of(after[i])
-                     ? 1
-                     : 0;
-    }
-    return count;
-}
 }  // namespace
 
 /// T-8, in the one form that moves pages also where there is a single node (resident.cc): sure, at
@@ -73,7 +62,7 @@ Provoked migrate(const Target& target) {
     if (asked.verdict == kernel::Verdict::unsupported || asked.verdict == kernel::Verdict::denied) {
         return migrate_by_compaction(target);
     }
-    const u64 gone = moved(before, entries_of(target));
+    const u64 gone = pages_moved(before, entries_of(target));
     if (gone == there) {
         return acted();
     }
@@ -94,7 +83,7 @@ Provoked migrate_by_compaction(const Target& target) {
         if (!compacted) {
             return not_so(compacted.error().message);
         }
-        if (moved(before, entries_of(target)) > 0) {
+        if (pages_moved(before, entries_of(target)) > 0) {
             return acted();
         }
     }

@@ -32,6 +32,17 @@ bool is_in_swap(u64 entry) {
 
 u64 frame_of(u64 entry) { return entry & (abi::PagemapBit::soft_dirty - 1); }
 
+u64 pages_moved(const std::vector<u64>& before, const std::vector<u64>& after) {
+    u64 count = 0;
+    for (std::size_t i = 0; i < before.size() && i < after.size(); ++i) {
+        count += is_present(before[i]) && is_present(after[i]) &&
+                         frame_of(before[i]) != frame_of(after[i])
+                     ? 1
+                     : 0;
+    }
+    return count;
+}
+
 u64 count_present(const std::vector<u64>& entries) {
     u64 count = 0;
     for (const u64 entry : entries) {

@@ -18,6 +18,7 @@
 
 #include "linux/calls.h"
 #include "linux/linux_kernel.h"
+#include "linux/world/moving.h"
 #include "linux/world/wire.h"
 
 namespace verso::host {
@@ -35,24 +36,6 @@ u64 processor_ns() {
     timespec used{};
     ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
     return static_cast<u64>(used.tv_sec) * 1'000'000'000 + static_cast<u64>(used.tv_nsec);
-}
-
-/// mbind(2) with no policy and no nodes: every page is on a node that is not among "none", so
-/// do_mbind queues all of them, and the default policy finds each a new frame, on the same node.
-/// The mappings keep the policy that they have, which is none.
-Outcome move(const Call& call) {
-    constexpr int default_policy = 0;
-    constexpr unsigned own_pages = 1U << 1;
-    constexpr unsigned shared_pages_too = 1U << 2;
-    // Why safe: contents stay; addresses are the caller's, no list of nodes is read.
-    long result = ::syscall(SYS_mbind, call.address, call.length, default_policy, nullptr, 0UL,
-                            own_pages | shared_pages_too);
-    if (result != 0 && errno == EPERM) {  // shared pages are root's to move
-        // Why safe: as above.
-        result = ::syscall(SYS_mbind, call.address, call.length, default_policy, nullptr, 0UL,
-                           own_pages);
-    }
-    return result_of(result);
 }
 
 class Resident {
@@ -109,7 +92,7 @@ public:
                 case Ask::thread: thread(std::move(passed)); break;
                 case Ask::fork: fork(std::move(passed)); break;
                 case Ask::spin: spin(question.call.aux); break;
-                case Ask::move: say(move(question.call)); break;
+                case Ask::move: say(move_pages(question.call.address, question.call.length)); break;
             }
         }
         ::_exit(0);  // the owner is gone: nobody wants this process any more

@@ -55,6 +55,9 @@ bool is_present(u64 entry);
 /// In a swap device; not a marker, nor on its way to another frame.
 bool is_in_swap(u64 entry);
 u64 frame_of(u64 entry);
+/// Pages that are in another frame than before. None, where frames are not shown (without
+/// CAP_SYS_ADMIN).
+u64 pages_moved(const std::vector<u64>& before, const std::vector<u64>& after);
 /// Bits of /proc/kpageflags.
 struct FrameFlag {
     static constexpr u64 dirty = u64{1} << 4;
