@@ -53,6 +53,11 @@ Result<Fd> open_kvm() {
         return fail(ErrorKind::unsupported, errno, "/dev/kvm cannot be opened here: {}",
                     std::strerror(errno));
     }
+    // Why safe: asks, changes nothing.
+    if (::ioctl(kvm.get(), KVM_GET_API_VERSION, 0) != KVM_API_VERSION) {
+        return fail(ErrorKind::unsupported, 0, "what /dev/kvm is here is no KVM of version {}",
+                    KVM_API_VERSION);
+    }
     for (const Need& need : needs) {
         // Why safe: asks, changes nothing.
         if (::ioctl(kvm.get(), KVM_CHECK_EXTENSION, need.extension) <= 0) {

@@ -16,18 +16,14 @@
 
 namespace verso::test {
 
-/// Ends the test where a guest's or a system call's write would not be served.
-#define VERSO_NEEDS_FAULTS_OF_THE_KERNEL() \
-    VERSO_NEEDS_USERFAULTFD(); \
-    do { \
-        if (::verso::process_runtime().kernel().abilities().user_mode_only) { \
-            GTEST_SKIP() << "faults of the kernel itself are not served without privilege here"; \
-        } \
-    } while (false)
-
 class GuestTest : public testing::TestWithParam<KvmGuest::Mode> {
 protected:
     static constexpr u64 seed = 5;
+    /// Memory, and who runs in it.
+    struct Computer {
+        Region region;
+        KvmGuest guest;
+    };
     static Result<KvmGuest> guest_in(const Region& region) {
         return KvmGuest::create(region.bytes(), GetParam());
     }
@@ -46,6 +42,20 @@ protected:
             load_code(region->bytes(), code);
         }
         return region;
+    }
+    static Result<Computer> computer_of(Result<Region> region) {
+        if (!region) {
+            return pass(region);
+        }
+        Result<KvmGuest> guest = guest_in(*region);
+        if (!guest) {
+            return pass(guest);
+        }
+        return Computer{std::move(*region), std::move(*guest)};
+    }
+    static Result<Computer> computer_with(std::span<const u8> code, u64 pages,
+                                          Tracking tracking = Tracking::contents) {
+        return computer_of(region_with(code, pages, tracking));
     }
     /// Runs a program to its end.
     static void finish(KvmGuest& guest, const kvm_regs& arguments) {

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include <sched.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "linux/world/moving.h"
 #include "linux/world/triggers.h"
 #include "support/causal_writers.h"
 #include "vm/kvm_guest_test.h"
@@ -62,13 +62,13 @@ protected:
         return CausalWriters::judge(bytes.subspan(to_bytes(first_slot_page)));
     }
     /// Snapshots of a guest that does not stop for them; every one is judged while it goes on.
-    static void storm(const Region& region, KvmGuest& guest, unsigned snapshots) {
+    static void storm(Region& region, KvmGuest& guest, unsigned snapshots) {
         guest.set_registers(from_the_beginning());
         RunningGuest running(guest);
         std::vector<Snapshot> held;
         for (unsigned i = 0; i < snapshots; ++i) {
             let_run(running, region, 1 + mix(i) % (slots / 2));
-            Result<Snapshot> taken = const_cast<Region&>(region).snapshot();
+            Result<Snapshot> taken = region.snapshot();
             VERSO_ASSERT_OK(taken);
             held.push_back(std::move(*taken));
             if (held.size() > 3) {
@@ -88,62 +88,58 @@ protected:
 };
 
 TEST_P(GuestAtWork, IsInEverySnapshotAsItWasAtOneMoment) {
-    const Result<Region> region = region_at_work();
-    VERSO_ASSERT_OK(region);
-    Result<KvmGuest> guest = guest_in(*region);
-    VERSO_ASSERT_OK(guest);
-    storm(*region, *guest, 60);
+    Result<Computer> made = computer_of(region_at_work());
+    VERSO_ASSERT_OK(made);
+    auto& [region, guest] = *made;
+    storm(region, guest, 60);
 }
 
 TEST_P(GuestAtWork, IsTornInACopyThatIsMadeWhileItRuns) {
-    const Result<Region> region = region_at_work();
-    VERSO_ASSERT_OK(region);
-    Result<KvmGuest> guest = guest_in(*region);
-    VERSO_ASSERT_OK(guest);
-    guest->set_registers(from_the_beginning());
-    RunningGuest running(*guest);
-    let_run(running, *region, slots);
-    std::vector<std::byte> torn = copy_of(region->bytes());
-    let_run(running, *region, slots);
+    Result<Computer> made = computer_of(region_at_work());
+    VERSO_ASSERT_OK(made);
+    auto& [region, guest] = *made;
+    guest.set_registers(from_the_beginning());
+    RunningGuest running(guest);
+    let_run(running, region, slots);
+    std::vector<std::byte> torn = copy_of(region.bytes());
+    let_run(running, region, slots);
     const std::size_t half = torn.size() / 2;  // what comes now is only in the second half
-    std::memcpy(torn.data() + half, region->bytes().data() + half, half);
+    std::memcpy(torn.data() + half, region.bytes().data() + half, half);
     EXPECT_NE(judge(torn), "");  // or no test here could fail
 }
 
 TEST_P(GuestAtWork, IsStoppedBetweenTwoInstructionsAndGoesOn) {
-    const Result<Region> region = region_at_work();
-    VERSO_ASSERT_OK(region);
-    Result<KvmGuest> guest = guest_in(*region);
-    VERSO_ASSERT_OK(guest);
-    guest->set_registers(from_the_beginning());
+    Result<Computer> made = computer_of(region_at_work());
+    VERSO_ASSERT_OK(made);
+    auto& [region, guest] = *made;
+    guest.set_registers(from_the_beginning());
     for (int turn = 0; turn < 20; ++turn) {
-        const u64 begun = steps(*region);
-        RunningGuest running(*guest);
-        let_run(running, *region, 10);
+        const u64 begun = steps(region);
+        RunningGuest running(guest);
+        let_run(running, region, 10);
         const Result<KvmGuest::End> end = running.stop();
         VERSO_ASSERT_OK(end);
         EXPECT_EQ(*end, KvmGuest::End::stopped);
-        EXPECT_GE(steps(*region), begun + 10);
-        EXPECT_EQ(judge(region->bytes()), "");
+        EXPECT_GE(steps(region), begun + 10);
+        EXPECT_EQ(judge(region.bytes()), "");
     }
 }
 
 TEST_P(GuestAtWork, IsForkedAndBothGoOnFromTheSameStepEachInItsOwnMemory) {
-    Result<Region> region = region_at_work();
-    VERSO_ASSERT_OK(region);
-    Result<KvmGuest> guest = guest_in(*region);
-    VERSO_ASSERT_OK(guest);
-    guest->set_registers(from_the_beginning());
+    Result<Computer> made = computer_of(region_at_work());
+    VERSO_ASSERT_OK(made);
+    auto& [region, guest] = *made;
+    guest.set_registers(from_the_beginning());
     {
-        RunningGuest running(*guest);
-        let_run(running, *region, slots + 10);
+        RunningGuest running(guest);
+        let_run(running, region, slots + 10);
     }
-    const kvm_regs state = guest->registers();
-    const u64 forked_at = steps(*region);
-    const Result<Snapshot> moment = region->snapshot();
+    const kvm_regs state = guest.registers();
+    const u64 forked_at = steps(region);
+    const Result<Snapshot> moment = region.snapshot();
     VERSO_ASSERT_OK(moment);
-    RunningGuest running(*guest);  // the parent goes on before there is a child
-    let_run(running, *region, 50);
+    RunningGuest running(guest);  // the parent goes on before there is a child
+    let_run(running, region, 50);
     const Result<Region> child = moment->fork();
     VERSO_ASSERT_OK(child);
     Result<KvmGuest> second = guest_in(*child);
@@ -152,12 +148,12 @@ TEST_P(GuestAtWork, IsForkedAndBothGoOnFromTheSameStepEachInItsOwnMemory) {
     second->set_registers(state);
     RunningGuest running_too(*second);
     let_run(running_too, *child, slots);
-    let_run(running, *region, slots);
+    let_run(running, region, slots);
     VERSO_EXPECT_OK(running_too.stop());
     VERSO_EXPECT_OK(running.stop());
     EXPECT_GE(steps(*child), forked_at + slots);
     EXPECT_EQ(judge(child->bytes()), "");
-    EXPECT_EQ(judge(region->bytes()), "");
+    EXPECT_EQ(judge(region.bytes()), "");
     EXPECT_EQ(judge(*moment->bytes()), "");
     EXPECT_EQ(word_at(*moment->bytes(), page_size), forked_at);
 }
@@ -195,26 +191,25 @@ TEST_P(GuestAtWork, IsForkedAgainAsAForkAndAllThreeGoOn) {
 }
 
 TEST_P(GuestAtWork, IsRewoundAndMakesTheSameStepsAgain) {
-    Result<Region> region = region_at_work();
-    VERSO_ASSERT_OK(region);
-    Result<KvmGuest> guest = guest_in(*region);
-    VERSO_ASSERT_OK(guest);
-    guest->set_registers(from_the_beginning());
+    Result<Computer> made = computer_of(region_at_work());
+    VERSO_ASSERT_OK(made);
+    auto& [region, guest] = *made;
+    guest.set_registers(from_the_beginning());
     const auto run_on = [&] {
-        RunningGuest running(*guest);
-        let_run(running, *region, 100);
+        RunningGuest running(guest);
+        let_run(running, region, 100);
     };
     run_on();
-    const kvm_regs state = guest->registers();
-    const std::vector<std::byte> before = copy_of(region->bytes());
-    const Result<Snapshot> moment = region->snapshot();
+    const kvm_regs state = guest.registers();
+    const std::vector<std::byte> before = copy_of(region.bytes());
+    const Result<Snapshot> moment = region.snapshot();
     VERSO_ASSERT_OK(moment);
     for (int turn = 0; turn < 10; ++turn) {
         run_on();
-        ASSERT_EQ(judge(region->bytes()), "") << "turn " << turn;
-        VERSO_ASSERT_OK(region->rewind(*moment));
-        ASSERT_EQ(first_difference(region->bytes(), before), all_pages) << "turn " << turn;
-        guest->set_registers(state);
+        ASSERT_EQ(judge(region.bytes()), "") << "turn " << turn;
+        VERSO_ASSERT_OK(region.rewind(*moment));
+        ASSERT_EQ(first_difference(region.bytes(), before), all_pages) << "turn " << turn;
+        guest.set_registers(state);
     }
 }
 
@@ -248,82 +243,73 @@ TEST_P(GuestAtWork, SharesWithAForkEveryPageThatNeitherOfThemWrites) {
 }
 
 /// What the kernel does to a region's pages on its own account: they move to other frames, as for
-/// compaction. `move` is mbind(2) with no policy and no nodes, which finds each page a new frame.
+/// compaction.
 host::Target target_of(const Region& region) {
     const std::span<std::byte> bytes = region.bytes();
-    const auto move = [bytes] {
-        constexpr int default_policy = 0;
-        constexpr unsigned shared_pages_too = 1U << 2;
-        // Why safe: contents stay; memory of the test's own; no list of nodes is read.
-        const long result = ::syscall(SYS_mbind, bytes.data(), bytes.size(), default_policy,
-                                      nullptr, 0UL, shared_pages_too);
-        return result == 0 ? kernel::Outcome::done() : kernel::failure(errno);
-    };
-    return {process_runtime().kernel(),
-            ::getpid(),
-            reinterpret_cast<u64>(bytes.data()),
-            bytes.size(),
-            {},
-            move};
+    const u64 address = reinterpret_cast<u64>(bytes.data());
+    return {process_runtime().kernel(), ::getpid(), address, bytes.size(), {}, [=] {
+                return host::move_pages(address, bytes.size());
+            }};
 }
 
-u64 frames_changed(const std::vector<u64>& before, const std::vector<u64>& after) {
-    u64 changed = 0;
-    for (std::size_t i = 0; i < std::min(before.size(), after.size()); ++i) {
-        changed += host::is_present(before[i]) && host::is_present(after[i]) &&
-                           host::frame_of(before[i]) != host::frame_of(after[i])
-                       ? 1
-                       : 0;
+/// After pages were asked to move and none was seen to.
+std::string why_none_moved(const host::Target& target, const kernel::Outcome& asked) {
+    if (!asked.ok()) {
+        return "mbind(2) moves no pages here: " + kernel::to_string(asked);
     }
-    return changed;
+    const bool shown = std::ranges::any_of(host::entries_of(target), [](u64 entry) {
+        return host::is_present(entry) && host::frame_of(entry) != 0;
+    });
+    return shown ? "mbind(2) left every page in its frame"
+                 : "whether pages move is not to be seen: frames are shown to CAP_SYS_ADMIN alone";
 }
 
 TEST_P(GuestAtWork, MeetsTheProtectionOfPagesThatHaveMovedToOtherFrames) {
-    Result<Region> region = region_at_work();
-    VERSO_ASSERT_OK(region);
-    Result<KvmGuest> guest = guest_in(*region);
-    VERSO_ASSERT_OK(guest);
-    guest->set_registers(from_the_beginning());
+    Result<Computer> made = computer_of(region_at_work());
+    VERSO_ASSERT_OK(made);
+    auto& [region, guest] = *made;
+    guest.set_registers(from_the_beginning());
     {
-        RunningGuest running(*guest);
-        let_run(running, *region, slots);
+        RunningGuest running(guest);
+        let_run(running, region, slots);
     }
-    const std::vector<std::byte> before = copy_of(region->bytes());
-    const Result<Snapshot> moment = region->snapshot();
+    const std::vector<std::byte> before = copy_of(region.bytes());
+    const Result<Snapshot> moment = region.snapshot();
     VERSO_ASSERT_OK(moment);
-    const kernel::Provoked moved = host::migrate(target_of(*region));
-    if (!moved.acted) {
-        GTEST_SKIP() << "the kernel moved no pages: " << moved.why_not;
+    const host::Target target = target_of(region);
+    const std::vector<u64> frames = host::entries_of(target);
+    const kernel::Outcome asked = target.move();
+    if (host::pages_moved(frames, host::entries_of(target)) == 0) {
+        GTEST_SKIP() << why_none_moved(target, asked);
     }
     {
-        RunningGuest running(*guest);
-        let_run(running, *region, slots);
+        RunningGuest running(guest);
+        let_run(running, region, slots);
     }
-    EXPECT_EQ(judge(region->bytes()), "");
+    EXPECT_EQ(judge(region.bytes()), "");
     EXPECT_EQ(first_difference(*moment->bytes(), before), all_pages);
 }
 
 TEST_P(GuestAtWork, IsInEverySnapshotAsItWasAtOneMomentWhileItsPagesMove) {
-    const Result<Region> region = region_at_work();
-    VERSO_ASSERT_OK(region);
-    Result<KvmGuest> guest = guest_in(*region);
-    VERSO_ASSERT_OK(guest);
-    const host::Target target = target_of(*region);
+    Result<Computer> made = computer_of(region_at_work());
+    VERSO_ASSERT_OK(made);
+    auto& [region, guest] = *made;
+    const host::Target target = target_of(region);
     std::atomic<bool> ending{false};
-    u64 changed = 0;
+    u64 moved = 0;
+    kernel::Outcome asked;
     std::thread mover([&] {
         while (!ending.load()) {
             const std::vector<u64> before = host::entries_of(target);
-            if (target.move().ok()) {
-                changed += frames_changed(before, host::entries_of(target));
-            }
+            asked = target.move();
+            moved += host::pages_moved(before, host::entries_of(target));
         }
     });
-    storm(*region, *guest, 40);
+    storm(region, guest, 40);
     ending.store(true);
     mover.join();
-    if (changed == 0) {
-        GTEST_SKIP() << "the kernel moved no pages: mbind(2), as root, moves them";
+    if (moved == 0) {
+        GTEST_SKIP() << "the snapshots are right, but " << why_none_moved(target, asked);
     }
 }
 
