@@ -21,10 +21,7 @@ constexpr u64 few_bytes = to_bytes(pages) / 8;
 class Move : public testing::Test {
 protected:
     void SetUp() override {
-        VERSO_NEEDS_USERFAULTFD();
-        if (process_runtime().kernel().abilities().user_mode_only) {
-            GTEST_SKIP() << "without privilege a child never maps the live file (see verso doctor)";
-        }
+        VERSO_NEEDS_LIVE_CHILDREN();
         Result<Region> source =
             Region::create({.size = to_bytes(pages), .backend = Backend::userfaultfd});
         ASSERT_TRUE(source.has_value()) << source.error().message;

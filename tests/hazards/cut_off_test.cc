@@ -24,10 +24,7 @@ constexpr u64 pages = 24;  // one chunk
 class CutOff : public testing::Test {
 protected:
     void SetUp() override {
-        VERSO_NEEDS_USERFAULTFD();
-        if (sources_.kernel.abilities().user_mode_only) {
-            GTEST_SKIP() << "without privilege a child never maps the live file (see verso doctor)";
-        }
+        VERSO_NEEDS_LIVE_CHILDREN();
         Result<Region> source = sources_.create(pages, Tracking::contents, Backend::userfaultfd);
         ASSERT_TRUE(source.has_value()) << source.error().message;
         source_ = std::move(*source);

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <condition_variable>
+#include <csignal>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -53,6 +55,29 @@ struct Family {
         child = std::move(*forked);
     }
 };
+
+/// While it lives, loads of lost pages are expected to raise SIGSEGV.
+class LostIsSegv {
+public:
+    LostIsSegv() {
+        (void)::sigaction(SIGSEGV, nullptr, &before_);
+        lost_is_segv.store(true);
+    }
+    ~LostIsSegv() {
+        lost_is_segv.store(false);
+        (void)::sigaction(SIGSEGV, &before_, nullptr);
+    }
+    LostIsSegv(const LostIsSegv&) = delete;
+    LostIsSegv& operator=(const LostIsSegv&) = delete;
+
+private:
+    struct sigaction before_ {};
+};
+
+/// Of tests that are made with UFFDIO_POISON and without.
+inline std::string kernel_name(const testing::TestParamInfo<bool>& info) {
+    return info.param ? "WithPoison" : "BeforeLinux66";
+}
 
 /// Holds up the first call that matches, until it is let go.
 class Gate {

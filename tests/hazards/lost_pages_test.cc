@@ -12,24 +12,6 @@ namespace {
 constexpr u64 seed = 1;
 constexpr u64 pages = 64;
 
-/// While it lives, loads of lost pages are expected to raise SIGSEGV.
-class LostIsSegv {
-public:
-    LostIsSegv() {
-        (void)::sigaction(SIGSEGV, nullptr, &before_);
-        lost_is_segv.store(true);
-    }
-    ~LostIsSegv() {
-        lost_is_segv.store(false);
-        (void)::sigaction(SIGSEGV, &before_, nullptr);
-    }
-    LostIsSegv(const LostIsSegv&) = delete;
-    LostIsSegv& operator=(const LostIsSegv&) = delete;
-
-private:
-    struct sigaction before_ {};
-};
-
 class LostPage : public testing::TestWithParam<bool> {
 protected:
     void SetUp() override { VERSO_NEEDS_USERFAULTFD(); }
@@ -170,9 +152,6 @@ TEST_P(LostPage, EndsTheReadingOfAnOrphan) {
     expect_all_lost(child);
 }
 
-std::string kernel_name(const testing::TestParamInfo<bool>& info) {
-    return info.param ? "WithPoison" : "BeforeLinux66";
-}
 INSTANTIATE_TEST_SUITE_P(H15_NeverASilentHang, LostPage, testing::Bool(), kernel_name);
 
 }  // namespace

@@ -16,6 +16,25 @@
         } \
     } while (false)
 
+/// Ends the test where the kernel's own faults, which a system call's or a guest's write is, are not
+/// served.
+#define VERSO_NEEDS_FAULTS_OF_THE_KERNEL() \
+    VERSO_NEEDS_USERFAULTFD(); \
+    do { \
+        if (::verso::process_runtime().kernel().abilities().user_mode_only) { \
+            GTEST_SKIP() << "faults of the kernel itself are not served without privilege here"; \
+        } \
+    } while (false)
+
+/// Ends the test where no child maps its source's live pages.
+#define VERSO_NEEDS_LIVE_CHILDREN() \
+    VERSO_NEEDS_USERFAULTFD(); \
+    do { \
+        if (::verso::process_runtime().kernel().abilities().user_mode_only) { \
+            GTEST_SKIP() << "without privilege a child never maps the live file (verso doctor)"; \
+        } \
+    } while (false)
+
 /// Goes on if the Result holds a value, skips if the machine lacks what it takes, fails otherwise.
 #define VERSO_ASSERT_OK_OR_UNSUPPORTED(result) \
     do { \
