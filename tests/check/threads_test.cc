@@ -180,9 +180,8 @@ TEST(Threads, AChildsUserfaultfdServesTheChildIfItIsKept) {
 }
 TEST(Threads, AUserfaultfdOfUserModeServesNoFaultsOfTheKernel) {
     holds_here_and_there(
-        "A, messages, USER_MODE: REGISTER(MISSING); write -> EFAULT; t1 load -> blocked; messages "
-        "-> "
-        "missing@0; ZEROPAGE -> t1:= 0");
+        "A, messages, USER_MODE: REGISTER(MISSING); write -> EFAULT; t1 load -> blocked; "
+        "messages -> missing@0; ZEROPAGE -> t1:= 0");
 }
 TEST(Threads, AMessageCanSayTheAddressToTheByte) {
     holds_here_and_there(

@@ -53,8 +53,8 @@ inline constexpr NotModelled not_modelled[] = {
      "shrink_folio_list() unmaps it and then sees the pin: the entry goes, the page stays; the "
      "model leaves both, as it does with a pinned anonymous page (docs/findings.md)"},
     {"section 6, files", "a fault of a file that maps all of a large folio in small entries",
-     "finish_fault() does since 6.11 where no userfaultfd is registered; the model maps the page "
-     "that was asked for (docs/findings.md)"},
+     "6.18 was seen to, where no userfaultfd is registered; the model maps the page that was asked "
+     "for (docs/findings.md)"},
     {"8.6, collapse", "MADV_COLLAPSE of shared memory with holes under a MISSING userfaultfd",
      "collapse_file() unmaps first and then finds the holes: EBUSY, and the entries have gone; the "
      "model looks before: EINVAL, and they stay (docs/findings.md)"},
