@@ -40,8 +40,8 @@ protected:
 };
 
 /// Found by `verso swarm`, seed 16247: given up as lost after five tries, though the kernel had
-/// said EAGAIN, which is no loss. (Where nothing says that a page is lost, before Linux 6.6, more than
-/// four tries are not worth it.)
+/// said EAGAIN, which is no loss. (Where nothing says that a page is lost, before Linux 6.6, it is
+/// asked for four times again and no more.)
 TEST_P(UserMode, APageThatTakesManyTriesIsNotLost) {
     const u64 times = hooked_.kernel.abilities().poison ? 20 : 3;
     fork_the_child();

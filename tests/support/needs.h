@@ -16,7 +16,7 @@
         } \
     } while (false)
 
-/// Ends the test where the kernel's own faults, which a system call's or a guest's write is, are not
+/// Ends the test where the kernel's own faults, such as a system call's or a guest's, are not
 /// served.
 #define VERSO_NEEDS_FAULTS_OF_THE_KERNEL() \
     VERSO_NEEDS_USERFAULTFD(); \
