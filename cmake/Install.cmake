@@ -1,7 +1,7 @@
 # The installed tree: libverso.a (the rooms base … api, merged), include/verso, the binary, a CMake
 # package and a pkg-config file. tests/packaging builds consumers against it.
 #
-#   lib/libverso.a   include/verso/{verso.hpp,verso.h}   bin/verso
+#   lib/libverso.a   lib/libverso-agent.so   include/verso/{verso.hpp,verso.h}   bin/verso
 #   lib/cmake/Verso/VersoConfig.cmake   lib/pkgconfig/verso.pc
 include(CMakePackageConfigHelpers)
 
@@ -29,7 +29,7 @@ install(TARGETS verso RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY include/verso DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
 # What is installed, without tests and benchmarks: a third of the whole build.
-add_custom_target(product DEPENDS verso verso_library)
+add_custom_target(product DEPENDS verso verso_agent verso_library)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Verso)
 install(EXPORT VersoTargets NAMESPACE Verso:: DESTINATION ${package_dir})

@@ -12,6 +12,7 @@ function(verso_room name)
     cmake_parse_arguments(PARSE_ARGV 1 room "" "" "USES")
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cc)
     list(REMOVE_ITEM sources ${PROJECT_SOURCE_DIR}/src/cli/main.cc)
+    list(FILTER sources EXCLUDE REGEX /src/vm/agent/)  # goes into QEMU, never into a program of ours
     set(target verso_${name})
     if(sources)
         add_library(${target} STATIC ${sources})

@@ -47,4 +47,13 @@ inline constexpr const char* replay_footer =
     "\nPrints every event with the memories' pages, one glyph each (· nothing, w writable,\n"
     "r read-only, p protected, s swapped, M migrating). Exit code 0: all held; 1: it went wrong.";
 
+inline constexpr const char* vm_footer =
+    "\n  verso vm run one --memory 256M -- qemu-system-x86_64 -accel tcg -nodefaults \\\n"
+    "      -kernel vmlinuz -initrd initrd -append console=ttyS0\n"
+    "  verso vm fork one two             two goes on from this moment, beside one\n"
+    "  verso vm snapshot one before      verso vm rewind one before\n"
+    "\nQEMU is Debian's, unmodified; its memory is a memfd that Verso watches. Disks that the\n"
+    "guest may write to must be qcow2 and given by -drive. State is in $XDG_RUNTIME_DIR/verso.\n"
+    "docs/vm.md says how it works and what it does not do yet.";
+
 }  // namespace verso::cli

@@ -21,6 +21,7 @@
 #include "cli/help_texts.h"
 #include "cli/verbs.h"
 #include "verso/verso.hpp"
+#include "vm/verbs.h"
 
 namespace verso::cli {
 namespace {
@@ -350,6 +351,64 @@ void add_version(CLI::App& app, Chosen& chosen) {
     });
 }
 
+/// The verbs of `verso vm`, each with its own words.
+CLI::App& add_vm_verb(CLI::App& vm, Chosen& chosen, const std::shared_ptr<VmOptions>& options,
+                      const char* name, const char* what, int (*body)(const VmOptions&)) {
+    CLI::App& verb = *vm.add_subcommand(name, what);
+    verb.callback([options, body, &chosen] {
+        chosen = [options, body] { return body(*options); };
+    });
+    return verb;
+}
+
+void add_vm(CLI::App& app, Chosen& chosen) {
+    CLI::App& vm =
+        *app.add_subcommand("vm", "Runs virtual machines under QEMU; forks and rewinds them");
+    vm.require_subcommand(1);
+    vm.footer(vm_footer);
+    const auto options = std::make_shared<VmOptions>();
+    const auto verb = [&](const char* name, const char* what, int (*body)(const VmOptions&),
+                          bool named = true) -> CLI::App* {
+        CLI::App& made = add_vm_verb(vm, chosen, options, name, what, body);
+        if (named) {
+            made.add_option("name", options->name, "a machine")->required()->type_name("NAME");
+        }
+        return &made;
+    };
+    const auto json = [&](CLI::App* of) {
+        of->add_flag("--json", options->json, "print JSON instead of text");
+    };
+    CLI::App* const run = verb("run", "Starts a machine: run NAME -- qemu-system-x86_64 …", vm_run);
+    run->add_option("--memory", options->memory, "of the guest; else what -m says, else 512M")
+        ->type_name("SIZE");
+    run->add_option("command", options->command, "QEMU's command line, after --")
+        ->required()
+        ->type_name("WORD");
+    json(run);
+    json(verb("ls", "Lists all machines and what their memory costs", vm_list, false));
+    verb("console", "Connects this terminal to a machine's console; Ctrl-] ends it", vm_console)
+        ->add_flag("--log", options->log, "print what the console has shown so far instead");
+    CLI::App* const snapshot = verb("snapshot", "Keeps a moment of a running machine", vm_snapshot);
+    CLI::App* const rewind = verb("rewind", "Brings a running machine back to it", vm_rewind);
+    for (CLI::App* const one : {snapshot, rewind}) {
+        one->add_option("snapshot", options->moment, "its name")->required()->type_name("SNAP");
+        json(one);
+    }
+    CLI::App* const fork =
+        verb("fork", "Forks a running machine: the child goes on beside it", vm_fork);
+    fork->add_option("child", options->child, "the child's name")->required()->type_name("CHILD");
+    fork->add_option("--from", options->from, "not now, but this snapshot")->type_name("SNAP");
+    fork->add_option("--count", options->count, "so many children of one moment: CHILD-1, …")
+        ->check(between(1, vm::children_max))
+        ->type_name("N")
+        ->capture_default_str();
+    fork->add_option("--hook", options->hook, "a shell command to run for each child")
+        ->type_name("COMMAND");
+    json(fork);
+    verb("stop", "Ends a machine's QEMU", vm_stop);
+    verb("rm", "Removes a machine that has ended", vm_remove);
+}
+
 // ── refusing well ────────────────────────────────────────────────────────────────────────────────
 
 /// The deepest verb named on the command line: whose --help would have helped.
@@ -398,6 +457,7 @@ int run(int argc, char** argv) {
     add_litmus(app, chosen);
     add_swarm(app, chosen);
     add_replay(app, chosen);
+    add_vm(app, chosen);
     add_version(app, chosen);
     try {
         app.parse(argc, argv);
@@ -415,12 +475,15 @@ int run(int argc, char** argv) {
 }  // namespace verso::cli
 
 int main(int argc, char** argv) {
-    // The other processes of a demo or a bench: not for people, so not in the help.
+    // The other processes of a demo or a bench, and the page server: not for people, so not in the help.
     if (argc > 1 && std::string_view(argv[1]) == "demo-child") {
         return verso::cli::demo_child(argc, argv);
     }
     if (argc > 1 && std::string_view(argv[1]) == "bench-child") {
         return verso::cli::bench_child(argc, argv);
+    }
+    if (argc > 1 && std::string_view(argv[1]) == "vm-server") {
+        return verso::cli::vm_server(argc, argv);
     }
     const int code = verso::cli::run(argc, argv);
     // A report that did not reach its reader (full disk, closed pipe) is not a success.

@@ -12,6 +12,7 @@
 //   litmus   claims about the kernel, judged                             cli/litmus.h
 //   swarm    the engine on the model, many runs from seeds               cli/swarm.h
 //   replay   one of those runs again                                     cli/swarm.h
+//   vm       virtual machines under QEMU, forked and rewound             cli/vm.h
 //
 // Locks: none of its own. May include: everything to the left.
 #pragma once
@@ -24,3 +25,4 @@
 #include "cli/explore.h"
 #include "cli/litmus.h"
 #include "cli/swarm.h"
+#include "cli/vm.h"

@@ -1,0 +1,34 @@
+// verso vm: virtual machines under QEMU, forked and rewound while they run. What happens is in
+// vm/verbs.h; here it is said, as a few lines or as one JSON object.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace verso::cli {
+
+struct VmOptions {
+    std::string name;                  // every verb but ls
+    std::string memory;                // run
+    std::vector<std::string> command;  // run
+    std::string moment;                // snapshot, rewind
+    std::string from;                  // fork
+    std::string child;                 // fork
+    std::string hook;                  // fork
+    unsigned count = 1;                // fork
+    bool log = false;                  // console
+    bool json = false;
+};
+int vm_run(const VmOptions& options);
+int vm_list(const VmOptions& options);
+int vm_console(const VmOptions& options);
+int vm_snapshot(const VmOptions& options);
+int vm_fork(const VmOptions& options);
+int vm_rewind(const VmOptions& options);
+int vm_stop(const VmOptions& options);
+int vm_remove(const VmOptions& options);
+
+/// The page server, which the verbs start: `verso vm-server FOLDER`.
+int vm_server(int argc, char** argv);
+
+}  // namespace verso::cli

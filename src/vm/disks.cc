@@ -1,0 +1,132 @@
+// The disks that a guest may write to: see the header.
+#include "vm/disks.h"
+
+#include <filesystem>
+
+#include <nlohmann/json.hpp>
+
+#include "vm/process.h"
+
+namespace verso::vm {
+namespace {
+
+/// A layer's nodes are named after its file, which has one of its own: "disk-3.qcow2".
+std::string node_of(const std::string& overlay) {
+    return "verso-" + std::filesystem::path(overlay).stem().string();
+}
+
+Json file_node(const std::string& path) { return {{"driver", "file"}, {"filename", path}}; }
+
+}  // namespace
+
+Result<std::vector<Disk>> writable_disks(Qmp& qmp, const Record& record) {
+    Result<Json> blocks = qmp.execute("query-block");
+    if (!blocks) {
+        return pass(blocks);
+    }
+    std::vector<Disk> disks(record.line.drives.size());
+    for (const Json& block : blocks->is_array() ? *blocks : Json::array()) {
+        const Json& inserted = part_at(block, "inserted");
+        if (!inserted.is_object() || flag_at(inserted, "ro")) {
+            continue;
+        }
+        const std::string file = text_at(inserted, "file");
+        const std::string format = text_at(inserted, "drv");
+        if (format != "qcow2") {
+            return fail(ErrorKind::unsupported, 0,
+                        "the disk '{}' of '{}' may be written and is {}, which keeps no snapshots; "
+                        "make it qcow2 or readonly=on (the guest goes on)",
+                        file, record.name, format);
+        }
+        const Json& image = part_at(inserted, "image");
+        bool known = false;
+        for (std::size_t i = 0; i < disks.size(); ++i) {
+            const std::string& drive = record.line.drives[i].file;
+            const std::string node = text_at(inserted, "node-name");
+            if (drive == file || node == node_of(drive)) {
+                known = true;
+                disks[i] = {node, number_at(image, "virtual-size")};
+            }
+        }
+        if (!known) {
+            return fail(ErrorKind::unsupported, 0,
+                        "the disk '{}' of '{}' may be written and was not given by -drive file=…, "
+                        "so a child could not get its own (the guest goes on)",
+                        file, record.name);
+        }
+    }
+    for (std::size_t i = 0; i < disks.size(); ++i) {
+        if (disks[i].node.empty()) {
+            return fail(ErrorKind::unsupported, 0,
+                        "the drive '{}' of '{}' is no longer in the guest (the guest goes on)",
+                        record.line.drives[i].file, record.name);
+        }
+    }
+    return disks;
+}
+
+Result<std::string> make_overlay(const RuntimeDir& dir, Record& record, const std::string& below,
+                                 u64 bytes) {
+    ++record.layers;
+    const std::string folder = dir.folder(record.name);
+    const std::string path = fmt::format("{}/disk-{}.qcow2", folder, record.layers);
+    // -u: the layer below is open in QEMU, and its size is known already.
+    const std::string absolute =
+        std::filesystem::path(record.folder).append(below).lexically_normal().string();
+    if (Result<void> made =
+            run_helper({"qemu-img", "create", "-q", "-u", "-f", "qcow2", "-b", absolute, "-F",
+                        "qcow2", path, std::to_string(bytes)},
+                       folder);
+        !made) {
+        return pass(made, "a layer for a disk (qemu-img is in Debian's qemu-utils)");
+    }
+    return path;
+}
+
+Result<void> put_overlays(Qmp& qmp, const std::vector<Disk>& disks,
+                          const std::vector<std::string>& overlays) {
+    Json actions = Json::array();
+    for (std::size_t i = 0; i < disks.size(); ++i) {
+        const std::string node = node_of(overlays[i]);
+        Json file = file_node(overlays[i]);
+        file["node-name"] = node + ".f";
+        const Json layer = {
+            {"driver", "qcow2"}, {"node-name", node}, {"file", file}, {"backing", nullptr}};
+        if (Result<Json> added = qmp.execute("blockdev-add", layer); !added) {
+            return pass(added);
+        }
+        actions.push_back({{"type", "blockdev-snapshot"},
+                           {"data", {{"node", disks[i].node}, {"overlay", node}}}});
+    }
+    if (actions.empty()) {
+        return {};
+    }
+    Result<Json> done = qmp.execute("transaction", Json{{"actions", actions}});
+    return done ? Result<void>() : pass(done);
+}
+
+Result<void> put_on(Qmp& qmp, const std::vector<std::string>& overlays,
+                    const std::vector<std::string>& below) {
+    Json options = Json::array();
+    for (std::size_t i = 0; i < overlays.size(); ++i) {
+        const std::string node = node_of(overlays[i]);
+        const Json base = {{"driver", "qcow2"},
+                           {"node-name", node + ".b"},
+                           {"read-only", true},
+                           {"file", file_node(below[i])}};
+        if (Result<Json> added = qmp.execute("blockdev-add", base); !added) {
+            return pass(added);
+        }
+        options.push_back({{"driver", "qcow2"},
+                           {"node-name", node},
+                           {"file", node + ".f"},
+                           {"backing", node + ".b"}});
+    }
+    if (options.empty()) {
+        return {};
+    }
+    Result<Json> done = qmp.execute("blockdev-reopen", Json{{"options", options}});
+    return done ? Result<void>() : pass(done);
+}
+
+}  // namespace verso::vm

@@ -1,0 +1,44 @@
+// The disks that a guest may write to, as layers of qcow2:
+//
+//                                     ┌── child's overlay      (its writes)
+//   user's disk ── overlay 1 ── … ────┤
+//    (frozen)       (frozen)          └── source's new overlay (its writes)
+//
+// At a fork or a snapshot, while the guest stands still, QEMU puts a new overlay on top of every
+// disk in one transaction; what was the top is never written again, and stands under both. Going
+// back puts an empty overlay on the layer of that moment (blockdev-reopen). Layers are files in
+// the machine's folder.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "vm/qmp.h"
+#include "vm/record.h"
+#include "vm/runtime_dir.h"
+
+namespace verso::vm {
+
+struct Disk {
+    std::string node;  // QEMU's name of its top layer
+    u64 bytes = 0;     // as the guest sees it
+};
+
+/// Those that the guest may write to, in the order of record.line.drives; refuses one that keeps
+/// no snapshots, or that the command line does not account for.
+Result<std::vector<Disk>> writable_disks(Qmp& qmp, const Record& record);
+
+/// An empty overlay over `below` in the machine's folder; counts record.layers up.
+Result<std::string> make_overlay(const RuntimeDir& dir, Record& record, const std::string& below,
+                                 u64 bytes);
+
+/// The guest stands still. All tops become `overlays`, or none.
+Result<void> put_overlays(Qmp& qmp, const std::vector<Disk>& disks,
+                          const std::vector<std::string>& overlays);
+
+/// The guest stands still. The tops, which are `overlays` already, stand on `below` from now on.
+Result<void> put_on(Qmp& qmp, const std::vector<std::string>& overlays,
+                    const std::vector<std::string>& below);
+
+}  // namespace verso::vm

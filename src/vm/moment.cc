@@ -1,0 +1,98 @@
+// A moment of a running guest: see the header.
+#include "vm/moment.h"
+
+#include <filesystem>
+
+#include <nlohmann/json.hpp>
+
+#include "vm/device_state.h"
+#include "vm/disks.h"
+#include "vm/keeper.h"
+#include "vm/socket.h"
+
+namespace verso::vm {
+namespace {
+
+/// With the guest standing still.
+Result<void> take_all(const RuntimeDir& dir, Record& record, Qmp& qmp, const std::string& keeper,
+                      const MomentPlan& plan, const std::vector<Disk>& disks,
+                      const std::vector<std::string>& overlays, Taken& taken) {
+    u64 begun_ns = now_ns();
+    if (Result<void> put = put_overlays(qmp, disks, overlays); !put) {
+        return pass(put);
+    }
+    for (std::size_t i = 0; i < overlays.size(); ++i) {
+        record.line.drives[i].file = overlays[i];
+    }
+    if (Result<void> saved = save_record(dir, record); !saved) {
+        return pass(saved);
+    }
+    taken.pause.disks_ns = now_ns() - begun_ns;
+    begun_ns = now_ns();
+    // Kept first: after a migration QEMU has given its disks up, until the guest goes on.
+    if (plan.for_rewind) {
+        if (Result<void> kept = keep_state(qmp, plan.snapshot); !kept) {
+            return pass(kept);
+        }
+    }
+    if (Result<void> written = write_state(qmp, taken.moment.state); !written) {
+        return pass(written);
+    }
+    taken.pause.state_ns = now_ns() - begun_ns;
+    Result<Json> armed = ask(
+        keeper,
+        Json{{"do", "snapshot"}, {"region", record.name}, {"snapshot", plan.snapshot}});
+    if (!armed) {
+        return pass(armed);
+    }
+    taken.pause.arm_ns = number_at(*armed, "arm_ns");
+    taken.pause.pages_protected = number_at(*armed, "pages_protected");
+    return {};
+}
+
+}  // namespace
+
+Result<Taken> take_moment(const RuntimeDir& dir, Record& record, Qmp& qmp,
+                          const std::string& keeper, const MomentPlan& plan) {
+    Result<std::vector<Disk>> disks = writable_disks(qmp, record);
+    if (!disks) {
+        return pass(disks);
+    }
+    Taken taken;
+    taken.moment.name = plan.snapshot;
+    std::vector<std::string> overlays;
+    for (std::size_t i = 0; i < disks->size(); ++i) {
+        const std::string top = record.line.drives[i].file;
+        Result<std::string> overlay = make_overlay(dir, record, top, (*disks)[i].bytes);
+        if (!overlay) {
+            return pass(overlay);
+        }
+        overlays.push_back(*overlay);
+        taken.moment.disks.push_back(top);
+    }
+    ++record.layers;
+    taken.moment.state = dir.file(record.name, fmt::format("{}.state", record.layers));
+    if (plan.for_rewind) {
+        if (Result<void> ready = prepare_store(qmp, dir.file(record.name, "store.qcow2")); !ready) {
+            return pass(ready);
+        }
+    }
+    Result<Stillness> stillness = Stillness::begin(qmp);
+    if (!stillness) {
+        return pass(stillness);
+    }
+    Result<void> all = take_all(dir, record, qmp, keeper, plan, *disks, overlays, taken);
+    Result<u64> stood = stillness->end();
+    if (!all) {
+        return pass(all);
+    }
+    if (!stood) {
+        return pass(stood);
+    }
+    taken.pause.whole_ns = *stood;
+    std::error_code ignored;
+    taken.pause.state_bytes = std::filesystem::file_size(taken.moment.state, ignored);
+    return taken;
+}
+
+}  // namespace verso::vm

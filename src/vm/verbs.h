@@ -1,0 +1,97 @@
+// What `verso vm` does, without its printing: each verb is given a request and answers with what
+// happened. A verb that fails leaves every guest running that was running, and no half-made
+// machine.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "verso/verso.hpp"
+#include "vm/record.h"
+#include "vm/runtime_dir.h"
+
+namespace verso::vm {
+
+/// What standing still was spent on.
+struct Pause {
+    u64 whole_ns = 0;  // from QEMU being told to stop until it has been told to go on
+    u64 disks_ns = 0;
+    u64 state_ns = 0;
+    u64 arm_ns = 0;  // the engine's snapshot
+    u64 state_bytes = 0;
+    u64 pages_protected = 0;
+};
+
+struct Started {
+    std::string name;
+    ProcessId process;
+    u64 running_ns = 0;  // from the beginning of the verb until the guest ran
+};
+
+struct RunRequest {
+    std::string name;
+    std::vector<std::string> command;
+    u64 memory_bytes = 0;  // 0: as the command line has it, else memory_bytes_default
+};
+Result<Started> run_machine(const RuntimeDir& dir, const RunRequest& request);
+
+struct ForkRequest {
+    std::string source;
+    std::string from;  // a moment of the source; empty: now
+    std::string child;
+    unsigned count = 1;  // more than one: CHILD-1, CHILD-2, …
+    std::string hook;    // a shell command, run for each child once it runs
+};
+inline constexpr unsigned children_max = 64;
+struct Forked {
+    bool paused = false;  // not where it was forked from a moment
+    Pause pause;
+    std::vector<Started> children;
+    std::vector<std::string> hooks_failed;
+};
+Result<Forked> fork_machine(const RuntimeDir& dir, const ForkRequest& request);
+
+Result<Pause> keep_moment(const RuntimeDir& dir, const std::string& name,
+                          const std::string& moment);
+
+struct Rewound {
+    u64 pause_ns = 0;
+    u64 pages = 0;
+    u64 memory_ns = 0;
+    u64 state_ns = 0;
+};
+Result<Rewound> rewind_machine(const RuntimeDir& dir, const std::string& name,
+                               const std::string& moment);
+
+/// Asks QEMU to end, and ends it if it does not; a machine that has ended already is no error.
+Result<void> stop_machine(const RuntimeDir& dir, const std::string& name);
+
+/// Removes a machine that has ended, or what is left of one.
+Result<void> remove_machine(const RuntimeDir& dir, const std::string& name);
+
+/// What the memory of a machine costs and has served, from the kernel's and the engine's counters.
+struct Costs {
+    bool known = false;
+    u64 live_bytes = 0;     // a root's own memory
+    u64 frozen_bytes = 0;   // old versions kept for its snapshots and children
+    u64 private_bytes = 0;  // a child's own pages
+    u64 shared_bytes = 0;   // pages that a child maps and that belong to its source
+    u64 fill_faults = 0;    // of its children, served
+    u64 pages_mapped = 0;   // given to children without a copy
+    u64 pages_copied = 0;
+    std::string damage;
+};
+struct Listed {
+    std::string name;
+    std::string state;  // running, ended, damaged, unfinished
+    Record record;      // empty where it is damaged
+    Costs costs;        // where it runs
+};
+std::vector<Listed> list_machines(const RuntimeDir& dir);
+Costs costs_of(const RuntimeDir& dir, const Record& record);
+
+/// The machine's console, until `input` ends or Ctrl-] is typed, or QEMU ends.
+Result<void> attach_console(const RuntimeDir& dir, const std::string& name, int input, int output);
+
+}  // namespace verso::vm
