@@ -93,9 +93,13 @@ function(verso_test_folder folder)
     if(folder IN_LIST serial_folders)
         set(serial TRUE)
     endif()
+    set(seconds ${seconds_max})
+    if(folder STREQUAL vm)  # each boots a guest, without KVM
+        set(seconds 600)
+    endif()
     gtest_discover_tests(${target}
         TEST_PREFIX ${folder}. NO_PRETTY_VALUES DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
-        PROPERTIES TIMEOUT ${seconds_max} LABELS ${folder} RUN_SERIAL ${serial} ${environment})
+        PROPERTIES TIMEOUT ${seconds} LABELS ${folder} RUN_SERIAL ${serial} ${environment})
 endfunction()
 
 file(GLOB folders CONFIGURE_DEPENDS LIST_DIRECTORIES true

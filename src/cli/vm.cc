@@ -33,8 +33,9 @@ void print_json(const json& all) {
 }
 
 json json_of(const vm::Pause& pause) {
-    return {{"ms", ms(pause.whole_ns)},        {"disks_ms", ms(pause.disks_ns)},
-            {"state_ms", ms(pause.state_ns)},  {"arm_ms", ms(pause.arm_ns)},
+    return {{"ms", ms(pause.whole_ns)},         {"stop_ms", ms(pause.stop_ns)},
+            {"disks_ms", ms(pause.disks_ns)},   {"state_ms", ms(pause.state_ns)},
+            {"arm_ms", ms(pause.arm_ns)},
             {"state_bytes", pause.state_bytes}, {"pages_protected", pause.pages_protected}};
 }
 
@@ -49,9 +50,9 @@ json json_of(const vm::Costs& costs) {
 }
 
 void print_pause(const std::string& name, const vm::Pause& pause) {
-    fmt::print("{} stood still for {:.1f} ms: disks {:.1f}, devices {:.1f} ({:.2f} MiB), "
-               "memory {:.1f} ({} pages protected)\n",
-               name, ms(pause.whole_ns), ms(pause.disks_ns), ms(pause.state_ns),
+    fmt::print("{} stood still for {:.1f} ms: stopping {:.1f}, disks {:.1f}, devices {:.1f} "
+               "({:.2f} MiB), memory {:.1f} ({} pages protected)\n",
+               name, ms(pause.whole_ns), ms(pause.stop_ns), ms(pause.disks_ns), ms(pause.state_ns),
                mib(pause.state_bytes), ms(pause.arm_ns), pause.pages_protected);
 }
 
@@ -173,7 +174,9 @@ int vm_snapshot(const VmOptions& options) {
         return say(pause.error());
     }
     if (options.json) {
-        print_json({{"name", options.name}, {"snapshot", options.moment}, {"stood_still", json_of(*pause)}});
+        print_json({{"name", options.name},
+                    {"snapshot", options.moment},
+                    {"stood_still", json_of(*pause)}});
     } else {
         print_pause(options.name, *pause);
     }

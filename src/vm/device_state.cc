@@ -86,7 +86,7 @@ Result<Stillness> Stillness::begin(Qmp& qmp) {
     if (!stopped) {
         return pass(stopped);
     }
-    return Stillness(qmp, begun_ns);
+    return Stillness(qmp, begun_ns, now_ns());
 }
 
 Result<u64> Stillness::end() {

@@ -23,18 +23,24 @@ public:
     static Result<Stillness> begin(Qmp& qmp);
     /// How long the guest stood still, by this machine's clock.
     Result<u64> end();
+    /// How long QEMU took to stop it: its vCPUs, and what its disks had begun.
+    u64 stopping_ns() const { return stopped_ns_ - begun_ns_; }
     /// The guest stays as it is: it could not go on rightly.
     void leave_stopped() { qmp_ = nullptr; }
 
     Stillness(Stillness&& other) noexcept
-        : qmp_(std::exchange(other.qmp_, nullptr)), begun_ns_(other.begun_ns_) {}
+        : qmp_(std::exchange(other.qmp_, nullptr)),
+          begun_ns_(other.begun_ns_),
+          stopped_ns_(other.stopped_ns_) {}
     Stillness& operator=(Stillness&&) = delete;
     ~Stillness();
 
 private:
-    Stillness(Qmp& qmp, u64 begun_ns) : qmp_(&qmp), begun_ns_(begun_ns) {}
+    Stillness(Qmp& qmp, u64 begun_ns, u64 stopped_ns)
+        : qmp_(&qmp), begun_ns_(begun_ns), stopped_ns_(stopped_ns) {}
     Qmp* qmp_;
     u64 begun_ns_;
+    u64 stopped_ns_;
 };
 
 Result<void> write_state(Qmp& qmp, const std::string& file);

@@ -81,6 +81,7 @@ Result<Taken> take_moment(const RuntimeDir& dir, Record& record, Qmp& qmp,
     if (!stillness) {
         return pass(stillness);
     }
+    taken.pause.stop_ns = stillness->stopping_ns();
     Result<void> all = take_all(dir, record, qmp, keeper, plan, *disks, overlays, taken);
     Result<u64> stood = stillness->end();
     if (!all) {

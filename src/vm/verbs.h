@@ -16,6 +16,7 @@ namespace verso::vm {
 /// What standing still was spent on.
 struct Pause {
     u64 whole_ns = 0;  // from QEMU being told to stop until it has been told to go on
+    u64 stop_ns = 0;
     u64 disks_ns = 0;
     u64 state_ns = 0;
     u64 arm_ns = 0;  // the engine's snapshot

@@ -46,6 +46,11 @@ private:
     sigset_t before_{};
 };
 
+struct Place {
+    void* address = nullptr;
+    std::size_t size = 0;
+};
+
 struct Memory {
     void* address = nullptr;
     std::size_t size = 0;
@@ -67,6 +72,10 @@ public:
         const auto* const first = static_cast<const std::byte*>(memory_.address);
         return is_child() && ready_.load() && at >= first && at < first + memory_.size;
     }
+    /// Is this the mapping of a child's memory over what QEMU has reserved for it?
+    bool reserved(const void* address, std::size_t size) const {
+        return address != nullptr && reserved_.address == address && reserved_.size == size;
+    }
     std::atomic<unsigned> mappings{0};
 
 private:
@@ -77,12 +86,15 @@ private:
     std::string socket_;
     std::string name_;
     Fd import_;
+    static thread_local Place reserved_;  // while this thread imports
     Memory memory_;
     std::atomic<bool> ready_{false};
     Keeper keeper_;
     std::mutex loan_mutex_;
     std::optional<Loan> loan_;
 };
+
+thread_local Place Agent::reserved_;
 
 Agent* agent = nullptr;  // made once, never taken down
 
@@ -100,13 +112,9 @@ void Agent::remember(void* address, std::size_t size, int memfd) {
 
 bool Agent::import(void* address, std::size_t size) {
     const SignalsBlocked blocked;
-    // Why safe: QEMU reserved that range for this mapping, and asks for what is there to go.
-    if (::munmap(address, size) != 0) {
-        complain(fmt::format("the place for guest memory is not free: {}", std::strerror(errno)));
-        return false;
-    }
-    Result<Region> child =
-        Region::import(import_.get(), {address, name_, import_timeout_ms});
+    reserved_ = {address, size};
+    Result<Region> child = Region::import(import_.get(), {address, name_, import_timeout_ms});
+    reserved_ = {};
     if (!child) {
         complain(child.error().message);
         return false;
@@ -203,6 +211,12 @@ void* map_really(void* address, std::size_t length, int access, int flags, int f
 }
 
 void* map_watched(void* address, std::size_t length, int access, int flags, int fd, off_t offset) {
+    // The engine demands that the place is free, and QEMU has reserved it, for exactly this: were it
+    // unmapped first, another thread's memory, or the engine's own, might come to lie there.
+    if (agent != nullptr && (flags & MAP_PRIVATE) != 0 && agent->reserved(address, length)) {
+        const int replacing = (flags & ~MAP_FIXED_NOREPLACE) | MAP_FIXED;
+        return map_really(address, length, access, replacing, fd, offset);
+    }
     const bool candidate = agent != nullptr && fd >= 0 && (flags & MAP_SHARED) != 0 && offset == 0;
     if (!candidate || !is_guest_memory(fd) || agent->mappings.fetch_add(1) != 0) {
         return map_really(address, length, access, flags, fd, offset);

@@ -1,0 +1,103 @@
+// Who of a family of guests may be killed, and what the others do then.
+#include <csignal>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "vm/guest.h"
+#include "vm/keeper.h"
+#include "vm/process.h"
+#include "vm/record.h"
+#include "vm/socket.h"
+
+namespace verso::vm::test {
+namespace {
+
+constexpr int end_timeout_ms = 60'000;
+
+TEST_F(Guests, AChildAndItsChildOutliveTheirSources) {
+    boot("one");
+    expect_answer("one", "set before", "word before");
+    expect_answer("one", "fill 4", "filled 4");
+    const std::string sum = ask_guest("one", "sum", "sum ");
+    vm_yes("fork one two");
+    vm_yes("fork two three");
+    kill_guest("one");
+    EXPECT_EQ(ask_guest("two", "sum", "sum "), sum);
+    expect_answer("two", "get", "word before");
+    vm_yes("fork two four");
+    kill_guest("two");
+    for (const char* name : {"three", "four"}) {
+        EXPECT_EQ(ask_guest(name, "sum", "sum "), sum) << name;
+        expect_ticking(name);
+    }
+    vm_yes("fork three five");
+    EXPECT_EQ(ask_guest("five", "sum", "sum "), sum);
+}
+
+TEST_F(Guests, ASourceOutlivesItsChildrenAndCanBeForkedAgain) {
+    boot("one");
+    vm_yes("fork one two --count 2");
+    kill_guest("two-1");
+    expect_ticking("one");
+    expect_ticking("two-2");
+    vm_yes("stop two-2");
+    vm_yes("rm two-1");
+    vm_yes("rm two-2");
+    expect_ticking("one");
+    vm_yes("fork one two --count 2");
+    expect_ticking("two-1");
+    expect_ticking("one");
+}
+
+/// What docs/vm.md says of a page server that is killed.
+TEST_F(Guests, ARootOutlivesThePageServerWithoutItsSnapshotsAndCanBeForkedAgain) {
+    boot("one");
+    expect_answer("one", "set before", "word before");
+    expect_answer("one", "fill 4", "filled 4");
+    const std::string sum = ask_guest("one", "sum", "sum ");
+    vm_yes("snapshot one s");
+    vm_yes("fork one two");  // has read next to nothing when its source's server dies
+    const Result<Json> server = ask(dir().server_socket(), Json{{"do", "hello"}});
+    ASSERT_TRUE(server);
+    const ProcessId process = identify(static_cast<pid_t>(number_at(*server, "pid")));
+    kill_process(process);
+    ASSERT_TRUE(wait_until_ended(process, end_timeout_ms));
+
+    expect_ticking("one");
+    expect_answer("one", "fill 4", "filled 4");
+    expect_answer("one", "set after", "word after");
+    vm_no("rewind one s", "has no snapshot 's'");
+    const std::string sum_after = ask_guest("one", "sum", "sum ");
+    vm_yes("fork one three");
+    EXPECT_EQ(ask_guest("three", "sum", "sum "), sum_after);
+    expect_answer("three", "get", "word after");
+    expect_ticking("one");
+
+    // The early child goes on with what it has, or its QEMU ends at a page that nobody has kept: it
+    // is never shown the source's later bytes.
+    const std::string seen = pid_of("two") == 0 ? "" : ask_guest("two", "sum", "sum ");
+    if (pid_of("two") != 0) {
+        EXPECT_EQ(seen, sum);
+    } else {
+        EXPECT_NE(seen, sum_after);
+    }
+}
+
+TEST_F(Guests, AKilledMachineIsListedAsEndedAndRemoved) {
+    boot("one");
+    kill_guest("one");
+    const Json listed = parse_json(vm_yes("ls --json"));
+    ASSERT_EQ(listed.size(), 1U);
+    EXPECT_EQ(text_at(listed[0], "state"), "ended");
+    vm_no("fork one two", "'one' is not running");
+    vm_no("console one", "'one' is not running");
+    vm_yes("stop one");
+    vm_yes("rm one");
+    EXPECT_EQ(vm_yes("ls"), "");
+    boot("one");
+    expect_ticking("one");
+}
+
+}  // namespace
+}  // namespace verso::vm::test
