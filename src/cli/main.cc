@@ -355,9 +355,8 @@ void add_version(CLI::App& app, Chosen& chosen) {
 CLI::App& add_vm_verb(CLI::App& vm, Chosen& chosen, const std::shared_ptr<VmOptions>& options,
                       const char* name, const char* what, int (*body)(const VmOptions&)) {
     CLI::App& verb = *vm.add_subcommand(name, what);
-    verb.callback([options, body, &chosen] {
-        chosen = [options, body] { return body(*options); };
-    });
+    verb.callback(
+        [options, body, &chosen] { chosen = [options, body] { return body(*options); }; });
     return verb;
 }
 
@@ -475,7 +474,8 @@ int run(int argc, char** argv) {
 }  // namespace verso::cli
 
 int main(int argc, char** argv) {
-    // The other processes of a demo or a bench, and the page server: not for people, so not in the help.
+    // The other processes of a demo or a bench, and the page server: not for people, so not in
+    // the help.
     if (argc > 1 && std::string_view(argv[1]) == "demo-child") {
         return verso::cli::demo_child(argc, argv);
     }

@@ -33,10 +33,13 @@ void print_json(const json& all) {
 }
 
 json json_of(const vm::Pause& pause) {
-    return {{"ms", ms(pause.whole_ns)},         {"stop_ms", ms(pause.stop_ns)},
-            {"disks_ms", ms(pause.disks_ns)},   {"state_ms", ms(pause.state_ns)},
+    return {{"ms", ms(pause.whole_ns)},
+            {"stop_ms", ms(pause.stop_ns)},
+            {"disks_ms", ms(pause.disks_ns)},
+            {"state_ms", ms(pause.state_ns)},
             {"arm_ms", ms(pause.arm_ns)},
-            {"state_bytes", pause.state_bytes}, {"pages_protected", pause.pages_protected}};
+            {"state_bytes", pause.state_bytes},
+            {"pages_protected", pause.pages_protected}};
 }
 
 json json_of(const vm::Costs& costs) {
@@ -50,10 +53,11 @@ json json_of(const vm::Costs& costs) {
 }
 
 void print_pause(const std::string& name, const vm::Pause& pause) {
-    fmt::print("{} stood still for {:.1f} ms: stopping {:.1f}, disks {:.1f}, devices {:.1f} "
-               "({:.2f} MiB), memory {:.1f} ({} pages protected)\n",
-               name, ms(pause.whole_ns), ms(pause.stop_ns), ms(pause.disks_ns), ms(pause.state_ns),
-               mib(pause.state_bytes), ms(pause.arm_ns), pause.pages_protected);
+    fmt::print(
+        "{} stood still for {:.1f} ms: stopping {:.1f}, disks {:.1f}, devices {:.1f} "
+        "({:.2f} MiB), memory {:.1f} ({} pages protected)\n",
+        name, ms(pause.whole_ns), ms(pause.stop_ns), ms(pause.disks_ns), ms(pause.state_ns),
+        mib(pause.state_bytes), ms(pause.arm_ns), pause.pages_protected);
 }
 
 std::string memory_words(const vm::Listed& machine) {
@@ -61,11 +65,10 @@ std::string memory_words(const vm::Listed& machine) {
     if (!costs.known) {
         return "";
     }
-    std::string words =
-        machine.record.is_child()
-            ? fmt::format("own {:.1f}, shared {:.1f}", mib(costs.private_bytes),
-                          mib(costs.shared_bytes))
-            : fmt::format("own {:.1f}", mib(costs.live_bytes));
+    std::string words = machine.record.is_child()
+                            ? fmt::format("own {:.1f}, shared {:.1f}", mib(costs.private_bytes),
+                                          mib(costs.shared_bytes))
+                            : fmt::format("own {:.1f}", mib(costs.live_bytes));
     if (costs.frozen_bytes != 0) {
         words += fmt::format(", old {:.1f}", mib(costs.frozen_bytes));
     }
@@ -111,8 +114,8 @@ int vm_list(const VmOptions& options) {
     const std::vector<vm::Listed> machines = vm::list_machines(*dir);
     json all = json::array();
     if (!options.json && !machines.empty()) {
-        fmt::print("{:<16} {:<10} {:>8} {:>8}  {:<16} {:<20} {}\n", "NAME", "STATE", "PID", "MEMORY",
-                   "FORKED FROM", "SNAPSHOTS", "MIB");
+        fmt::print("{:<16} {:<10} {:>8} {:>8}  {:<16} {:<20} {}\n", "NAME", "STATE", "PID",
+                   "MEMORY", "FORKED FROM", "SNAPSHOTS", "MIB");
     }
     for (const vm::Listed& machine : machines) {
         std::vector<std::string> moments;
@@ -159,8 +162,7 @@ int vm_console(const VmOptions& options) {
         }
         return 0;
     }
-    const Result<void> done =
-        vm::attach_console(*dir, options.name, STDIN_FILENO, STDOUT_FILENO);
+    const Result<void> done = vm::attach_console(*dir, options.name, STDIN_FILENO, STDOUT_FILENO);
     return done ? 0 : say(done.error());
 }
 
@@ -243,10 +245,11 @@ int vm_rewind(const VmOptions& options) {
                     {"memory_ms", ms(rewound->memory_ns)},
                     {"state_ms", ms(rewound->state_ns)}});
     } else {
-        fmt::print("{} is back at {}: it stood still for {:.1f} ms; memory {:.1f} ({} pages), "
-                   "devices {:.1f}\n",
-                   options.name, options.moment, ms(rewound->pause_ns), ms(rewound->memory_ns),
-                   rewound->pages, ms(rewound->state_ns));
+        fmt::print(
+            "{} is back at {}: it stood still for {:.1f} ms; memory {:.1f} ({} pages), "
+            "devices {:.1f}\n",
+            options.name, options.moment, ms(rewound->pause_ns), ms(rewound->memory_ns),
+            rewound->pages, ms(rewound->state_ns));
     }
     return 0;
 }

@@ -50,8 +50,8 @@ Result<u64> size_of_m(const std::string& text) {
 
 struct Reading {
     CommandLine line;
-    u64 asked = 0;    // --memory
-    u64 by_m = 0;     // -m
+    u64 asked = 0;     // --memory
+    u64 by_m = 0;      // -m
     u64 by_memfd = 0;  // the user's own memory-backend-memfd
 
     Result<void> take(const std::string& name, std::size_t word);
@@ -62,9 +62,9 @@ struct Reading {
 
 Result<void> Reading::object(const std::string& text) {
     const std::vector<Option> options = read_options(text);
-    const std::string kind =
-        options.empty() || !options.front().key.empty() ? value_of(options, "qom-type")
-                                                        : options.front().value;
+    const std::string kind = options.empty() || !options.front().key.empty()
+                                 ? value_of(options, "qom-type")
+                                 : options.front().value;
     if (!kind.starts_with("memory-backend-") || kind == "memory-backend-epc") {
         return {};
     }
@@ -234,9 +234,8 @@ std::vector<std::string> command_for(const CommandLine& line, const std::string&
     if (!shown) {
         add("-display", "none");
     }
-    add("-qmp", "unix:" + write_options({{"", folder + "/qmp.sock"},
-                                         {"server", "on"},
-                                         {"wait", "off"}}));
+    add("-qmp",
+        "unix:" + write_options({{"", folder + "/qmp.sock"}, {"server", "on"}, {"wait", "off"}}));
     add("-chardev", write_options({{"", "socket"},
                                    {"id", "verso-console"},
                                    {"path", folder + "/console.sock"},

@@ -18,6 +18,7 @@ namespace verso::vm {
 namespace {
 
 constexpr char escape_key = 0x1d;  // Ctrl-]
+constexpr int leave_timeout_ms = 5'000;
 
 /// A terminal that hands every key on at once, as long as this lives.
 class RawTerminal {
@@ -70,10 +71,20 @@ bool read_some(int from, std::array<char, 4096>& buffer, std::string_view& got) 
     return count > 0;
 }
 
+/// A socket that is closed may take with it what QEMU has not read yet. So it is only said that no
+/// more will come, and QEMU closes it.
+void leave_in_order(int console, int output) {
+    ::shutdown(console, SHUT_WR);
+    const Deadline deadline(leave_timeout_ms);
+    std::array<char, 4096> buffer{};
+    std::string_view got;
+    while (wait_readable(console, deadline.left_ms()) && !deadline.over() &&
+           read_some(console, buffer, got) && write_all(output, got)) {}
+}
+
 }  // namespace
 
-Result<void> attach_console(const RuntimeDir& dir, const std::string& name, int input,
-                            int output) {
+Result<void> attach_console(const RuntimeDir& dir, const std::string& name, int input, int output) {
     Result<Record> record = load_record(dir, name);
     if (!record) {
         return pass(record);
@@ -90,8 +101,7 @@ Result<void> attach_console(const RuntimeDir& dir, const std::string& name, int 
     std::array<char, 4096> buffer{};
     std::string_view got;
     while (true) {
-        std::array<pollfd, 2> waiting{pollfd{console->get(), POLLIN, 0},
-                                      pollfd{input, POLLIN, 0}};
+        std::array<pollfd, 2> waiting{pollfd{console->get(), POLLIN, 0}, pollfd{input, POLLIN, 0}};
         // Why safe: fills structs of ours.
         if (::poll(waiting.data(), waiting.size(), -1) < 0) {
             if (errno == EINTR) {
@@ -109,8 +119,11 @@ Result<void> attach_console(const RuntimeDir& dir, const std::string& name, int 
         }
         const bool more = read_some(input, buffer, got);
         const std::size_t escape = got.find(escape_key);
-        if (!write_all(console->get(), got.substr(0, escape)) || !more ||
-            escape != std::string_view::npos) {
+        if (!write_all(console->get(), got.substr(0, escape)) || escape != std::string_view::npos) {
+            return {};
+        }
+        if (!more) {
+            leave_in_order(console->get(), output);
             return {};
         }
     }

@@ -19,9 +19,9 @@ constexpr const char* store_node = "verso-store";
 constexpr const char* fd_name = "verso-state";
 
 Result<void> leave_memory_out(Qmp& qmp) {
-    Result<Json> set = qmp.execute(
-        "migrate-set-capabilities",
-        Json{{"capabilities", {{{"capability", "x-ignore-shared"}, {"state", true}}}}});
+    Result<Json> set =
+        qmp.execute("migrate-set-capabilities",
+                    Json{{"capabilities", {{{"capability", "x-ignore-shared"}, {"state", true}}}}});
     return set ? Result<void>() : pass(set);
 }
 
@@ -40,10 +40,9 @@ Result<void> hand_over(Qmp& qmp, const std::string& file, int flags) {
 /// Runs snapshot-save or snapshot-load to its end.
 Result<void> run_job(Qmp& qmp, const char* command, const std::string& tag) {
     const std::string id = "verso-job";
-    Result<Json> begun = qmp.execute(command, Json{{"job-id", id},
-                                                   {"tag", tag},
-                                                   {"vmstate", store_node},
-                                                   {"devices", {store_node}}});
+    Result<Json> begun = qmp.execute(
+        command,
+        Json{{"job-id", id}, {"tag", tag}, {"vmstate", store_node}, {"devices", {store_node}}});
     if (!begun) {
         return pass(begun);
     }

@@ -73,10 +73,9 @@ Result<std::string> make_overlay(const RuntimeDir& dir, Record& record, const st
     // -u: the layer below is open in QEMU, and its size is known already.
     const std::string absolute =
         std::filesystem::path(record.folder).append(below).lexically_normal().string();
-    if (Result<void> made =
-            run_helper({"qemu-img", "create", "-q", "-u", "-f", "qcow2", "-b", absolute, "-F",
-                        "qcow2", path, std::to_string(bytes)},
-                       folder);
+    if (Result<void> made = run_helper({"qemu-img", "create", "-q", "-u", "-f", "qcow2", "-b",
+                                        absolute, "-F", "qcow2", path, std::to_string(bytes)},
+                                       folder);
         !made) {
         return pass(made, "a layer for a disk (qemu-img is in Debian's qemu-utils)");
     }

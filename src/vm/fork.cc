@@ -142,11 +142,11 @@ Result<void> start_children(const RuntimeDir& dir, const std::string& keeper, co
 }
 
 Result<void> run_hook(const RuntimeDir& dir, const std::string& hook, const Record& child) {
-    return run_helper({"env", "VERSO_VM=" + child.name, "VERSO_VM_PARENT=" + child.parent,
-                       "VERSO_VM_FOLDER=" + dir.folder(child.name),
-                       "VERSO_VM_CONSOLE=" + dir.file(child.name, "console.sock"), "sh", "-c",
-                       hook},
-                      dir.folder(child.name));
+    return run_helper(
+        {"env", "VERSO_VM=" + child.name, "VERSO_VM_PARENT=" + child.parent,
+         "VERSO_VM_FOLDER=" + dir.folder(child.name),
+         "VERSO_VM_CONSOLE=" + dir.file(child.name, "console.sock"), "sh", "-c", hook},
+        dir.folder(child.name));
 }
 
 /// The moment to fork from: one that was kept, or now.
@@ -194,9 +194,8 @@ Result<Forked> fork_into(const RuntimeDir& dir, const ForkRequest& request, Reco
         done = start_children(dir, *keeper, source, *moment, begun_ns, births);
     }
     if (request.from.empty()) {  // the children hold what they need of it
-        (void)ask(*keeper, Json{{"do", "release"},
-                                {"region", source.name},
-                                {"snapshot", moment->name}});
+        (void)ask(*keeper,
+                  Json{{"do", "release"}, {"region", source.name}, {"snapshot", moment->name}});
         std::error_code ignored;
         std::filesystem::remove(moment->state, ignored);
     }

@@ -58,8 +58,8 @@ std::shared_ptr<Snapshot> Keeper::find_in(Kept& kept, const std::string& snapsho
 }
 
 Json Keeper::answer(const Json& request, const std::vector<Fd>& fds) {
-    Result<Json> done = text_at(request, "do") == "attach" ? attach(request, fds)
-                                                           : of_region(request, fds);
+    Result<Json> done =
+        text_at(request, "do") == "attach" ? attach(request, fds) : of_region(request, fds);
     return done ? *done : refusal(done.error());
 }
 

@@ -46,14 +46,14 @@ Result<void> start_machine(const RuntimeDir& dir, Record& record, int import_soc
         return pass(agent);
     }
     Launch what;
-    what.command = command_for(record.line, dir.folder(record.name), record.line.drives,
-                               import_socket >= 0);
+    what.command =
+        command_for(record.line, dir.folder(record.name), record.line.drives, import_socket >= 0);
     what.folder = record.folder;
     what.log = dir.file(record.name, "qemu.log");
-    what.environment = {"LD_PRELOAD=" + *agent,
-                        std::string(agent_socket_variable) + "=" +
-                            dir.file(record.name, "agent.sock"),
-                        std::string(agent_name_variable) + "=" + record.name};
+    what.environment = {
+        "LD_PRELOAD=" + *agent,
+        std::string(agent_socket_variable) + "=" + dir.file(record.name, "agent.sock"),
+        std::string(agent_name_variable) + "=" + record.name};
     if (import_socket >= 0) {
         what.environment.push_back(std::string(agent_import_variable) + "=1");
         what.fds.emplace_back(import_socket, agent_import_fd);
@@ -129,8 +129,7 @@ Result<std::string> keeper_of(const RuntimeDir& dir, const Record& record, bool&
     const std::array<int, 1> its{pair->second.get()};
     Result<Json> attached;
     std::thread attaching([&] {
-        attached =
-            ask(dir.server_socket(), Json{{"do", "attach"}, {"region", record.name}}, ours);
+        attached = ask(dir.server_socket(), Json{{"do", "attach"}, {"region", record.name}}, ours);
     });
     Result<Json> lent = ask(agent, Json{{"do", "lend"}}, its);
     pair->second.reset();  // if it was not lent, nobody will write there

@@ -20,8 +20,8 @@ constexpr int quit_timeout_ms = 10'000;
 /// Whose disks stand on files of this machine.
 std::string who_stands_on(const RuntimeDir& dir, const std::string& name) {
     for (const std::string& other : dir.names()) {
-        const Result<Record> record = other == name ? fail(ErrorKind::system, 0, "itself")
-                                                    : load_record(dir, other);
+        const Result<Record> record =
+            other == name ? fail(ErrorKind::system, 0, "itself") : load_record(dir, other);
         if (!record) {
             continue;
         }
@@ -39,8 +39,8 @@ std::string who_stands_on(const RuntimeDir& dir, const std::string& name) {
 Costs costs_of(const RuntimeDir& dir, const Record& record) {
     const std::string keeper =
         record.is_child() ? dir.file(record.name, "agent.sock") : dir.server_socket();
-    const Result<Json> figures = ask(
-        keeper, Json{{"do", "figures"}, {"region", record.name}}, {}, ask_timeout_ms);
+    const Result<Json> figures =
+        ask(keeper, Json{{"do", "figures"}, {"region", record.name}}, {}, ask_timeout_ms);
     Costs costs;
     if (!figures) {
         return costs;
@@ -99,8 +99,8 @@ Result<void> stop_machine(const RuntimeDir& dir, const std::string& name) {
         kill_process(record->process);
     }
     if (!wait_until_ended(record->process, quit_timeout_ms)) {
-        return fail(ErrorKind::system, 0, "QEMU (pid {}) of '{}' does not end",
-                    record->process.pid, name);
+        return fail(ErrorKind::system, 0, "QEMU (pid {}) of '{}' does not end", record->process.pid,
+                    name);
     }
     return {};
 }

@@ -39,9 +39,8 @@ Result<void> take_all(const RuntimeDir& dir, Record& record, Qmp& qmp, const std
         return pass(written);
     }
     taken.pause.state_ns = now_ns() - begun_ns;
-    Result<Json> armed = ask(
-        keeper,
-        Json{{"do", "snapshot"}, {"region", record.name}, {"snapshot", plan.snapshot}});
+    Result<Json> armed =
+        ask(keeper, Json{{"do", "snapshot"}, {"region", record.name}, {"snapshot", plan.snapshot}});
     if (!armed) {
         return pass(armed);
     }

@@ -88,9 +88,9 @@ Result<pid_t> spawn(const Launch& what) {
     }
     const std::vector<std::string> environment = environment_with(what.environment);
     pid_t pid = 0;
-    const int error = ::posix_spawnp(&pid, what.command.front().c_str(), &settings.actions,
-                                     &settings.attributes, pointers_to(what.command).data(),
-                                     pointers_to(environment).data());
+    const int error =
+        ::posix_spawnp(&pid, what.command.front().c_str(), &settings.actions, &settings.attributes,
+                       pointers_to(what.command).data(), pointers_to(environment).data());
     if (error == ENOENT) {
         return fail(ErrorKind::invalid_argument, error,
                     "there is no program '{}'; install it or give its path", what.command.front());

@@ -49,8 +49,7 @@ Result<Json> Qmp::execute(std::string_view command, const Json& arguments, int t
     }
     const std::string line = to_line(request) + "\n";
     const std::array<int, 1> fds{fd};
-    if (Result<void> sent =
-            send_packet(socket_.get(), line, std::span(fds).first(fd >= 0 ? 1 : 0));
+    if (Result<void> sent = send_packet(socket_.get(), line, std::span(fds).first(fd >= 0 ? 1 : 0));
         !sent) {
         return pass(sent, std::string(command));
     }

@@ -21,11 +21,11 @@ struct Moment {
 
 struct Record {
     std::string name;
-    std::string parent;    // whom it was forked from; empty: it booted
-    std::string folder;    // where QEMU runs
-    CommandLine line;      // the user's command line, and where its drives' writes go now
-    ProcessId process;     // QEMU
-    u64 layers = 0;        // overlays made so far; they are never given the same name twice
+    std::string parent;  // whom it was forked from; empty: it booted
+    std::string folder;  // where QEMU runs
+    CommandLine line;    // the user's command line, and where its drives' writes go now
+    ProcessId process;   // QEMU
+    u64 layers = 0;      // overlays made so far; they are never given the same name twice
     std::vector<std::string> below;  // other machines' files that its disks stand on
     std::vector<Moment> moments;
 

@@ -155,8 +155,7 @@ Result<Rewound> rewind_machine(const RuntimeDir& dir, const std::string& name,
     const Moment goal = *kept;
     Way way{*keeper, goal, std::move(*disks), {}};
     for (std::size_t i = 0; i < way.disks.size(); ++i) {
-        Result<std::string> overlay =
-            make_overlay(dir, *record, goal.disks[i], way.disks[i].bytes);
+        Result<std::string> overlay = make_overlay(dir, *record, goal.disks[i], way.disks[i].bytes);
         if (!overlay) {
             return pass(overlay);
         }

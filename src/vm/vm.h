@@ -1,8 +1,8 @@
 // vm/: virtual machines that run under an unmodified QEMU, forked and rewound while they run.
 //
-//      verso vm …  ──QMP──▶  QEMU of a root VM ──lends its memory──▶  page server: Region, snapshots
-//          │                 (agent preloaded)                              │ export_fork
-//          └────────QMP──▶  QEMU of a child     ◀───────────────────────────┘
+//      verso vm … ──QMP──▶  QEMU of a root VM ──lends its memory──▶ page server: Region, snapshots
+//          │                (agent preloaded)                            │ export_fork
+//          └───────QMP──▶  QEMU of a child     ◀─────────────────────────┘
 //                            its agent imports the child: guest memory *is* the Region, so a child
 //                            answers for its own snapshots, exports and rewinds
 //

@@ -51,10 +51,10 @@ TEST(CommandLine, AMemfdAMonitorAndAConsoleAreAdded) {
 }
 
 TEST(CommandLine, TheUsersOwnMemfdIsTaken) {
-    const CommandLine line = *read_command_line(
-        words({"-object", "memory-backend-memfd,id=ram,size=32M,share=on", "-machine",
-               "q35,memory-backend=ram"}),
-        0);
+    const CommandLine line =
+        *read_command_line(words({"-object", "memory-backend-memfd,id=ram,size=32M,share=on",
+                                  "-machine", "q35,memory-backend=ram"}),
+                           0);
     EXPECT_EQ(line.memory_bytes, 32 * mib);
     const std::vector<std::string> command = command_for(line, "/run/x", {}, false);
     EXPECT_EQ(value_after(command, "-machine"), "q35,memory-backend=ram");

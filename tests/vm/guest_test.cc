@@ -132,12 +132,15 @@ TEST_F(Guests, SeveralChildrenOfOneMomentCostOneArmAndShareWhatTheyOnlyRead) {
 
 TEST_F(Guests, AHookRunsForEachChildAndItsFailureIsSaid) {
     boot("one");
-    vm_yes("fork one two --count 2 --hook 'echo $VERSO_VM of $VERSO_VM_PARENT >$VERSO_VM_FOLDER/hooked'");
+    vm_yes(
+        "fork one two --count 2 "
+        "--hook 'echo $VERSO_VM of $VERSO_VM_PARENT >$VERSO_VM_FOLDER/hooked'");
     EXPECT_EQ(verso::test::run("cat '" + dir().file("two-2", "hooked") + "'").output,
               "two-2 of one\n");
     const verso::test::Ran ran = vm("fork one three --hook 'echo no >&2; exit 3'");
     EXPECT_EQ(ran.code, 1);
-    EXPECT_NE(ran.output.find("the hook of three: env failed: no"), std::string::npos) << ran.output;
+    EXPECT_NE(ran.output.find("the hook of three: env failed: no"), std::string::npos)
+        << ran.output;
     expect_ticking("three");
 }
 

@@ -51,8 +51,7 @@ private:
     }
     void hear_line() {
         char c = 0;
-        while (::recv(ours_.get(), &c, 1, 0) == 1 && c != '\n') {
-        }
+        while (::recv(ours_.get(), &c, 1, 0) == 1 && c != '\n') {}
     }
     Fd ours_;
     Fd its_;
@@ -80,7 +79,8 @@ TEST(Qmp, EventsBetweenAreCountedAndAreNotTheAnswer) {
 }
 
 TEST(Qmp, ARefusalCarriesQemusSentence) {
-    FakeQemu qemu(greeting, {yes, "{\"error\":{\"class\":\"GenericError\",\"desc\":\"no disk\"}}\n"});
+    FakeQemu qemu(greeting,
+                  {yes, "{\"error\":{\"class\":\"GenericError\",\"desc\":\"no disk\"}}\n"});
     Result<Qmp> qmp = qemu.connect();
     ASSERT_TRUE(qmp);
     const Result<Json> done = qmp->execute("eject");

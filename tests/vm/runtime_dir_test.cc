@@ -49,8 +49,8 @@ TEST_F(State, NamesAreThoseThatAFolderAndAnOptionMayHave) {
     for (const char* name : {"a", "web-1", "A.b_c", "0"}) {
         EXPECT_TRUE(check_name(name)) << name;
     }
-    for (const char* name : {"", ".", "..", "-x", "a/b", "a b", ".fork", "a,b",
-                             "a23456789012345678901234567890123"}) {
+    for (const char* name :
+         {"", ".", "..", "-x", "a/b", "a b", ".fork", "a,b", "a23456789012345678901234567890123"}) {
         EXPECT_FALSE(check_name(name)) << name;
     }
 }

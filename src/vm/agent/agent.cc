@@ -120,8 +120,8 @@ bool Agent::import(void* address, std::size_t size) {
         return false;
     }
     if (child->size() != size || child->bytes().data() != address) {
-        complain(fmt::format("the source has {} bytes of memory and this machine {}",
-                             child->size(), size));
+        complain(fmt::format("the source has {} bytes of memory and this machine {}", child->size(),
+                             size));
         return false;
     }
     memory_ = {address, size, Fd()};
@@ -211,8 +211,8 @@ void* map_really(void* address, std::size_t length, int access, int flags, int f
 }
 
 void* map_watched(void* address, std::size_t length, int access, int flags, int fd, off_t offset) {
-    // The engine demands that the place is free, and QEMU has reserved it, for exactly this: were it
-    // unmapped first, another thread's memory, or the engine's own, might come to lie there.
+    // The engine demands that the place is free, and QEMU has reserved it, for exactly this: were
+    // it unmapped first, another thread's memory, or the engine's own, might come to lie there.
     if (agent != nullptr && (flags & MAP_PRIVATE) != 0 && agent->reserved(address, length)) {
         const int replacing = (flags & ~MAP_FIXED_NOREPLACE) | MAP_FIXED;
         return map_really(address, length, access, replacing, fd, offset);
