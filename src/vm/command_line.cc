@@ -53,6 +53,7 @@ struct Reading {
     u64 asked = 0;     // --memory
     u64 by_m = 0;      // -m
     u64 by_memfd = 0;  // the user's own memory-backend-memfd
+    bool memfd_is_ram = false;
 
     Result<void> take(const std::string& name, std::size_t word);
     Result<void> object(const std::string& text);
@@ -104,6 +105,11 @@ Result<void> Reading::take(const std::string& name, std::size_t word) {
     if (name == "-drive") {
         return drive(word);
     }
+    if (name == "-machine" || name == "-M") {
+        const std::string backend = value_of(read_options(line.words[word]), "memory-backend");
+        memfd_is_ram = memfd_is_ram || !backend.empty();
+        return {};
+    }
     if (name == "-m") {
         Result<u64> size = size_of_m(line.words[word]);
         if (!size) {
@@ -115,6 +121,11 @@ Result<void> Reading::take(const std::string& name, std::size_t word) {
 }
 
 Result<void> Reading::conclude() {
+    if (line.own_memfd && !memfd_is_ram) {
+        return fail(ErrorKind::unsupported, 0,
+                    "the memory-backend-memfd is not the guest's RAM: say so, -machine "
+                    "…,memory-backend=ID");
+    }
     u64 bytes = memory_bytes_default;
     for (const u64 said : {by_memfd, by_m, asked}) {
         bytes = said != 0 ? said : bytes;
@@ -176,7 +187,8 @@ Result<CommandLine> read_command_line(std::vector<std::string> words, u64 memory
                             refusal.why);
             }
         }
-        const bool has_value = name == "-object" || name == "-drive" || name == "-m";
+        const bool has_value = name == "-object" || name == "-drive" || name == "-m" ||
+                               name == "-machine" || name == "-M";
         if (!has_value || word + 1 == all.size()) {
             continue;
         }

@@ -66,6 +66,7 @@ TEST(CommandLine, MemoryThatIsNoSharedMemfdIsRefused) {
     EXPECT_NE(refused({"-object", "memory-backend-file,id=a,size=32M,mem-path=/x"}), "");
     EXPECT_NE(refused({"-object", "memory-backend-memfd,id=a,size=32M,share=off"}), "");
     EXPECT_NE(refused({"-object", "memory-backend-memfd,id=a,size=32M,hugetlb=on"}), "");
+    EXPECT_NE(refused({"-object", "memory-backend-memfd,id=a,size=32M"}), "");  // not its RAM
     EXPECT_EQ(refused({"-object", "rng-random,id=a"}), "");
 }
 

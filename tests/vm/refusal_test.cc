@@ -8,7 +8,8 @@ namespace {
 
 TEST_F(Guests, WhatCannotRunIsRefusedAndLeavesNothing) {
     vm_no("run one -- qemu-system-nothing", "there is no program 'qemu-system-nothing'");
-    vm_no("run one -- qemu-system-x86_64 -machine none -display none", "memory");
+    vm_no("run one -- qemu-system-x86_64 -object memory-backend-memfd,id=m,size=64M",
+          "is not the guest's RAM");
     vm_no("run one -- qemu-system-x86_64 -machine nonsense", "unsupported machine type");
     vm_no("run one -- qemu-system-x86_64 -daemonize", "-daemonize cannot be used here");
     vm_no("run one --memory much -- qemu-system-x86_64", "'much' is not a size of memory");
