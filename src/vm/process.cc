@@ -188,12 +188,16 @@ Result<void> run_helper(const std::vector<std::string>& command, const std::stri
 std::string last_line_of(const std::string& log) {
     std::ifstream file(log);
     std::string last = "(it said nothing)";
+    std::string named;  // "program: what is wrong", after which there may come advice
     for (std::string line; std::getline(file, line);) {
         if (line.find_first_not_of(" \t\r") != std::string::npos) {
             last = line;
         }
+        if (line.find(": ") != std::string::npos) {
+            named = line;
+        }
     }
-    return last;
+    return named.empty() ? last : named;
 }
 
 Result<std::string> own_program() {

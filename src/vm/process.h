@@ -40,7 +40,8 @@ Result<ProcessId> launch(const Launch& what);
 /// Runs a helper to its end; an error carries what it printed.
 Result<void> run_helper(const std::vector<std::string>& command, const std::string& folder);
 
-/// The last line that is not empty, for messages about a process that has ended.
+/// The last line of the form "who: what", else the last that is not empty, for messages about a
+/// process that has ended.
 std::string last_line_of(const std::string& log);
 
 /// Where this program is, whatever it was called by.

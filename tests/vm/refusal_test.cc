@@ -14,7 +14,7 @@ TEST_F(Guests, WhatCannotRunIsRefusedAndLeavesNothing) {
     vm_no("run one -- qemu-system-x86_64 -daemonize", "-daemonize cannot be used here");
     vm_no("run one --memory much -- qemu-system-x86_64", "'much' is not a size of memory");
     vm_no("run a/b -- qemu-system-x86_64", "is not a name");
-    vm_no("run one -- true", "one");
+    vm_no("run one -- true", "ended");
     vm_no("run one -- qemu-system-x86_64 -drive file=/nowhere.qcow2,format=qcow2",
           "No such file or directory");
     vm_no("fork one two", "there is no virtual machine 'one'");
