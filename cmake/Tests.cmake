@@ -7,11 +7,11 @@ include(GoogleTest)
 
 # Folders that need the machine to themselves: they change kernel settings, add a swap file, compact all
 # memory, measure, or build things.
-set(serial_folders behaviour claims cli conform hazards linux litmus packaging vm)
+set(serial_folders behaviour claims cli conform hazards linux litmus packaging torture vm)
 # Rooms whose tests link that room and nothing to the right of it: it stands alone.
 set(alone_folders base abi kernel mm check)
 # Programs that try a kernel out: they need that room, the model and the running kernel.
-set(check_folders behaviour claims conform explain explore litmus swarm)
+set(check_folders behaviour claims conform explain explore litmus swarm torture)
 # Folders that look at the project from outside (its text, its installed tree, its program).
 set(outside_folders house packaging)
 set(program_folders cli demo packaging vm)

@@ -9,6 +9,7 @@
 //   shrink/    the shortest program that shows the same
 //   conform/   random programs on the model and on the running kernel
 //   swarm/     the engine on the model, many runs from seeds
+//   torture/   the engine on the running kernel, under all that it does by itself
 //   safety/    whether snapshots are safe on a kernel, in one line
 //
 // May include: base, abi, kernel, mm, linux, engine.

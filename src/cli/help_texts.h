@@ -56,4 +56,12 @@ inline constexpr const char* vm_footer =
     "guest may write to must be qcow2 and given by -drive. State is in $XDG_RUNTIME_DIR/verso.\n"
     "docs/vm.md says how it works and what it does not do yet.";
 
+inline constexpr const char* torture_footer =
+    "\nEach instance goes on writing while it is snapshotted, forked (in its own process and in\n"
+    "others), read through and rewound; children verify every byte, of one moment, and write and\n"
+    "fork in turn. Meanwhile pages are compacted, migrated, swapped to a file made for the run,\n"
+    "merged by KSM, hinted by the NUMA balancer and collapsed, each counted by the kernel. As\n"
+    "root; without, what is not to be had is named. All settings are put back, also after\n"
+    "Ctrl-C. What the machine cannot hold is refused. docs/torture.md says more.";
+
 }  // namespace verso::cli

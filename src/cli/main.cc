@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/types.h"
+#include "check/torture/torture.h"
 #include "cli/help_texts.h"
 #include "cli/verbs.h"
 #include "verso/verso.hpp"
@@ -342,6 +343,32 @@ void add_replay(CLI::App& app, Chosen& chosen) {
     verb.callback([options, &chosen] { chosen = [options] { return replay(*options); }; });
 }
 
+void add_torture(CLI::App& app, Chosen& chosen) {
+    CLI::App& verb = *app.add_subcommand(
+        "torture",
+        "Runs the engine on this kernel while that compacts, swaps, merges and migrates");
+    const auto options = std::make_shared<TortureOptions>();
+    verb.add_option("--instances", options->instances, "processes with a memory of their own")
+        ->check(between(1, check::torture::instances_max))
+        ->type_name("N")
+        ->capture_default_str();
+    verb.add_option("--size", options->size, "memory of each, 1M to 4G")
+        ->type_name("N[MG]")
+        ->capture_default_str();
+    verb.add_option("--minutes", options->minutes, "how long; parts of one will do")
+        ->check(CLI::Range(0.01, 100'000.0))
+        ->type_name("M")
+        ->capture_default_str();
+    verb.add_option("--seed", options->seed, "without it, a fresh one")
+        ->check(between(1, 1'000'000'000'000))
+        ->type_name("N");
+    verb.add_option("--json", options->json, "also write every figure to this file")
+        ->check(writable_path())
+        ->type_name("FILE");
+    verb.footer(torture_footer);
+    verb.callback([options, &chosen] { chosen = [options] { return torture(*options); }; });
+}
+
 void add_version(CLI::App& app, Chosen& chosen) {
     app.add_subcommand("version", "Prints the version")->callback([&chosen] {
         chosen = [] {
@@ -457,6 +484,7 @@ int run(int argc, char** argv) {
     add_swarm(app, chosen);
     add_replay(app, chosen);
     add_vm(app, chosen);
+    add_torture(app, chosen);
     add_version(app, chosen);
     try {
         app.parse(argc, argv);

@@ -13,6 +13,7 @@
 //   swarm    the engine on the model, many runs from seeds               cli/swarm.h
 //   replay   one of those runs again                                     cli/swarm.h
 //   vm       virtual machines under QEMU, forked and rewound             cli/vm.h
+//   torture  the engine on this kernel, under all that it does by itself cli/torture.h
 //
 // Locks: none of its own. May include: everything to the left.
 #pragma once
@@ -26,3 +27,4 @@
 #include "cli/litmus.h"
 #include "cli/swarm.h"
 #include "cli/vm.h"
+#include "cli/torture.h"

@@ -15,7 +15,7 @@ TEST(Help, NamesEveryVerb) {
     const test::Ran ran = run_verso("--help");
     EXPECT_EQ(ran.code, 0);
     for (const char* verb : {"demo", "bench", "conform", "doctor", "explain", "explore", "litmus",
-                             "swarm", "replay", "version"}) {
+                             "swarm", "replay", "torture", "version"}) {
         EXPECT_NE(ran.output.find(verb), std::string::npos) << verb;
     }
 }

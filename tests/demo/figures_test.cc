@@ -4,8 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/histogram.h"
 #include "cli/demo/hash.h"
-#include "cli/demo/histogram.h"
 #include "cli/demo/phases.h"
 #include "cli/demo/random.h"
 #include "cli/demo/smaps.h"

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/histogram.h"
 #include "base/types.h"
-#include "cli/demo/histogram.h"
 #include "cli/demo/phases.h"
 
 namespace verso::cli {

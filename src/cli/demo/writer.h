@@ -11,8 +11,8 @@
 #include <string>
 #include <thread>
 
+#include "base/histogram.h"
 #include "cli/demo/bank.h"
-#include "cli/demo/histogram.h"
 #include "cli/demo/phases.h"
 
 namespace verso::cli {

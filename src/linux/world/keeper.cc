@@ -1,6 +1,7 @@
 // Both halves of the keeper: the process, and what its owner says to it.
 #include "linux/world/keeper.h"
 
+#include <cerrno>
 #include <csignal>
 
 #include <sys/prctl.h>
@@ -124,6 +125,21 @@ private:
     ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     KeeperProcess(ours).run();
 }
+
+/// Processes that were killed take a moment to give back what they had.
+bool remove_group(const std::string& folder) {
+    constexpr int tries_max = 2000;
+    for (int tries = 0; tries < tries_max; ++tries) {
+        if (::rmdir(folder.c_str()) == 0) {
+            return true;
+        }
+        if (errno != EBUSY) {
+            return false;
+        }
+        ::usleep(5000);
+    }
+    return false;
+}
 }  // namespace
 
 bool Undo::perform() const {
@@ -131,6 +147,7 @@ bool Undo::perform() const {
         case Kind::write: return write_text(path, text).has_value();
         case Kind::swap_off: return ::swapoff(path.c_str()) == 0;
         case Kind::remove: return ::unlink(path.c_str()) == 0;
+        case Kind::remove_group: return remove_group(path);
         case Kind::hold: return true;
     }
     return false;

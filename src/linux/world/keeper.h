@@ -23,7 +23,13 @@ namespace verso::host {
 
 /// How something on the machine is put back, by the keeper if its owner cannot any more.
 struct Undo {
-    enum class Kind : u32 { write, swap_off, remove, hold };  // hold: a descriptor, until then
+    enum class Kind : u32 {
+        write,
+        swap_off,
+        remove,
+        remove_group,  // a control group's folder, once its processes have ended
+        hold,          // a descriptor, until then
+    };
     Kind kind = Kind::write;
     std::string path;
     std::string text;  // write: what goes into the file

@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "linux/world/journal.h"
 #include "linux/world/text_file.h"
 
 namespace verso::host {
@@ -25,17 +26,34 @@ std::string chosen(const std::string& text) {
     return text.substr(0, text.find('\n'));
 }
 
-Fd lock_file() {
+Fd lock_file(const std::string& path) {
     // Why safe: a file that holds nothing. Where it is somebody else's, creating is refused but
     // opening is not.
-    Fd file{::open(lock_path, O_RDONLY | O_CLOEXEC)};
+    Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
     if (!file.valid()) {
         // Why safe: as above.
-        file = Fd{::open(lock_path, O_RDONLY | O_CREAT | O_CLOEXEC, 0644)};
+        file = Fd{::open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0644)};
     }
     return file;
 }
 }  // namespace
+
+Result<Fd> lock_of(const std::string& path, u64 patience_ms) {
+    constexpr u64 pause_ms = 5;
+    Fd lock = lock_file(path);
+    if (!lock.valid()) {
+        return fail(ErrorKind::system, errno, "{} cannot be opened; mend its permissions", path);
+    }
+    for (u64 waited_ms = 0; ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0; waited_ms += pause_ms) {
+        if (waited_ms >= patience_ms) {
+            return fail(ErrorKind::resource, errno,
+                        "another process has {} locked for more than {} s; wait for it", path,
+                        patience_ms / 1000);
+        }
+        ::usleep(pause_ms * 1000);
+    }
+    return lock;
+}
 
 Result<Promise> Promise::make(Keeper& keeper, const Undo& undo, int held) {
     Result<u64> number = keeper.promise(undo, held);
@@ -66,6 +84,7 @@ Result<std::unique_ptr<Setting>> Setting::change(Keeper& keeper, const std::stri
         return pass(promise);
     }
     setting->promise_ = std::move(*promise);
+    journal_enter(path, before);
     Result<void> written = write_text(path, text);
     if (!written) {
         return pass(written);
@@ -78,6 +97,7 @@ Setting::~Setting() {
         fmt::print(stderr, "{} could not be put back to {}: {}\n", undo_.path, undo_.text,
                    std::strerror(errno));
     }
+    journal_strike(undo_.path);
 }
 
 Result<std::shared_ptr<Machine>> Machine::get() {
@@ -91,27 +111,25 @@ Result<std::shared_ptr<Machine>> Machine::get() {
     if (!keeper) {
         return pass(keeper);
     }
-    Fd lock = lock_file();
-    if (!lock.valid()) {
-        return fail(ErrorKind::system, errno, "{} cannot be opened; mend its permissions",
-                    lock_path);
+    constexpr u64 patience_ms = 60'000;
+    Result<Fd> lock = lock_of(lock_path, patience_ms);
+    if (!lock) {
+        return pass(lock);
     }
-    constexpr int tries_max = 60'000'000 / 5000;
-    for (int tries = 0; ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0; ++tries) {
-        if (tries == tries_max) {
-            return fail(ErrorKind::resource, errno,
-                        "another process has {} locked for more than a minute; wait for it",
-                        lock_path);
-        }
-        ::usleep(5000);
-    }
-    const int held = lock.get();
-    std::shared_ptr<Machine> machine(new Machine(*keeper, std::move(lock)));
+    journal_replay();
+    const int held = lock->get();
+    std::shared_ptr<Machine> machine(new Machine(*keeper, std::move(*lock)));
     Result<Promise> promise = Promise::make(**keeper, {Undo::Kind::hold, lock_path, {}}, held);
     if (!promise) {
         return pass(promise);
     }
     machine->held_ = std::move(*promise);
+    Result<Promise> journal =
+        Promise::make(**keeper, {Undo::Kind::remove, std::string(journal_path), {}});
+    if (!journal) {
+        return pass(journal);
+    }
+    machine->journal_ = std::move(*journal);
     current = machine;
     return machine;
 }

@@ -7,7 +7,8 @@
 //
 // Everything is undone by a destructor, in reverse order, and was promised to the keeper before
 // it was done: if this process is killed in between, the keeper does it, and holds the lock until
-// then. Lock: Machine::guard_, held by a trigger while it acts; before Keeper's.
+// then. If the keeper is killed with it, whoever has the lock next finds what was on in a journal
+// (journal.h) and the swap file by its name. Lock: Machine::guard_, held by a trigger while it acts; before Keeper's.
 #pragma once
 
 #include <memory>
@@ -56,9 +57,25 @@ private:
     Promise promise_;
 };
 
+/// What kind of swap file. Those of one name are made under one lock: what else has that name was
+/// left behind.
+struct SwapForm {
+    u64 bytes = u64{64} << 20;
+    std::string_view name_begin = "/verso-swap-";
+    int priority = 32'767;  // the highest there is: first in line
+};
+
+/// Where a swap file would be made, and what is free there for a user who is not root.
+struct SwapRoom {
+    std::string folder;
+    u64 free_bytes = 0;
+};
+SwapRoom room_for_swap();
+
 class SwapFile {
 public:
-    static Result<std::unique_ptr<SwapFile>> make(Keeper& keeper);
+    static Result<std::unique_ptr<SwapFile>> make(Keeper& keeper, const SwapForm& form);
+    static Result<std::unique_ptr<SwapFile>> make(Keeper& keeper) { return make(keeper, {}); }
     ~SwapFile();
     SwapFile(const SwapFile&) = delete;
     SwapFile& operator=(const SwapFile&) = delete;
@@ -67,13 +84,18 @@ public:
     Result<void> on();
 
 private:
-    explicit SwapFile(std::string path) : path_(std::move(path)) {}
-    static Result<std::unique_ptr<SwapFile>> make_in(Keeper& keeper, const std::string& folder);
+    SwapFile(std::string path, int priority) : path_(std::move(path)), priority_(priority) {}
+    static Result<std::unique_ptr<SwapFile>> make_in(Keeper& keeper, const SwapForm& form,
+                                                     const std::string& folder);
     const std::string path_;
+    const int priority_;
     Promise removed_;
     Promise off_;
     bool is_on_ = false;
 };
+
+/// The lock of a file, held while the descriptor or a copy of it is open. Waits for it so long.
+Result<Fd> lock_of(const std::string& path, u64 patience_ms);
 
 class Machine {
 public:
@@ -97,6 +119,7 @@ private:
     Keeper* const keeper_;
     const Fd lock_;
     Promise held_;
+    Promise journal_;
     std::mutex guard_;
     std::unique_ptr<SwapFile> swap_;       // under guard_
     std::unique_ptr<Setting> huge_pages_;  // under guard_

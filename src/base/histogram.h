@@ -8,7 +8,7 @@
 
 #include "base/types.h"
 
-namespace verso::cli {
+namespace verso {
 
 struct Latency {
     u64 count = 0;
@@ -26,6 +26,14 @@ public:
         ++count_;
         total_ += ns;
         max_ = std::max(max_, ns);
+    }
+    void add(const Histogram& other) {
+        for (unsigned at = 0; at < bucket_count; ++at) {
+            buckets_[at] += other.buckets_[at];
+        }
+        count_ += other.count_;
+        total_ += other.total_;
+        max_ = std::max(max_, other.max_);
     }
     Latency figures() const {
         return {count_, total_, quantile(0.5), quantile(0.99), quantile(0.999), max_};
@@ -69,4 +77,4 @@ private:
     u64 max_ = 0;
 };
 
-}  // namespace verso::cli
+}  // namespace verso
