@@ -238,14 +238,11 @@ int torture(const TortureOptions& options) {
         return refuse(fmt::format(
             "'{}' is no size of an instance; write 1M to 4G, for example 256M", options.size));
     }
-    fmt::print("seed {}: {} instances of {} for {} minutes\n", request.seed, options.instances,
-               options.size, options.minutes);
     request.say = [](const std::string& line) {
         fmt::print("{}\n", line);
         static_cast<void>(std::fflush(stdout));
     };
     request.interrupted = [] { return signal_seen.load() != 0; };
-    static_cast<void>(std::fflush(stdout));  // or every process of the run would print it, too
     const Notice notice;
     Result<run::Report> report = run::torture(request);
     if (!report) {

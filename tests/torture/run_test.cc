@@ -129,6 +129,7 @@ TEST_F(RunTest, OneBitThatWasChangedBehindTheEnginesBackIsFoundAndNamed) {
         }
     };
     options.instances = 2;
+    options.ms = 15'000;
     const Result<Report> report = torture(options);
     ASSERT_TRUE(report.has_value()) << report.error().message;
     EXPECT_GT(report->mismatches(), 0U);

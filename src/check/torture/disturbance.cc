@@ -86,13 +86,24 @@ Disturbance::Disturbance(const Plan& plan, Grounds& grounds, Shared::Header& hea
       spell_ms_(spell_ms),
       before_(read_vmstat()),
       merged_before_(host::read_number(std::string(ksm_folder) + "pages_sharing")),
-      thread_([this] { work(); }) {}
+      wanted_(plan.memory_bytes),
+      spells_thread_([this] { work(); }),
+      limit_thread_([this] { squeeze(); }) {}
+
+void Disturbance::end() {
+    stop();
+    gone_.store(true);
+    if (limit_thread_.joinable()) {
+        limit_thread_.join();
+    }
+}
 
 void Disturbance::stop() {
     ending_.store(true);
-    if (thread_.joinable()) {
-        thread_.join();
+    if (spells_thread_.joinable()) {
+        spells_thread_.join();
     }
+    ease();
 }
 
 void Disturbance::note(std::string& why, const std::string& text) {
@@ -135,10 +146,7 @@ void Disturbance::spell(Dice& dice) {
     header_.stir.store(asked & ~(Ask::compact | Ask::scarce | Ask::hint));
     hold(asked);
     header_.stir.store(0);
-    if (grounds_.group() != nullptr) {
-        const std::lock_guard lock(limit_);
-        static_cast<void>(grounds_.group()->limit(plan_.memory_bytes));  // more is never refused
-    }
+    wanted_.store(plan_.memory_bytes);
 }
 
 void Disturbance::change(Settings& settings, u32 asked) {
@@ -174,14 +182,7 @@ void Disturbance::hold(u32 asked) {
     const bool scarce = (asked & Ask::scarce) != 0 && grounds_.group() != nullptr &&
                         grounds_.has_swap() && !eased_.load();
     for (u64 beat = 0; beat < beats && pause(beat_ms); ++beat) {
-        if (scarce && !eased_.load() && (beat == 0 || beat == beats / 2)) {
-            const std::lock_guard lock(limit_);
-            const Result<void> limited =
-                grounds_.group()->limit(beat == 0 ? plan_.scarce_bytes : plan_.memory_bytes);
-            if (!limited) {
-                note(why_no_shortage_, limited.error().message);
-            }
-        }
+        wanted_.store(scarce && beat < beats / 2 ? plan_.scarce_bytes : plan_.memory_bytes);
         if ((asked & Ask::compact) != 0 && beat % 4 == 1) {
             compact();
         }
@@ -189,13 +190,31 @@ void Disturbance::hold(u32 asked) {
     }
 }
 
-void Disturbance::ease() {
-    eased_.store(true);
-    if (grounds_.group() != nullptr) {
-        const std::lock_guard lock(limit_);
-        static_cast<void>(grounds_.group()->limit(plan_.memory_bytes));
+/// Up at once. Down: first to what is used, so that nobody takes more, then in small steps, each of
+/// which must reclaim faster than all the others take back what went out.
+void Disturbance::squeeze() {
+    constexpr unsigned pause_us = 20'000;
+    constexpr u64 slack_bytes = to_bytes(256);
+    constexpr u64 step_bytes = to_bytes(128);
+    host::MemoryGroup* const group = grounds_.group();
+    for (u64 limit = plan_.memory_bytes; group != nullptr && !gone_.load();) {
+        const u64 wanted = eased_.load() ? plan_.memory_bytes : wanted_.load();
+        if (wanted == limit) {
+            ::usleep(pause_us);
+            continue;
+        }
+        const u64 used = group->used_bytes();
+        const u64 next = limit > used + 2 * slack_bytes ? used + slack_bytes : used - step_bytes;
+        limit = wanted > limit ? wanted : std::max(wanted, std::min(limit, next));
+        const Result<void> limited = group->limit(limit);
+        if (!limited) {
+            note(why_no_shortage_, limited.error().message);
+            ::usleep(pause_us);
+        }
     }
 }
+
+void Disturbance::ease() { eased_.store(true); }
 
 void Disturbance::compact() {
     const Result<void> compacted = host::write_text(compact_path, "1");

@@ -6,12 +6,13 @@
 //   between  settings are put back, the lock is free: others may want it; the load goes on
 //
 // What cannot be had here is named with the reason, and left out. Counted is what the kernel says
-// (counters.h). A thread of its own, of the driver's.
+// (counters.h). Two threads of the driver's: one for spells, one that sets the group's limit,
+// because a limit below what is used is waited for until it holds, and whoever is to be below it
+// goes on wanting memory.
 #pragma once
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -49,20 +50,24 @@ private:
 class Disturbance {
 public:
     Disturbance(const Plan& plan, Grounds& grounds, Shared::Header& header, u64 seed, u64 spell_ms);
-    ~Disturbance() { stop(); }
+    ~Disturbance() { end(); }
     Disturbance(const Disturbance&) = delete;
     Disturbance& operator=(const Disturbance&) = delete;
 
+    /// No more spells; memory is plenty.
     void stop();
+    /// Once the instances have ended: a limit that is still waited for then holds.
+    void end();
     /// Memory is to be scarce no more, whatever the spell: it has run out.
     void ease();
-    /// What came of each, after stop().
+    /// What came of each, after end().
     std::vector<Acted> report() const;
     u64 spells() const { return spells_; }
 
 private:
     struct Settings;
     void work();
+    void squeeze();
     void spell(Dice& dice);
     void change(Settings& settings, u32 asked);
     void hold(u32 asked);
@@ -89,11 +94,13 @@ private:
     std::string why_no_compaction_;
     std::string why_no_merging_;
     std::string why_no_hints_;
-    std::string why_no_shortage_;
-    std::mutex limit_;  // the group's limit is being set
+    std::string why_no_shortage_;  // the limit's thread's, until that has ended
+    std::atomic<u64> wanted_;      // the group's limit
     std::atomic<bool> eased_{false};
     std::atomic<bool> ending_{false};
-    std::thread thread_;
+    std::atomic<bool> gone_{false};  // the instances
+    std::thread spells_thread_;
+    std::thread limit_thread_;
 };
 
 }  // namespace verso::check::torture

@@ -297,6 +297,8 @@ void Instance::end() {
 
 void be_instance(const InstanceOptions& options, Shared& shared) {
     follow_parent();
+    constexpr int politeness = 5;  // the driver is to come first, and what else this machine does
+    static_cast<void>(::nice(politeness));
     constexpr unsigned first_own = 3;
     // Why safe: this process is new and has one thread; what its parent had open is none of ours,
     // and a lock or a socket that lives on here would hide that its owner has ended.

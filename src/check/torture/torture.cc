@@ -27,14 +27,7 @@ public:
         : options_(options), shared_(shared), grounds_(grounds) {
         report_.plan = plan;
     }
-    ~Driver() {
-        for (const pid_t pid : living_) {
-            if (pid > 0) {
-                ::kill(pid, SIGKILL);
-                while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {}
-            }
-        }
-    }
+    ~Driver() { end_all(); }
     Driver(const Driver&) = delete;
     Driver& operator=(const Driver&) = delete;
 
@@ -46,6 +39,7 @@ private:
     bool wanted() const { return !options_.interrupted || !options_.interrupted(); }
     bool all_ready();
     void reap();
+    void end_all();
     u64 left() const;
     void sample(Disturbance& disturbance);
     void wait_for_the_end(Disturbance& disturbance);
@@ -110,6 +104,16 @@ void Driver::reap() {
                                   WIFSIGNALED(status) ? ::strsignal(WTERMSIG(status)) : "by itself",
                                   slot.doing.load()));
         }
+    }
+}
+
+void Driver::end_all() {
+    for (pid_t& pid : living_) {
+        if (pid > 0) {
+            ::kill(pid, SIGKILL);
+            while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {}
+        }
+        pid = -1;
     }
 }
 
@@ -182,6 +186,8 @@ void Driver::run() {
     shared_.header().stage.store(Stage::ending);
     disturbance.stop();
     wait_for_the_end(disturbance);
+    end_all();
+    disturbance.end();
     report_.acted = disturbance.report();
     report_.spells = disturbance.spells();
 }
@@ -252,6 +258,14 @@ Result<Report> torture(const Options& options) {
     Result<std::unique_ptr<Grounds>> grounds = Grounds::lay(*plan);
     if (!grounds) {
         return pass(grounds);
+    }
+    if (options.say) {
+        options.say(fmt::format(
+            "seed {}: {} instances of {} for {} s; {} are reckoned with, {} of memory and {} of "
+            "swap "
+            "are there for them",
+            options.seed, options.instances, as_text(options.bytes), options.ms / 1000,
+            as_text(plan->need_bytes), as_text(plan->memory_bytes), as_text(plan->swap_bytes)));
     }
     Driver driver(options, *plan, **shared, **grounds);
     Result<void> begun = driver.begin();

@@ -34,7 +34,7 @@ struct Options {
     u64 bytes = u64{256} << 20;  // of an instance
     u64 ms = 600'000;
     u64 seed = 1;
-    /// Is told how it goes, every ten seconds.
+    /// Is told what is begun, and then every ten seconds how it goes.
     std::function<void(const std::string&)> say;
     /// Whether somebody wants it to end.
     std::function<bool()> interrupted;
