@@ -1,5 +1,5 @@
-// verso torture as a program: what it prints, what its JSON holds, what its exit codes say, and that
-// Ctrl-C ends it with a report. What a run itself does: tests/torture.
+// verso torture as a program: what it prints, what its JSON holds, what its exit codes say, and
+// that Ctrl-C ends it with a report. What a run itself does: tests/torture.
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
-// Which settings of the machine are changed at the moment, and what they were before, in a file: for
-// whoever has the machine's lock next, if this process and its keeper are killed together.
+// Which settings of the machine are changed at the moment, and what they were before, in a file:
+// for whoever has the machine's lock next, if this process and its keeper are killed together.
 //
 // The file is root's, in a folder where only root may write: settings are for root to change, and
 // what stands in it is written to wherever it says. It goes with the machine's next boot, as the

@@ -89,11 +89,12 @@ Result<std::unique_ptr<Setting>> Setting::change(Keeper& keeper, const std::stri
     if (!written) {
         return pass(written);
     }
+    setting->changed_ = true;
     return setting;
 }
 
 Setting::~Setting() {
-    if (!undo_.perform()) {
+    if (changed_ && !undo_.perform()) {
         fmt::print(stderr, "{} could not be put back to {}: {}\n", undo_.path, undo_.text,
                    std::strerror(errno));
     }

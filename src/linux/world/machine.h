@@ -7,8 +7,9 @@
 //
 // Everything is undone by a destructor, in reverse order, and was promised to the keeper before
 // it was done: if this process is killed in between, the keeper does it, and holds the lock until
-// then. If the keeper is killed with it, whoever has the lock next finds what was on in a journal
-// (journal.h) and the swap file by its name. Lock: Machine::guard_, held by a trigger while it acts; before Keeper's.
+// then. If the keeper is killed with it, whoever has the lock next finds what was changed in a
+// journal (journal.h) and the swap file by its name. Lock: Machine::guard_, held by a trigger while
+// it acts; before Keeper's.
 #pragma once
 
 #include <memory>
@@ -55,6 +56,7 @@ private:
     explicit Setting(Undo undo) : undo_(std::move(undo)) {}
     const Undo undo_;
     Promise promise_;
+    bool changed_ = false;
 };
 
 /// What kind of swap file. Those of one name are made under one lock: what else has that name was
