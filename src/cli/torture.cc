@@ -112,10 +112,10 @@ void print(const run::Report& report, const TortureOptions& options) {
                run::as_text(report[Count::bytes_verified]), report[Count::pages_wrong],
                report[Count::pages_lost]);
     fmt::print(
-        "  {} snapshots ({} refused for want of memory); arming took {} on average, "
-        "its cut {}\n",
-        report[Count::snapshots], report[Count::refused], time_text(report[Count::arm_ns] / shots),
-        time_text(report[Count::cut_ns] / shots));
+        "  {} snapshots; for want of memory {} were refused, and {} old pages; arming took {} on "
+        "average, its cut {}\n",
+        report[Count::snapshots], report[Count::refused], report[Count::pages_given_up],
+        time_text(report[Count::arm_ns] / shots), time_text(report[Count::cut_ns] / shots));
     fmt::print(
         "  {} children in other processes, {} in the same, {} children of children, "
         "{} snapshots read through, {} rewinds\n",
@@ -165,14 +165,12 @@ Json to_json(const run::Acted& acted) {
 }
 
 Json to_json(const run::Report& report, const TortureOptions& options, u64 seed) {
-    static constexpr std::array names = {"bytes_verified", "pages_wrong",    "pages_lost",
-                                         "failures",       "pages_written",  "snapshots",
-                                         "views",          "children_here",  "children_elsewhere",
-                                         "grandchildren",  "rewinds",        "write_faults",
-                                         "fill_faults",    "pages_captured", "pages_revoked",
-                                         "pages_mapped",   "pages_copied",   "moves",
-                                         "page_outs",      "collapses",      "merges",
-                                         "refused",        "arm_ns",         "cut_ns"};
+    static constexpr std::array names = {
+        "bytes_verified", "pages_wrong",  "pages_lost",   "pages_given_up", "failures",
+        "pages_written",  "snapshots",    "views",        "children_here",  "children_elsewhere",
+        "grandchildren",  "rewinds",      "write_faults", "fill_faults",    "pages_captured",
+        "pages_revoked",  "pages_mapped", "pages_copied", "moves",          "page_outs",
+        "collapses",      "merges",       "refused",      "arm_ns",         "cut_ns"};
     static_assert(names.size() == run::count_number);
     Json json = {{"commit", commit()},
                  {"command", again(options, seed)},

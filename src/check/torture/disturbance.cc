@@ -88,13 +88,13 @@ Disturbance::Disturbance(const Plan& plan, Grounds& grounds, Shared::Header& hea
       merged_before_(host::read_number(std::string(ksm_folder) + "pages_sharing")),
       wanted_(plan.memory_bytes),
       spells_thread_([this] { work(); }),
-      limit_thread_([this] { squeeze(); }) {}
+      press_thread_([this] { squeeze(); }) {}
 
 void Disturbance::end() {
     stop();
     gone_.store(true);
-    if (limit_thread_.joinable()) {
-        limit_thread_.join();
+    if (press_thread_.joinable()) {
+        press_thread_.join();
     }
 }
 
@@ -135,9 +135,9 @@ void Disturbance::spell(Dice& dice) {
         asked &= dice.chance(4) ? ~bit : ~0U;
     }
     ++spells_;
-    Settings settings;
-    // No machine, no settings; what needs none goes on.
+    // No machine, no settings; what needs none goes on. The lock is let go of after they are back.
     Result<std::shared_ptr<host::Machine>> machine = host::Machine::get();
+    Settings settings;
     if (machine) {
         change(settings, asked);
     } else {
@@ -190,25 +190,23 @@ void Disturbance::hold(u32 asked) {
     }
 }
 
-/// Up at once. Down: first to what is used, so that nobody takes more, then in small steps, each of
-/// which must reclaim faster than all the others take back what went out.
+/// In small steps, each of which must reclaim faster than all the others take back what went out.
+/// Also where memory is not to be scarce the group is kept away from its limit.
 void Disturbance::squeeze() {
     constexpr unsigned pause_us = 20'000;
-    constexpr u64 slack_bytes = to_bytes(256);
     constexpr u64 step_bytes = to_bytes(128);
     host::MemoryGroup* const group = grounds_.group();
-    for (u64 limit = plan_.memory_bytes; group != nullptr && !gone_.load();) {
-        const u64 wanted = eased_.load() ? plan_.memory_bytes : wanted_.load();
-        if (wanted == limit) {
+    while (group != nullptr && grounds_.has_swap() && !gone_.load()) {
+        const u64 below_limit = plan_.memory_bytes - plan_.memory_bytes / 16;
+        const u64 wanted = std::min(wanted_.load(), below_limit);
+        const u64 used = group->used_bytes();
+        if (used <= wanted || eased_.load()) {
             ::usleep(pause_us);
             continue;
         }
-        const u64 used = group->used_bytes();
-        const u64 next = limit > used + 2 * slack_bytes ? used + slack_bytes : used - step_bytes;
-        limit = wanted > limit ? wanted : std::max(wanted, std::min(limit, next));
-        const Result<void> limited = group->limit(limit);
-        if (!limited) {
-            note(why_no_shortage_, limited.error().message);
+        const Result<void> pressed = group->press(std::min(used - wanted, step_bytes));
+        if (!pressed) {
+            note(why_no_shortage_, pressed.error().message);
             ::usleep(pause_us);
         }
     }
@@ -245,11 +243,12 @@ Acted Disturbance::page_out() const {
 }
 
 Acted Disturbance::shortage() const {
-    Acted acted = compared("memory pressure",
-                           fmt::format("a control group that may use {} and for half of a spell {}",
-                                       as_text(plan_.memory_bytes), as_text(plan_.scarce_bytes)),
-                           before_, read_vmstat(), {"pgsteal_anon"},
-                           {"pgsteal_file", "allocstall_normal", "allocstall_movable"});
+    Acted acted =
+        compared("memory pressure",
+                 fmt::format("a control group that may use {}, pressed to {} for half of a spell",
+                             as_text(plan_.memory_bytes), as_text(plan_.scarce_bytes)),
+                 before_, read_vmstat(), {"pgsteal_anon"},
+                 {"pgsteal_file", "allocstall_normal", "allocstall_movable"});
     if (grounds_.group() == nullptr || !grounds_.has_swap()) {
         acted.acted = false;
         acted.why_not =

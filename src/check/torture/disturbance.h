@@ -6,9 +6,8 @@
 //   between  settings are put back, the lock is free: others may want it; the load goes on
 //
 // What cannot be had here is named with the reason, and left out. Counted is what the kernel says
-// (counters.h). Two threads of the driver's: one for spells, one that sets the group's limit,
-// because a limit below what is used is waited for until it holds, and whoever is to be below it
-// goes on wanting memory.
+// (counters.h). Two threads of the driver's: one for spells, one that presses the group, which takes
+// as long as those in it go on wanting memory.
 #pragma once
 
 #include <atomic>
@@ -56,7 +55,7 @@ public:
 
     /// No more spells; memory is plenty.
     void stop();
-    /// Once the instances have ended: a limit that is still waited for then holds.
+    /// Once the instances have ended: what is still waited for comes then.
     void end();
     /// Memory is to be scarce no more, whatever the spell: it has run out.
     void ease();
@@ -94,13 +93,13 @@ private:
     std::string why_no_compaction_;
     std::string why_no_merging_;
     std::string why_no_hints_;
-    std::string why_no_shortage_;  // the limit's thread's, until that has ended
+    std::string why_no_shortage_;  // the other thread's, until that has ended
     std::atomic<u64> wanted_;      // the group's limit
     std::atomic<bool> eased_{false};
     std::atomic<bool> ending_{false};
     std::atomic<bool> gone_{false};  // the instances
     std::thread spells_thread_;
-    std::thread limit_thread_;
+    std::thread press_thread_;
 };
 
 }  // namespace verso::check::torture

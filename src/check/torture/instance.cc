@@ -179,10 +179,7 @@ void Instance::live_here(SnapshotRef snapshot, const Birth& birth) {
         options_.behind_the_back(region_->bytes());
     }
     Life(**child, layout_, header_, slot_, birth).live();
-    const std::string damage = (*child)->damage();
-    if (!damage.empty()) {
-        slot_.fail(fmt::format("round {}, a child: {}", birth.round, damage));
-    }
+    slot_.hear((*child)->damage(), fmt::format("round {}, a child says", birth.round));
 }
 
 void Instance::live_elsewhere(const SnapshotRef& snapshot, const Birth& birth) {
@@ -200,7 +197,9 @@ void Instance::live_elsewhere(const SnapshotRef& snapshot, const Birth& birth) {
     }
     socket->reset();
     Result<std::string> ending = nursery_->ending();
-    if (!ending || !ending->empty()) {
+    const bool ended_well =
+        ending && (ending->empty() || (!exported && *ending == Nursery::not_born));
+    if (!ended_well) {
         slot_.fail(fmt::format("round {}, a child in another process: {}", birth.round,
                                ending ? *ending : ending.error().message));
     }
@@ -284,10 +283,8 @@ void Instance::end() {
     if (judge.moment() != done) {
         slot_.fail("the live memory at the end is of another moment than its writers say");
     }
-    const std::string damage = region_->damage();
-    if (!damage.empty()) {
-        slot_.fail("the region says: " + damage);
-    }
+    slot_.hear(region_->damage(), "the region says");
+    slot_.judge_lost();
     count_in(*region_, slot_);
     slot_.doing.store("ending");
     nursery_.reset();

@@ -16,6 +16,7 @@
 
 namespace verso::check::torture {
 namespace {
+constexpr int exit_not_born = 3;      // exit code
 constexpr int patience_ms = 300'000;  // of one who imports, on a machine that is made slow
 
 [[noreturn]] void be_child(Fd socket, const Birth& birth, const Layout& layout,
@@ -27,16 +28,16 @@ constexpr int patience_ms = 300'000;  // of one who imports, on a machine that i
     Result<std::shared_ptr<engine::Region>> region =
         engine::import_child(runtime(), socket.get(), options);
     if (!region) {
-        slot.fail(
-            fmt::format("round {}, importing a child: {}", birth.round, region.error().message));
-        ::_exit(0);
+        if (region.error().kind != ErrorKind::peer) {  // else who exports it says why
+            slot.fail(fmt::format("round {}, importing a child: {}", birth.round,
+                                  region.error().message));
+        }
+        ::_exit(exit_not_born);
     }
     slot.add(Count::children_elsewhere);
     Life(**region, layout, header, slot, birth).live();
-    const std::string damage = (*region)->damage();
-    if (!damage.empty()) {
-        slot.fail(fmt::format("round {}, a child in another process: {}", birth.round, damage));
-    }
+    slot.hear((*region)->damage(),
+              fmt::format("round {}, a child in another process says", birth.round));
     region->reset();
     ::_exit(0);
 }
@@ -126,7 +127,9 @@ Result<std::string> Nursery::ending() {
         return fmt::format("was killed by signal {} ({})", WTERMSIG(status),
                            ::strsignal(WTERMSIG(status)));
     }
-    return WEXITSTATUS(status) == 0 ? "" : fmt::format("ended with {}", WEXITSTATUS(status));
+    return WEXITSTATUS(status) == exit_not_born ? std::string(Nursery::not_born)
+           : WEXITSTATUS(status) == 0           ? ""
+                                                : fmt::format("ended with {}", WEXITSTATUS(status));
 }
 
 }  // namespace verso::check::torture

@@ -7,6 +7,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include <sys/types.h>
 
@@ -25,6 +27,7 @@ public:
 
     /// Asks for a child that imports from the socket's other end, which is returned.
     Result<Fd> order(const Birth& birth);
+    static constexpr std::string_view not_born = "was not born";  // it could not import
     /// Waits until it has ended; "" if it ended well. An error if the nursery itself is gone.
     Result<std::string> ending();
 

@@ -14,7 +14,7 @@ constexpr u64 mebibyte = u64{1} << 20;
 constexpr u64 gibibyte = u64{1} << 30;
 constexpr u64 times = 3;
 constexpr u64 own_bytes = 24 * mebibyte;
-constexpr u64 least_bytes = 4 * mebibyte;  // page tables, stacks, …: cannot go out
+constexpr u64 least_bytes = 8 * mebibyte;  // page tables, stacks, …: cannot go out
 constexpr u64 swap_slack_bytes = 64 * mebibyte;
 
 u64 less(u64 from, u64 what) { return from - std::min(from, what); }

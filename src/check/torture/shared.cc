@@ -25,9 +25,38 @@ void Slot::add(const Verdict& verdict, const std::string& where) {
     add(Count::bytes_verified, to_bytes(verdict.right + verdict.wrong));
     add(Count::pages_wrong, verdict.wrong);
     add(Count::pages_lost, verdict.lost);
-    if (!verdict.holds()) {
-        fail(fmt::format("{}: {} ({} pages wrong, {} lost)", where, verdict.first, verdict.wrong,
-                         verdict.lost));
+    const std::string text = fmt::format("{}: {} ({} pages wrong, {} lost)", where, verdict.first,
+                                         verdict.wrong, verdict.lost);
+    if (verdict.wrong != 0) {
+        fail(text);
+    } else if (verdict.lost != 0) {
+        std::memcpy(first_lost.data(), text.data(), std::min<u64>(text.size(), failure_bytes - 1));
+    }
+}
+
+/// Without memory for old versions a snapshot refuses these pages (docs/engine.md, section 2): that
+/// is no wrong byte, and where memory is made scarce it may come to that.
+void Slot::hear(const std::string& damage, const std::string& where) {
+    if (damage.empty()) {
+        return;
+    }
+    if (damage.find("no_memory") != std::string::npos) {
+        starved.store(1);
+    } else {
+        fail(where + ": " + damage);
+    }
+}
+
+void Slot::judge_lost() {
+    const u64 lost = (*this)[Count::pages_lost].load();
+    if (lost == 0) {
+        return;
+    }
+    if (starved.load() != 0) {
+        (*this)[Count::pages_lost].store(0);
+        add(Count::pages_given_up, lost);
+    } else {
+        fail(first_lost.data());
     }
 }
 

@@ -34,7 +34,8 @@ enum class Count : u32 {
     bytes_verified,
     pages_wrong,
     pages_lost,
-    failures,  // all: of contents, of calls, of processes
+    pages_given_up,  // lost, and the engine had said that it had no memory for them
+    failures,        // all: of contents, of calls, of processes
     steps,
     snapshots,
     views,
@@ -70,14 +71,20 @@ struct Slot {
     std::atomic<const char*> doing;  // a literal: the same address in every process of a run
     std::atomic<u64> round;
     std::atomic<u32> finished;
+    std::atomic<u32> starved;  // a region had no memory for old versions
+    std::array<char, failure_bytes> first_lost;
 
     std::atomic<u64>& operator[](Count count) { return counts[static_cast<u32>(count)]; }
     void add(Count count, u64 more = 1) {
         (*this)[count].fetch_add(more, std::memory_order_relaxed);
     }
     void fail(const std::string& text);
-    /// Counts the pages, and keeps what is wrong with the first.
+    /// Counts the pages, and keeps what is wrong with the first. Pages that are lost are judged at
+    /// the end: the engine may have said that it would lose them.
     void add(const Verdict& verdict, const std::string& where);
+    /// What a region says of itself before it goes.
+    void hear(const std::string& damage, const std::string& where);
+    void judge_lost();
 };
 
 class Shared {

@@ -203,6 +203,7 @@ void Driver::wait_for_the_end(Disturbance& disturbance) {
         sample(disturbance);
         shared_.header().brake.store(0);  // nobody writes any more
         reap();
+        report_.interrupted = report_.interrupted || !wanted();
     }
     for (u64 number = 0; number < living_.size() && !report_.interrupted; ++number) {
         if (living_[number] > 0) {
@@ -261,9 +262,8 @@ Result<Report> torture(const Options& options) {
     }
     if (options.say) {
         options.say(fmt::format(
-            "seed {}: {} instances of {} for {} s; {} are reckoned with, {} of memory and {} of "
-            "swap "
-            "are there for them",
+            "seed {}: {} instances of {} for {} s, reckoned at {}; there are {} of memory and {} "
+            "of swap for them",
             options.seed, options.instances, as_text(options.bytes), options.ms / 1000,
             as_text(plan->need_bytes), as_text(plan->memory_bytes), as_text(plan->swap_bytes)));
     }

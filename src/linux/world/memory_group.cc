@@ -1,6 +1,7 @@
 // Finding where groups are, making one, limiting it.
 #include "linux/world/memory_group.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -123,8 +124,18 @@ MemoryGroup::~MemoryGroup() {
 
 Result<void> MemoryGroup::limit(u64 bytes) {
     const char* const none = second_ ? "max" : "-1";
-    return write_text(file("memory.limit_in_bytes", "memory.high"),
-                      bytes == no_limit ? none : fmt::format("{}", bytes));
+    Result<void> limited = write_text(file("memory.limit_in_bytes", "memory.high"),
+                                      bytes == no_limit ? none : fmt::format("{}", bytes));
+    limit_ = limited ? bytes : limit_;
+    return limited;
+}
+
+Result<void> MemoryGroup::press(u64 bytes) {
+    const u64 used = used_bytes();
+    const u64 before = limit_;
+    const Result<void> pressed = limit(used - std::min(used, bytes));
+    Result<void> lifted = limit(before);
+    return pressed ? lifted : pressed;
 }
 
 u64 MemoryGroup::used_bytes() const {

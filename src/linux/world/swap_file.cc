@@ -50,6 +50,12 @@ std::array<std::string, 4> folders() {
     return {wished != nullptr ? wished : "/var/tmp", "/var/tmp", "/tmp", "."};
 }
 
+/// The name's beginning and the number of a process; whatever else begins so is somebody's.
+bool is_ours(std::string_view name, std::string_view begin) {
+    return name.starts_with(begin) && name.size() > begin.size() &&
+           name.find_first_not_of("0123456789", begin.size()) == std::string_view::npos;
+}
+
 /// Those of a process that was killed together with its keeper: some are on, some did not come so
 /// far. Whoever holds the lock of their name knows that nobody uses them.
 void remove_left_behind(std::string_view name_begin) {
@@ -66,7 +72,7 @@ void remove_left_behind(std::string_view name_begin) {
         std::error_code error;
         std::filesystem::directory_iterator at(folder, error);
         for (; !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
-            if (at->path().filename().string().starts_with(name_begin.substr(1))) {
+            if (is_ours(at->path().filename().string(), name_begin.substr(1))) {
                 ::unlink(at->path().c_str());  // refused while it is on
             }
         }
