@@ -6,7 +6,7 @@
 //   between  settings are put back, the lock is free: others may want it; the load goes on
 //
 // What cannot be had here is named with the reason, and left out. Counted is what the kernel says
-// (counters.h). Two threads of the driver's: one for spells, one that presses the group, which takes
+// (counters.h). Two threads of the driver: one for spells, one that presses the group, which takes
 // as long as those in it go on wanting memory.
 #pragma once
 

@@ -65,11 +65,7 @@ private:
 };
 
 void Instance::report(const std::string& doing, const Error& error) {
-    if (error.kind == ErrorKind::resource) {
-        slot_.add(Count::refused);
-    } else {
-        slot_.fail(fmt::format("round {}, {}: {}", slot_.round.load(), doing, error.message));
-    }
+    slot_.report(fmt::format("round {}, {}", slot_.round.load(), doing), error);
 }
 
 /// Processes first, then threads; the memory is written before anybody is told.

@@ -120,14 +120,14 @@ void Life::advise_merging() {
 void Life::fork_in_turn(Judge& judge) {
     Result<std::shared_ptr<engine::Snapshot>> snapshot = region_.snapshot();
     if (!snapshot) {
-        slot_.fail(where("a snapshot of a child") + ": " + snapshot.error().message);
+        slot_.report(where("a snapshot of a child"), snapshot.error());
         return;
     }
     slot_.add(Count::snapshots);
     Judge at_that_moment = judge;
     Result<std::shared_ptr<engine::Region>> grandchild = (*snapshot)->fork("grandchild");
     if (!grandchild) {
-        slot_.fail(where("a child of a child") + ": " + grandchild.error().message);
+        slot_.report(where("a child of a child"), grandchild.error());
         return;
     }
     slot_.add(Count::grandchildren);

@@ -28,11 +28,11 @@ constexpr int patience_ms = 300'000;  // of one who imports, on a machine that i
     Result<std::shared_ptr<engine::Region>> region =
         engine::import_child(runtime(), socket.get(), options);
     if (!region) {
-        if (region.error().kind != ErrorKind::peer) {  // else who exports it says why
-            slot.fail(fmt::format("round {}, importing a child: {}", birth.round,
-                                  region.error().message));
+        if (region.error().kind == ErrorKind::peer) {
+            ::_exit(exit_not_born);  // who exports it says why
         }
-        ::_exit(exit_not_born);
+        slot.report(fmt::format("round {}, importing a child", birth.round), region.error());
+        ::_exit(0);
     }
     slot.add(Count::children_elsewhere);
     Life(**region, layout, header, slot, birth).live();

@@ -21,6 +21,14 @@ void Slot::fail(const std::string& text) {
     }
 }
 
+void Slot::report(const std::string& what, const Error& error) {
+    if (error.kind == ErrorKind::resource || error.os_error == ENOMEM) {
+        add(Count::refused);
+    } else {
+        fail(fmt::format("{}: {}", what, error.message));
+    }
+}
+
 void Slot::add(const Verdict& verdict, const std::string& where) {
     add(Count::bytes_verified, to_bytes(verdict.right + verdict.wrong));
     add(Count::pages_wrong, verdict.wrong);

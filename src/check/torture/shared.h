@@ -79,6 +79,8 @@ struct Slot {
         (*this)[count].fetch_add(more, std::memory_order_relaxed);
     }
     void fail(const std::string& text);
+    /// A call that did not succeed: refused where there was no memory for it, else a failure.
+    void report(const std::string& what, const Error& error);
     /// Counts the pages, and keeps what is wrong with the first. Pages that are lost are judged at
     /// the end: the engine may have said that it would lose them.
     void add(const Verdict& verdict, const std::string& where);

@@ -32,10 +32,10 @@ public:
     /// Writing 0 to that file moves the writing process in.
     std::string door() const { return folder_ + "/cgroup.procs"; }
     Result<void> limit(u64 bytes);
-    /// Has so much reclaimed, by a lower limit that is lifted as soon as it holds. One that stays is
-    /// dangerous where nobody is killed: where reclaim does not keep up, system calls come to ENOMEM,
-    /// and threads to a SIGSEGV that no handler is told of (the kernel could not reach memory of
-    /// theirs, as rseq's). Both were seen.
+    /// Has so much reclaimed, by a lower limit that is lifted as soon as it holds. One that stays
+    /// is dangerous where nobody is killed: where reclaim does not keep up, system calls come to
+    /// ENOMEM, and threads to a SIGSEGV that no handler is told of (the kernel could not reach
+    /// memory of theirs, as rseq's). Both were seen.
     Result<void> press(u64 bytes);
     u64 used_bytes() const;
     /// Whether a process in it waits because no page could be had (v1 only: in v2 nobody does).
