@@ -47,7 +47,7 @@ TEST_P(Verso, RefusesInOneLineAndChangesNothing) {
 
 constexpr Bad bad_inputs[] = {
     {"no_verb", "",
-     "demo, bench, conform, doctor, explain, explore, litmus, swarm, replay, torture, version"},
+     "demo, bench, conform, doctor, explain, explore, litmus, swarm, replay, vm, torture, version"},
     {"unknown_verb", "nonsense", "there is no 'nonsense'"},
     {"unknown_flag", "--nonsense", "there is no '--nonsense'"},
     {"newline_in_verb", "\"$(printf 'two\\nlines')\"", "two lines"},
