@@ -166,6 +166,7 @@ struct MemoryReport {
 };
 
 class Region;
+class Safekeeping;  // takeover.hpp
 
 /// A frozen moment of one region. Cheap to hold: it costs memory only for what is written
 /// afterwards. Any number may be alive; release in any order by destroying it. It may outlive its
@@ -193,6 +194,8 @@ public:
 
     SnapshotReport report() const;
     std::size_t size() const;
+    /// Unique among the region's snapshots that are alive; later ones have higher ones.
+    std::uint64_t id() const;
 
     struct Impl;
     explicit Snapshot(std::unique_ptr<Impl> impl);
@@ -211,8 +214,10 @@ public:
     static Result<Region> import(int socket, const ImportOptions& options = {});
     /// Serves memory that is mapped in another process, which calls lend() at the socket's other
     /// end.
+    /// With a Safekeeping (takeover.hpp) a later engine can go on where this one was killed; the name
+    /// must then be of no other region that is kept there.
     static Result<Region> attach(int socket, std::string name = "attached",
-                                 int timeout_ms = 10'000);
+                                 int timeout_ms = 10'000, Safekeeping* safe = nullptr);
 
     Region(Region&&) noexcept;
     Region& operator=(Region&&) noexcept;

@@ -39,8 +39,24 @@ Result<Region> Region::adopt(const AdoptOptions& options) {
 Result<Region> Region::import(int socket, const ImportOptions& options) {
     return wrapped(engine::import_child(process_runtime(), socket, options));
 }
-Result<Region> Region::attach(int socket, std::string name, int timeout_ms) {
-    return wrapped(engine::Region::attach(process_runtime(), socket, std::move(name), timeout_ms));
+Result<Region> Region::attach(int socket, std::string name, int timeout_ms, Safekeeping* safe) {
+    return wrapped(
+        engine::Region::attach(process_runtime(), socket, std::move(name), timeout_ms, safe));
+}
+
+Result<TakenOver> take_over(std::span<const Safekeeping::Entry> entries, Safekeeping& safe) {
+    Result<engine::Region::TakenOver> taken =
+        engine::Region::take_over(process_runtime(), entries, safe);
+    if (!taken) {
+        return pass(taken);
+    }
+    TakenOver all{wrap(std::move(taken->region)), {}};
+    for (std::shared_ptr<engine::Snapshot>& one : taken->snapshots) {
+        const u64 id = one->layer().seq;
+        all.snapshots.push_back(
+            {id, Snapshot(std::make_unique<Snapshot::Impl>(Snapshot::Impl{std::move(one)}))});
+    }
+    return all;
 }
 
 std::span<std::byte> Region::bytes() const { return impl_->region->bytes(); }
@@ -80,6 +96,7 @@ Result<void> Snapshot::export_fork(int socket, int timeout_ms) const {
 }
 Result<void> Snapshot::detach() const { return impl_->snapshot->detach(); }
 SnapshotReport Snapshot::report() const { return impl_->snapshot->report(); }
+std::uint64_t Snapshot::id() const { return impl_->snapshot->layer().seq; }
 std::size_t Snapshot::size() const { return to_bytes(impl_->snapshot->region().pages()); }
 
 struct Loan::Impl {

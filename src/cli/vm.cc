@@ -266,12 +266,20 @@ int vm_remove(const VmOptions& options) {
     return done ? 0 : say(done.error());
 }
 
-int vm_server(int argc, char** argv) {
+int vm_server(int argc, char** /*argv*/) {
+    if (argc != 3) {
+        return exit_refused;
+    }
+    const Result<void> done = vm::page_server();
+    return done ? 0 : say(done.error());
+}
+
+int vm_safe(int argc, char** argv) {
     if (argc != 3) {
         return exit_refused;
     }
     Result<vm::RuntimeDir> dir = vm::RuntimeDir::open_at(argv[2]);
-    const Result<void> done = dir ? vm::page_server(*dir) : pass(dir);
+    const Result<void> done = dir ? vm::run_safe(*dir) : pass(dir);
     return done ? 0 : say(done.error());
 }
 

@@ -28,7 +28,9 @@ int vm_rewind(const VmOptions& options);
 int vm_stop(const VmOptions& options);
 int vm_remove(const VmOptions& options);
 
-/// The page server, which the verbs start: `verso vm-server FOLDER`.
+/// The page server, and what starts it again when it is killed, which the verbs start:
+/// `verso vm-safe FOLDER` and `verso vm-server FOLDER`.
+int vm_safe(int argc, char** argv);
 int vm_server(int argc, char** argv);
 
 }  // namespace verso::cli

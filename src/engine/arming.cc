@@ -242,6 +242,9 @@ Result<std::shared_ptr<Snapshot>> Region::snapshot() {
     if (const Result<void> lent = still_lent(); !lent) {  // it ended while we were at it
         return tl::unexpected<Error>(lent.error());
     }
+    if (const Result<void> kept = keep_snapshot(*opened); !kept) {
+        return tl::unexpected<Error>(kept.error());
+    }
     return taken;
 }
 

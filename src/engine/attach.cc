@@ -29,12 +29,12 @@ using kernel::RegisterMode;
 namespace {
 constexpr u64 leave_batch = 64;
 
-Outcome accept_loan(kernel::Kernel& kernel, int socket) {
+Outcome accept_loan(kernel::Kernel& kernel, int socket, const Safekeeping* safe) {
     wire::Message accepted;
     accepted.kind = wire::Kind::accepted;
-    const Fd us = wire::this_process(kernel);
-    const std::array<int, 1> fds{us.get()};
-    return wire::send(kernel, socket, accepted, std::span(fds).first(us.valid() ? 1 : 0));
+    const Fd us = safe == nullptr ? wire::this_process(kernel) : Fd();
+    const std::array<int, 1> fds{safe == nullptr ? us.get() : safe->process()};
+    return wire::send(kernel, socket, accepted, std::span(fds).first(fds[0] >= 0 ? 1 : 0));
 }
 
 Outcome refuse_loan(kernel::Kernel& kernel, int socket, const Error& error) {
@@ -46,7 +46,7 @@ Outcome refuse_loan(kernel::Kernel& kernel, int socket, const Error& error) {
 }  // namespace
 
 Result<std::shared_ptr<Region>> Region::attach(Runtime& runtime, int socket, std::string name,
-                                               int timeout_ms) {
+                                               int timeout_ms, Safekeeping* safe) {
     kernel::Kernel& kernel = runtime.kernel();
     const Outcome copied = kernel.perform(kernel::Call::duplicate(socket));
     if (!copied.ok()) {
@@ -97,6 +97,10 @@ Result<std::shared_ptr<Region>> Region::attach(Runtime& runtime, int socket, std
             return pass(ready);
         }
         region.socket_ = std::move(kept);  // the reader listens to it
+        region.safe_ = safe;
+        if (ready = region.keep_region(); !ready) {
+            return pass(ready);
+        }
         region.reader_ = kernel.spawn("verso-faults", [&region] { region.read_events(); });
         if (region.reader_ == nullptr) {
             return fail(ErrorKind::resource, 0, "no more threads to serve the lender's memory");
@@ -105,7 +109,7 @@ Result<std::shared_ptr<Region>> Region::attach(Runtime& runtime, int socket, std
     };
     Result<std::shared_ptr<Region>> made = build();
     const Outcome told =
-        made ? accept_loan(kernel, socket) : refuse_loan(kernel, socket, made.error());
+        made ? accept_loan(kernel, socket, safe) : refuse_loan(kernel, socket, made.error());
     if (made && !told.ok()) {
         return refuse(told, "answering the lender");
     }
@@ -114,8 +118,9 @@ Result<std::shared_ptr<Region>> Region::attach(Runtime& runtime, int socket, std
 
 void Region::hear_lender() {
     const Result<wire::Received> said = wire::receive_now(kernel_, socket_.get());
-    if (said && said->message.kind == wire::Kind::barrier && said->message.number == 0) {
-        end_loan();
+    if (said && said->message.kind == wire::Kind::barrier) {
+        // 1, if the engine that heard of the end has been killed since.
+        end_loan(said->message.number == 1);
     } else if (!said && said.error().os_error != EAGAIN &&
                wire::has_hung_up(kernel_, socket_.get())) {
         socket_.reset();
@@ -163,9 +168,12 @@ u64 Region::take_leave_held(u64 first, u64 count, bool& too_late) {
     return lost;
 }
 
-void Region::end_loan() {
+void Region::end_loan(bool too_late) {
     static_assert(Stripes::chunk_pages % leave_batch == 0, "a batch has one stripe");
-    bool too_late = lender_gave_up();
+    if (const Result<void> lent = still_lent(); !lent) {
+        return;
+    }
+    too_late = too_late || lender_gave_up();
     u64 lost = 0;
     if (too_late) {  // nobody may be served from memory that changes unseen, not for a moment
         const Stripes::All held(stripes_);
@@ -195,6 +203,7 @@ void Region::end_loan() {
                 lost);
         }
     }
+    (void)keep_region();  // refused, a later engine finds the memory changed and says nothing of it
     wire::Message done;
     done.kind = wire::Kind::barrier_done;
     (void)wire::send_or_gone(kernel_, socket_.get(), done);

@@ -228,6 +228,7 @@ Snapshot::Snapshot(std::shared_ptr<Region> region, Layer& layer)
 
 Snapshot::~Snapshot() {
     view_.reset();
+    region_->drop_snapshot(layer_);  // first: who takes over may not ask for what is given back
     region_->unpin(layer_);
 }
 

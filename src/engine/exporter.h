@@ -2,6 +2,7 @@
 // child for as long as both live. See wire.h for the conversation.
 #pragma once
 
+#include "engine/child_service.h"
 #include "engine/region.h"
 
 namespace verso::engine {
@@ -9,5 +10,10 @@ namespace verso::engine {
 /// Returns once the child can run. `socket` is borrowed; the service keeps a duplicate.
 Result<void> export_child(const std::shared_ptr<Region>& region, Layer& layer, int socket,
                           int timeout_ms);
+
+/// The service of a child that another engine exported, from what that one put away: socket,
+/// userfaultfd and perhaps pidfd. Does nothing until its decide(), which must come.
+Result<ChildService*> resume_child(const std::shared_ptr<Region>& region, Layer& layer,
+                                   std::vector<Fd> fds, u64 address, u64 lifeline);
 
 }  // namespace verso::engine

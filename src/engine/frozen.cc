@@ -45,25 +45,70 @@ Result<Frozen> Frozen::create(kernel::Kernel& kernel, u64 pages, bool trusted) {
     return frozen;
 }
 
+/// What an engine has left that was killed while it gave a layer back (collect()) is given back
+/// once more by unread(): nobody reads there. What it killed while a layer was being opened has no
+/// place in time yet, and an empty slot.
+Result<Frozen> Frozen::resume(kernel::Kernel& kernel, u64 pages, Fd file, Fd ledger) {
+    Frozen frozen;
+    frozen.kernel_ = &kernel;
+    frozen.pages_ = pages;
+    frozen.file_ = std::move(file);
+    const Outcome size = kernel.perform(Call::file_size(frozen.fd()));
+    if (!size.ok() || static_cast<u64>(size.value) < LedgerHeader::slots_max * to_bytes(pages)) {
+        return fail(ErrorKind::peer, size.error, "the file of old pages is too small for {} pages",
+                    pages);
+    }
+    Result<Ledger> opened = Ledger::open(kernel, std::move(ledger), pages);
+    if (!opened) {
+        return pass(opened);
+    }
+    frozen.ledger_ = std::move(*opened);
+    for (const u32 slot : frozen.ledger_.slots_from(1)) {
+        const u64 seq = frozen.ledger_.seq(slot);
+        if (seq == slot_retired) {
+            continue;
+        }
+        Result<std::unique_ptr<Layer>> layer = frozen.open_layer(slot);
+        if (!layer) {
+            return pass(layer);
+        }
+        (*layer)->seq = seq;
+        (*layer)->written->set_range(0, pages);
+        const u64 lost = (*layer)->lost.count();
+        (*layer)->pages_lost.store(lost);
+        (*layer)->pages_captured.store((*layer)->captured.count() - lost);
+        frozen.seq_last_ = seq;
+        frozen.layers_.push_back(std::move(*layer));
+    }
+    return frozen;
+}
+
+Result<std::unique_ptr<Layer>> Frozen::open_layer(u32 slot) {
+    auto layer = std::make_unique<Layer>();
+    Result<Mapping> area = Mapping::map(*kernel_, fd(), area_offset(slot), to_bytes(pages_),
+                                        MapFlag::read | MapFlag::shared | MapFlag::no_fork,
+                                        "a layer of old pages");
+    if (!area) {
+        return pass(area);
+    }
+    layer->slot = slot;
+    open_inlet(*layer);
+    layer->captured = ledger_.captured(slot);
+    layer->lost = ledger_.lost(slot);
+    layer->area = std::move(*area);
+    layer->written = Bitmap(pages_);
+    return layer;
+}
+
 Result<std::unique_ptr<Layer>> Frozen::prepare() {
     for (u32 slot = 0; slot < LedgerHeader::slots_max; ++slot) {
         if (ledger_.seq(slot) != 0) {
             continue;
         }
-        auto layer = std::make_unique<Layer>();
-        Result<Mapping> area = Mapping::map(*kernel_, fd(), area_offset(slot), to_bytes(pages_),
-                                            MapFlag::read | MapFlag::shared | MapFlag::no_fork,
-                                            "a layer of old pages");
-        if (!area) {
-            return pass(area);
+        Result<std::unique_ptr<Layer>> layer = open_layer(slot);
+        if (layer) {
+            (*layer)->pins = 1;
         }
-        layer->slot = slot;
-        open_inlet(*layer);
-        layer->pins = 1;
-        layer->captured = ledger_.captured(slot);
-        layer->lost = ledger_.lost(slot);
-        layer->area = std::move(*area);
-        layer->written = Bitmap(pages_);
         return layer;
     }
     return fail(
@@ -197,15 +242,22 @@ void Frozen::lose(Layer& layer, u64 first, u64 count) {
 Frozen::Garbage Frozen::unpin(Layer& layer) {
     VERSO_CHECK(layer.pins > 0, "layer {} is not pinned", layer.seq);
     --layer.pins;
+    return layer.pins == 0 ? unread() : Garbage{};
+}
+
+Frozen::Garbage Frozen::unread() {
     Garbage garbage;
-    if (layer.pins == 0) {
-        for (std::size_t i = layers_.size(); i-- > 0;) {
-            if (layers_[i]->pins == 0) {
-                prune(i, garbage);
-            }
+    for (std::size_t i = layers_.size(); i-- > 0;) {
+        if (layers_[i]->pins == 0) {
+            prune(i, garbage);
         }
     }
     return garbage;
+}
+
+Layer* Frozen::find(u64 seq) const {
+    const auto at = std::ranges::find_if(layers_, [&](const auto& one) { return one->seq == seq; });
+    return at == layers_.end() ? nullptr : at->get();
 }
 
 const Layer* Frozen::pinned_before(std::size_t index) const {

@@ -45,6 +45,9 @@ struct Layer {
 class Frozen {
 public:
     static Result<Frozen> create(kernel::Kernel& kernel, u64 pages, bool trusted);
+    /// From the files of an engine that was killed. No layer is pinned: pin those that are read,
+    /// then give back what unread() names. Every page counts as written since every layer.
+    static Result<Frozen> resume(kernel::Kernel& kernel, u64 pages, Fd file, Fd ledger);
 
     int fd() const { return file_.get(); }
     Ledger& ledger() { return ledger_; }
@@ -69,6 +72,9 @@ public:
     };
     /// Drops one pin.
     Garbage unpin(Layer& layer);
+    Garbage unread();
+    /// The layer of that place in time; nullptr if there is none.
+    Layer* find(u64 seq) const;
     /// Only one collection at a time: a slot must be empty before it can be taken again.
     void collect(const Garbage& garbage);
 
@@ -112,6 +118,7 @@ public:
     u64 used_bytes() const;
 
 private:
+    Result<std::unique_ptr<Layer>> open_layer(u32 slot);
     void open_inlet(Layer& layer);
     u64 store_by_uffd(const Layer& layer, u64 first, std::span<const std::byte> bytes);
     std::size_t index_of(const Layer& layer) const;

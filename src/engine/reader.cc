@@ -294,16 +294,18 @@ void Region::note_damage(const Event& event) {
     const std::string_view what = event.kind == EventKind::removed    ? "discarded (madvise)"
                                   : event.kind == EventKind::unmapped ? "unmapped (munmap)"
                                                                       : "moved (mremap)";
-    Locked lock(*damage_mutex_);
     if (event.kind == EventKind::removed && lost == 0) {
         return;  // nobody needed the old bytes, and the range is still tracked
     }
+    damage_mutex_->lock();
     mapping_gone_ = mapping_gone_ || event.kind != EventKind::removed;
     damage_ = fmt::format(
         "region '{}': the application {} pages [{}, {}) behind the engine's back; {} of them were "
         "needed by "
         "snapshots and are lost to them. Use Region::discard, and keep the mapping in place",
         name_, what, first, first + count, lost);
+    damage_mutex_->unlock();
+    (void)keep_region();  // refused, a later engine will find that it cannot protect what has gone
 }
 
 }  // namespace verso::engine

@@ -60,7 +60,11 @@ Result<std::shared_ptr<Region>> Region::make(Runtime& runtime, Setup setup, bool
     if (!frozen) {
         return pass(frozen);
     }
-    std::shared_ptr<Region> region(new Region(runtime, std::move(setup), std::move(*frozen)));
+    return make(runtime, std::move(setup), std::move(*frozen));
+}
+
+Result<std::shared_ptr<Region>> Region::make(Runtime& runtime, Setup setup, Frozen frozen) {
+    std::shared_ptr<Region> region(new Region(runtime, std::move(setup), std::move(frozen)));
     const Outcome stop = region->kernel_.perform(Call::event_create());
     if (!stop.ok()) {
         return refuse(stop, "creating the region's stop event");
@@ -319,6 +323,9 @@ Region::~Region() {
         // Unregistering wakes nobody who waits for a protected page, and closing does only if no
         // process that the application made by fork(2) has a copy.
         (void)kernel_.perform(Call::uffd_wake(uffd_.get(), base_, to_bytes(pages_)));
+    }
+    if (safe_ != nullptr) {
+        safe_->drop(key("region"));
     }
     lifeline_.cut(kernel_, uffd_.get());
     uffd_.reset();  // before the mapping, whose end would otherwise be an event nobody reads

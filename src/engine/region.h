@@ -8,7 +8,8 @@
 //   written.cc       marks, async scans              reader.cc   the thread that reads events
 //   attach.cc        memory in another process       segv.cc     the mprotect backend
 //   account.cc       statistics, memory, damage    move.cc      children's chunks that change file
-//   settle.cc        what a rewind need not restore again
+//   takeover.cc      what outlives this process    settle.cc    what a rewind need not restore
+//                                                               again
 //
 // A region lives as long as its last user: the application's handle, its snapshots, their
 // children. Only then are its threads stopped, its protection lifted and its memory returned.
@@ -27,6 +28,7 @@
 #include "engine/runtime.h"
 #include "engine/stripes.h"
 #include "engine/sweeper.h"
+#include "verso/takeover.hpp"
 
 namespace verso::engine {
 
@@ -39,6 +41,7 @@ enum class Origin : u8 {
 };
 
 class Snapshot;
+class ChildService;
 
 class Region final : public std::enable_shared_from_this<Region>, private kernel::FaultSink {
 public:
@@ -46,7 +49,7 @@ public:
     static Result<std::shared_ptr<Region>> adopt(Runtime& runtime, const AdoptOptions& options);
     /// Serves memory whose memfd and userfaultfd came from another process (attach.cc).
     static Result<std::shared_ptr<Region>> attach(Runtime& runtime, int socket, std::string name,
-                                                  int timeout_ms);
+                                                  int timeout_ms, Safekeeping* safe = nullptr);
     ~Region();
     Region(const Region&) = delete;
     Region& operator=(const Region&) = delete;
@@ -121,6 +124,20 @@ public:
     int uffd() const { return uffd_.get(); }
     u64 base() const { return base_; }
 
+    // takeover.cc; see verso/takeover.hpp. All do nothing without a Safekeeping.
+    struct TakenOver {
+        std::shared_ptr<Region> region;
+        std::vector<std::shared_ptr<Snapshot>> snapshots;
+    };
+    static Result<TakenOver> take_over(Runtime& runtime,
+                                       std::span<const Safekeeping::Entry> entries,
+                                       Safekeeping& safe);
+    Safekeeping* safe() const { return safe_; }
+    void drop_snapshot(const Layer& layer);
+    /// Returns the key to drop it by.
+    Result<std::string> keep_child(const Layer& layer, const FillTarget& child,
+                                   std::span<const int> fds);
+
 private:
     friend class Snapshot;
     struct Setup {
@@ -144,6 +161,26 @@ private:
 
     Region(Runtime& runtime, Setup setup, Frozen frozen);
     static Result<std::shared_ptr<Region>> make(Runtime& runtime, Setup setup, bool trusted);
+    static Result<std::shared_ptr<Region>> make(Runtime& runtime, Setup setup, Frozen frozen);
+
+    // takeover.cc
+    std::string key(std::string_view what, u64 number = 0) const;
+    Result<void> keep_region();
+    Result<void> keep_snapshot(const Layer& layer);
+    struct Waiting {
+        ChildService* service = nullptr;
+        std::string key;
+    };
+    static Result<std::shared_ptr<Region>> take_region(Runtime& runtime,
+                                                       const Safekeeping::Entry& entry);
+    Result<void> take_memory(const Safekeeping::Entry& entry);
+    Result<void> take_reader(const Safekeeping::Entry& entry, TakenOver& taken,
+                             std::vector<Waiting>& children);
+    void give_back_unread();
+    Result<void> serve_again();
+    Result<void> protect_everything();
+    Safekeeping* safe_ = nullptr;
+    std::atomic<u64> children_kept_{0};
 
     // region.cc
     Result<void> open_live(u64 bytes);
@@ -274,7 +311,7 @@ private:
 
     // attach.cc (reader thread)
     void hear_lender();
-    void end_loan();
+    void end_loan(bool too_late);
     bool lender_gave_up();
     u64 take_leave_held(u64 first, u64 count, bool& too_late);
 

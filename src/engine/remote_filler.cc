@@ -60,6 +60,35 @@ bool RemoteFiller::ask(FillTarget& target, u64 page, PageRange window, bool own)
     return wire::send_or_gone(kernel_, socket_.get(), request);
 }
 
+/// The parent's engine was killed, and another serves us now. Of what the one before had read and
+/// not answered nobody knows any more: it is all said again, and whoever waits for a page faults
+/// once more. (Only who has attached memory is ever taken over from, and children of that ask for
+/// nobody but themselves.)
+void RemoteFiller::rejoin() {
+    Locked lock(*mutex_);
+    if (told_of_heirs_) {
+        wire::Message heirs;
+        heirs.kind = wire::Kind::heirs;
+        (void)wire::send_or_gone(kernel_, socket_.get(), heirs);
+    }
+    if (barriers_done_ < barriers_sent_) {
+        wire::Message barrier;
+        barrier.kind = wire::Kind::barrier;
+        barrier.number = barriers_sent_;
+        (void)wire::send_or_gone(kernel_, socket_.get(), barrier);
+    }
+    wake_all();
+}
+
+void RemoteFiller::wake_all() {
+    if (own_ != nullptr) {
+        place::wake(kernel_, *own_, 0, own_->pages);
+    }
+    for (const auto& [other, number] : adopted_) {
+        place::wake(kernel_, *other, 0, other->pages);
+    }
+}
+
 void RemoteFiller::fill(FillTarget& target, u64 page) {
     const PageRange all{0, target.pages};
     if (!parent_gone_.load()) {
@@ -120,6 +149,8 @@ void RemoteFiller::on_watched(FillTarget& target) {
             hide(received->message);
         } else if (received->message.kind == wire::Kind::move) {
             begin_move(target, received->message.page);
+        } else if (received->message.kind == wire::Kind::resumed) {
+            rejoin();
         }
     }
 }
@@ -170,12 +201,7 @@ void RemoteFiller::take_over() {
     Locked lock(*mutex_);
     parent_gone_.store(true);
     answered_->notify_all();
-    if (own_ != nullptr) {
-        place::wake(kernel_, *own_, 0, own_->pages);
-    }
-    for (const auto& [other, number] : adopted_) {
-        place::wake(kernel_, *other, 0, other->pages);
-    }
+    wake_all();
 }
 
 /// Who has died has done before what it had begun. One that lives, and that nothing can be said to

@@ -36,6 +36,8 @@ private:
     void hide(const wire::Message& lost);
     void begin_move(FillTarget& target, u64 page);
     void take_over();
+    void rejoin();
+    void wake_all();
     bool ask(FillTarget& target, u64 page, PageRange window, bool own);
     void fill_alone(FillTarget& target, u64 page, PageRange window);
 

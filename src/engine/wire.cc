@@ -18,7 +18,7 @@ using kernel::Wait;
 
 namespace {
 
-constexpr u64 magic = 0x3345'5249'574f'5356;  // "VSOWIRE3"
+constexpr u64 magic = 0x3445'5249'574f'5356;  // "VSOWIRE4"
 
 struct Fixed {
     u64 magic;

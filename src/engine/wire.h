@@ -12,6 +12,8 @@
 //      │── move (page: first of a chunk) ─────────▶│   map the layer there; until the answer the
 //      │◀── moved | stayed ────────────────────────│   exporter fills nothing in that chunk
 //      │── barrier_done ──────────────────────────▶│   either end hangs up: the other knows
+//      │── resumed ───────────────────────────────▶│   somebody else exports now (takeover.hpp):
+//      │◀── all that still holds, once more ───────│   what was not answered is asked again
 //
 //   lender                                  engine
 //      │── lend (+ memfd, userfaultfd) ───────────▶│   maps, protects, serves
@@ -54,8 +56,9 @@ enum class Kind : u32 {
     moved,
     stayed,
     heirs,
+    resumed,
 };
-inline constexpr Kind kind_last = Kind::heirs;
+inline constexpr Kind kind_last = Kind::resumed;
 
 struct LevelInfo {
     u64 seq = 0;

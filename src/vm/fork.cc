@@ -32,9 +32,11 @@ struct Birth {
     Result<void> done;
 };
 
-/// Everything of one child, from its QEMU's start until its guest runs.
-Result<void> bear(const RuntimeDir& dir, const std::string& keeper, const std::string& source,
-                  const Moment& moment, Record& child) {
+/// Everything of one child, from its QEMU's start until its guest runs. `again`: it failed because
+/// the page server was killed meanwhile, and another is there.
+Result<void> try_to_bear(const RuntimeDir& dir, const std::string& keeper,
+                         const std::string& source, const Moment& moment, Record& child,
+                         bool& again) {
     Result<std::pair<Fd, Fd>> pair = packet_pair();
     if (!pair) {
         return pass(pair);
@@ -50,6 +52,7 @@ Result<void> bear(const RuntimeDir& dir, const std::string& keeper, const std::s
     const std::array<int, 1> ours{pair->first.get()};
     const Json request = {{"do", "export"}, {"region", source}, {"snapshot", moment.name}};
     if (Result<Json> sent = ask(keeper, request, ours, export_timeout_ms); !sent) {
+        again = sent.error().kind == ErrorKind::peer;
         // The agent has said why, if it was the child that refused.
         return fail(ErrorKind::peer, 0, "the memory of '{}' could not be forked: {} ({})", source,
                     sent.error().message, last_words(dir, child));
@@ -63,6 +66,20 @@ Result<void> bear(const RuntimeDir& dir, const std::string& keeper, const std::s
                     loaded.error().message, last_words(dir, child));
     }
     return {};
+}
+
+Result<void> bear(const RuntimeDir& dir, const std::string& keeper, const std::string& source,
+                  const Moment& moment, Record& child) {
+    constexpr unsigned tries_max = 5;
+    for (unsigned tries = 1;; ++tries) {
+        bool again = false;
+        Result<void> done = try_to_bear(dir, keeper, source, moment, child, again);
+        if (done || !again || tries == tries_max) {
+            return done;
+        }
+        kill_process(child.process);
+        (void)wait_until_ended(child.process, lock_timeout_ms);
+    }
 }
 
 /// Reserves the children's names by making their folders.

@@ -1,6 +1,10 @@
 // Regions and snapshots by name: see the header.
 #include "vm/keeper.h"
 
+#include <algorithm>
+#include <cerrno>
+
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include "vm/socket.h"
@@ -9,6 +13,11 @@ namespace verso::vm {
 namespace {
 
 constexpr int child_timeout_ms = 60'000;  // until a child's QEMU maps its memory
+constexpr int attach_timeout_ms = 10'000;
+// Entries of the safe: the engine's own, that a machine has not been forgotten, a snapshot's name.
+constexpr const char* region_suffix = "/region";
+constexpr const char* known_suffix = "/known";
+constexpr const char* named_infix = "/named/";
 
 Json figures_of(const Region& region) {
     const RegionStats stats = region.stats();
@@ -34,8 +43,18 @@ Json figures_of(const Region& region) {
 
 Json refusal(const Error& error) { return {{"ok", false}, {"error", error.message}}; }
 
+Result<void> Keeper::keep(const std::string& key, u64 id) {
+    return safe_ == nullptr ? Result<void>() : safe_->keep({key, {0, id}, {}});
+}
+
+void Keeper::drop(const std::string& key) {
+    if (safe_ != nullptr) {
+        safe_->drop(key);
+    }
+}
+
 void Keeper::put(const std::string& region, Region memory) {
-    auto kept = std::make_shared<Kept>(std::move(memory));
+    auto kept = std::make_shared<Kept>(std::move(memory), "");
     const std::scoped_lock lock(mutex_);
     regions_[region].swap(kept);
 }
@@ -68,12 +87,93 @@ Result<Json> Keeper::attach(const Json& request, const std::vector<Fd>& fds) {
     if (fds.size() != 1 || region.empty()) {
         return fail(ErrorKind::peer, 0, "attach takes a region's name and one socket");
     }
-    Result<Region> memory = Region::attach(fds[0].get(), region);
+    forget(region);  // it is lent anew: a userfaultfd of ours would be in the way of the other
+    // No later machine of that name may find what this one has in the safe.
+    const std::string key = fmt::format("{}@{}", region, now_ns());
+    Result<Region> memory = Region::attach(fds[0].get(), key, attach_timeout_ms, safe_);
     if (!memory) {
         return pass(memory);
     }
-    put(region, std::move(*memory));
+    if (Result<void> known = keep(key + known_suffix, 0); !known) {
+        return pass(known);
+    }
+    const std::scoped_lock lock(mutex_);
+    regions_[region] = std::make_shared<Kept>(std::move(*memory), key);
     return Json{{"ok", true}};
+}
+
+/// What is in use goes with its last user.
+void Keeper::forget(const std::string& region) {
+    const std::shared_ptr<Kept> kept = find(region);
+    if (kept == nullptr) {
+        return;
+    }
+    if (!kept->key.empty()) {
+        drop(kept->key + known_suffix);
+        const std::scoped_lock lock(kept->mutex);
+        for (const auto& [name, snapshot] : kept->snapshots) {
+            drop(kept->key + named_infix + name);
+        }
+    }
+    const std::scoped_lock lock(mutex_);
+    regions_.erase(region);
+}
+
+/// What earlier keepers had, by the beginnings of their keys. Machines that were forgotten are
+/// served as long as a child needs them, and are in no table.
+Result<void> Keeper::take_over(std::vector<SafeClient::Kept>& kept) {
+    std::map<std::string, std::vector<Safekeeping::Entry>> by_region;
+    for (const SafeClient::Kept& one : kept) {
+        std::vector<int> fds;
+        for (const Fd& fd : one.fds) {
+            fds.push_back(fd.get());
+        }
+        by_region[one.key.substr(0, one.key.find('/'))].push_back(
+            {one.key, one.numbers, std::move(fds)});
+    }
+    for (const auto& [key, entries] : by_region) {
+        const bool memory = std::ranges::any_of(
+            entries, [&](const auto& entry) { return entry.key == key + region_suffix; });
+        if (!memory) {  // was being forgotten
+            for (const Safekeeping::Entry& entry : entries) {
+                drop(entry.key);
+            }
+        } else if (Result<void> done = take_over_one(entries); !done) {
+            return done;
+        }
+    }
+    return {};
+}
+
+Result<void> Keeper::take_over_one(std::span<const Safekeeping::Entry> entries) {
+    Result<TakenOver> taken = verso::take_over(entries, *safe_);
+    if (!taken) {
+        return pass(taken);
+    }
+    const std::string key = entries[0].key.substr(0, entries[0].key.find('/'));
+    const bool known = std::ranges::any_of(
+        entries, [&](const auto& entry) { return entry.key == key + known_suffix; });
+    const auto again = std::make_shared<Kept>(std::move(taken->region), key);
+    const std::string named = key + named_infix;
+    for (const Safekeeping::Entry& entry : entries) {
+        if (!entry.key.starts_with(named)) {
+            continue;
+        }
+        const u64 id = entry.numbers.size() == 2 ? entry.numbers[1] : 0;
+        const auto at = std::ranges::find_if(taken->snapshots,
+                                             [&](const auto& moment) { return moment.id == id; });
+        if (!known || at == taken->snapshots.end()) {
+            drop(entry.key);
+            continue;
+        }
+        again->snapshots[entry.key.substr(named.size())] =
+            std::make_shared<Snapshot>(std::move(at->snapshot));
+        taken->snapshots.erase(at);
+    }
+    if (known) {
+        regions_[key.substr(0, key.find('@'))] = again;
+    }
+    return {};  // snapshots that nobody had been told of yet go here
 }
 
 Result<Json> Keeper::of_region(const Json& request, const std::vector<Fd>& fds) {
@@ -87,31 +187,57 @@ Result<Json> Keeper::of_region(const Json& request, const std::vector<Fd>& fds) 
         return figures_of(kept->memory);
     }
     if (verb == "forget") {
-        const std::scoped_lock lock(mutex_);
-        regions_.erase(region);  // what is in use goes with its last user
+        forget(region);
         return Json{{"ok", true}};
     }
     return of_snapshot(*kept, request, fds);
+}
+
+Result<Json> Keeper::take(Kept& kept, const std::string& name) {
+    Result<Snapshot> taken = kept.memory.snapshot();
+    if (!taken) {
+        return pass(taken);
+    }
+    const SnapshotReport report = taken->report();
+    auto shared = std::make_shared<Snapshot>(std::move(*taken));
+    {
+        const std::scoped_lock lock(kept.mutex);
+        if (!kept.key.empty()) {
+            if (Result<void> done = keep(kept.key + named_infix + name, shared->id()); !done) {
+                return pass(done);
+            }
+        }
+        kept.snapshots[name].swap(shared);
+    }
+    return Json{{"ok", true},
+                {"arm_ns", report.arm_ns},
+                {"cut_ns", report.cut_ns},
+                {"pages_protected", report.pages_protected}};
+}
+
+void Keeper::release(Kept& kept, const std::string& name) {
+    std::shared_ptr<Snapshot> gone;  // after the lock
+    const std::scoped_lock lock(kept.mutex);
+    const auto at = kept.snapshots.find(name);
+    if (at == kept.snapshots.end()) {
+        return;
+    }
+    if (!kept.key.empty()) {
+        drop(kept.key + named_infix + name);
+    }
+    gone = std::move(at->second);
+    kept.snapshots.erase(at);
 }
 
 Result<Json> Keeper::of_snapshot(Kept& kept, const Json& request, const std::vector<Fd>& fds) {
     const std::string verb = text_at(request, "do");
     const std::string name = text_at(request, "snapshot");
     if (verb == "snapshot") {
-        Result<Snapshot> taken = kept.memory.snapshot();
-        if (!taken) {
-            return pass(taken);
-        }
-        const SnapshotReport report = taken->report();
-        auto shared = std::make_shared<Snapshot>(std::move(*taken));
-        {
-            const std::scoped_lock lock(kept.mutex);
-            kept.snapshots[name].swap(shared);
-        }
-        return Json{{"ok", true},
-                    {"arm_ns", report.arm_ns},
-                    {"cut_ns", report.cut_ns},
-                    {"pages_protected", report.pages_protected}};
+        return take(kept, name);
+    }
+    if (verb == "release") {  // twice is no error: see ask()
+        release(kept, name);
+        return Json{{"ok", true}};
     }
     std::shared_ptr<Snapshot> snapshot = find_in(kept, name);
     if (snapshot == nullptr) {
@@ -131,16 +257,13 @@ Result<Json> Keeper::of_snapshot(Kept& kept, const Json& request, const std::vec
         }
         return Json{{"ok", true}, {"pages", report->pages_restored}, {"ns", report->ns}};
     }
-    if (verb == "release") {
-        const std::scoped_lock lock(kept.mutex);
-        kept.snapshots.erase(name);
-        return Json{{"ok", true}};
-    }
     return fail(ErrorKind::peer, 0, "'{}' is not understood", verb);
 }
 
-Result<Json> ask(const std::string& socket, const Json& request, std::span<const int> fds,
-                 int timeout_ms) {
+namespace {
+
+Result<Json> ask_once(const std::string& socket, const Json& request, std::span<const int> fds,
+                      int timeout_ms) {
     Result<Fd> connected = connect_to(socket, SocketKind::packets);
     if (!connected) {
         return pass(connected);
@@ -157,6 +280,23 @@ Result<Json> ask(const std::string& socket, const Json& request, std::span<const
         return fail(ErrorKind::system, 0, "{}", text_at(answer, "error", "no sensible answer"));
     }
     return answer;
+}
+
+}  // namespace
+
+Result<Json> ask(const std::string& socket, const Json& request, std::span<const int> fds,
+                 int timeout_ms) {
+    constexpr unsigned tries_max = 20;
+    for (unsigned tries = 1;; ++tries) {
+        Result<Json> answer = ask_once(socket, request, fds, timeout_ms);
+        const bool gone = !answer && answer.error().kind == ErrorKind::peer &&
+                          (answer.error().os_error == 0 || answer.error().os_error == EPIPE ||
+                           answer.error().os_error == ECONNRESET);
+        if (!gone || !fds.empty() || tries == tries_max) {
+            return answer;
+        }
+        pause_ms(1);  // the next one listens, or nobody does and the next try says so
+    }
 }
 
 }  // namespace verso::vm

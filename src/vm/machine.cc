@@ -107,6 +107,33 @@ Result<void> await_memory(const RuntimeDir& dir, const Record& record) {
     return fail(ErrorKind::peer, 0, "QEMU mapped no guest memory in {} s", start_timeout_ms / 1000);
 }
 
+namespace {
+
+Result<void> lend_to_server(const RuntimeDir& dir, const std::string& name) {
+    Result<std::pair<Fd, Fd>> pair = packet_pair();
+    if (!pair) {
+        return pass(pair);
+    }
+    const std::array<int, 1> ours{pair->first.get()};
+    const std::array<int, 1> its{pair->second.get()};
+    Result<Json> attached;
+    std::thread attaching([&] {
+        attached = ask(dir.server_socket(), Json{{"do", "attach"}, {"region", name}}, ours);
+    });
+    Result<Json> lent = ask(dir.file(name, "agent.sock"), Json{{"do", "lend"}}, its);
+    pair->second.reset();  // if it was not lent, nobody will write there
+    attaching.join();
+    if (!lent) {
+        return pass(lent, "lending the memory of '" + name + "'");
+    }
+    if (!attached) {
+        return pass(attached, "attaching the memory of '" + name + "'");
+    }
+    return {};
+}
+
+}  // namespace
+
 Result<std::string> keeper_of(const RuntimeDir& dir, const Record& record, bool& lent_anew) {
     lent_anew = false;
     const std::string agent = dir.file(record.name, "agent.sock");
@@ -121,27 +148,21 @@ Result<std::string> keeper_of(const RuntimeDir& dir, const Record& record, bool&
     if (known || !is_alive(record.process)) {
         return dir.server_socket();
     }
-    Result<std::pair<Fd, Fd>> pair = packet_pair();
-    if (!pair) {
-        return pass(pair);
+    if (known.error().kind == ErrorKind::peer) {
+        return tl::unexpected<Error>(known.error());  // not asked: that it has no such memory, only an answer can say
     }
-    const std::array<int, 1> ours{pair->first.get()};
-    const std::array<int, 1> its{pair->second.get()};
-    Result<Json> attached;
-    std::thread attaching([&] {
-        attached = ask(dir.server_socket(), Json{{"do", "attach"}, {"region", record.name}}, ours);
-    });
-    Result<Json> lent = ask(agent, Json{{"do", "lend"}}, its);
-    pair->second.reset();  // if it was not lent, nobody will write there
-    attaching.join();
-    if (!lent) {
-        return pass(lent, "lending the memory of '" + record.name + "'");
+    constexpr unsigned tries_max = 5;
+    for (unsigned tries = 1;; ++tries) {
+        Result<void> lent = lend_to_server(dir, record.name);
+        if (lent) {
+            lent_anew = true;
+            return dir.server_socket();
+        }
+        // A page server that is killed while it attaches has forgotten it.
+        if (lent.error().kind != ErrorKind::peer || tries == tries_max) {
+            return pass(lent);
+        }
     }
-    if (!attached) {
-        return pass(attached, "attaching the memory of '" + record.name + "'");
-    }
-    lent_anew = true;
-    return dir.server_socket();
 }
 
 void discard_machine(const RuntimeDir& dir, const Record& record) {

@@ -106,7 +106,8 @@ Result<pid_t> spawn(const Launch& what) {
 
 ProcessId identify(pid_t pid) {
     std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-    std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    std::string text;
+    std::getline(file, text, '\0');  // which, unlike an iterator, lets a process end meanwhile
     // The name stands in parentheses and may hold anything, so fields are counted after the last.
     const std::size_t end_of_name = text.rfind(')');
     if (pid <= 0 || end_of_name == std::string::npos) {

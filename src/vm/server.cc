@@ -3,16 +3,19 @@
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <memory>
 #include <thread>
 
 #include <nlohmann/json.hpp>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "vm/keeper.h"
 #include "vm/process.h"
+#include "vm/safe.h"
 #include "vm/socket.h"
 
 namespace verso::vm {
@@ -65,33 +68,38 @@ void serve_requests(int listening, const Answer& answer, const std::function<boo
     }
 }
 
-Result<void> page_server(const RuntimeDir& dir) {
-    Result<Fd> listening = [&]() -> Result<Fd> {
-        Result<FileLock> lock = FileLock::take(dir, "server", start_timeout_ms);
-        if (!lock) {
-            return pass(lock);
-        }
-        return listen_at(dir.server_socket(), SocketKind::packets);
-    }();
-    if (!listening) {
-        return pass(listening);
+Result<void> page_server() {
+    Fd listening(server_listening_fd);
+    SafeClient safe{Fd(server_safe_fd), Fd(server_safe_process_fd)};
+    // A server without its safe could not be taken over from. Asked after, because it may have ended
+    // before.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (wait_readable(safe.process(), 0)) {
+        return fail(ErrorKind::peer, 0, "the process that started this one has ended");
     }
-    Keeper keeper;
+    Keeper keeper(&safe);
+    Result<std::vector<SafeClient::Kept>> kept = safe.receive_all();
+    if (!kept) {
+        return pass(kept);
+    }
+    if (Result<void> resumed = keeper.take_over(*kept); !resumed) {
+        return resumed;
+    }
+    kept->clear();  // duplicates of what is in use
+    safe.say_serving();
     Deadline idle(idle_ms_max);
     serve_requests(
-        listening->get(),
+        listening.get(),
         [&keeper](const Json& request, const std::vector<Fd>& fds) {
             return text_at(request, "do") == "hello" ? Json{{"ok", true}, {"pid", ::getpid()}}
                                                      : keeper.answer(request, fds);
         },
         [&] {
-            if (!keeper.empty()) {
+            if (!keeper.empty() || !safe.empty()) {  // a machine that is gone may have children
                 idle = Deadline(idle_ms_max);
             }
             return idle.over();
         });
-    // Whoever connects from here on is refused, and starts another server.
-    ::unlink(dir.server_socket().c_str());
     return {};
 }
 
@@ -104,7 +112,7 @@ Result<void> ensure_server(const RuntimeDir& dir) {
         return pass(program);
     }
     Launch what;
-    what.command = {*program, "vm-server", dir.path()};
+    what.command = {*program, "vm-safe", dir.path()};
     what.folder = "/";
     what.log = dir.server_log();
     Result<ProcessId> started = launch(what);

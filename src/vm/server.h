@@ -1,5 +1,6 @@
 // The page server: one process per user that keeps the memory of all root VMs (keeper.h). It is
-// started by the first verb that needs it and ends by itself when it has kept nothing for a while.
+// started by the first verb that needs it and ends by itself when it has kept nothing for a while;
+// when it is killed, another takes over (safe.h).
 // Each request has a thread; each region has the engine's threads besides, so that the faults of
 // several machines are served side by side.
 #pragma once
@@ -20,8 +21,9 @@ void serve_requests(int listening,
                     const std::function<Json(const Json&, const std::vector<Fd>&)>& answer,
                     const std::function<bool()>& over);
 
-/// `verso vm server`: returns when there is nothing left to keep.
-Result<void> page_server(const RuntimeDir& dir);
+/// `verso vm-server`, started by the safe (safe.h), with its descriptors: takes over what the server
+/// before it has put away, and returns when there is nothing left to keep.
+Result<void> page_server();
 
 /// Sees to it that one answers at dir.server_socket().
 Result<void> ensure_server(const RuntimeDir& dir);
