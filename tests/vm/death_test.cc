@@ -1,6 +1,10 @@
 // Who of a family of guests may be killed, and what the others do then.
+#include <atomic>
 #include <csignal>
+#include <random>
+#include <thread>
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -50,19 +54,80 @@ TEST_F(Guests, ASourceOutlivesItsChildrenAndCanBeForkedAgain) {
     expect_ticking("one");
 }
 
-/// What docs/vm.md says of a page server that is killed.
-TEST_F(Guests, ARootOutlivesThePageServerWithoutItsSnapshotsAndCanBeForkedAgain) {
+ProcessId page_server(const RuntimeDir& dir) {
+    const Result<Json> hello = ask(dir.server_socket(), Json{{"do", "hello"}});
+    return hello ? identify(static_cast<pid_t>(number_at(*hello, "pid"))) : ProcessId{};
+}
+
+/// While it lives, the page server is killed, again and again, as soon as one serves.
+class Killer {
+public:
+    Killer(const RuntimeDir& dir, unsigned times) : thread_([this, dir, times] {
+        std::mt19937_64 random(times);
+        for (; kills_.load() < times; kills_.fetch_add(1)) {
+            const ProcessId process = page_server(dir);
+            EXPECT_NE(process.pid, 0);
+            pause_ms(static_cast<unsigned>(random() % 60));
+            kill_process(process);
+            EXPECT_TRUE(wait_until_ended(process, end_timeout_ms));
+        }
+    }) {}
+    ~Killer() { thread_.join(); }
+    Killer(const Killer&) = delete;
+    Killer& operator=(const Killer&) = delete;
+    unsigned kills() const { return kills_.load(); }
+
+private:
+    std::atomic<unsigned> kills_{0};
+    std::thread thread_;
+};
+
+TEST_F(Guests, NobodyLosesAnythingWhereThePageServerIsKilledAHundredTimes) {
+    constexpr unsigned times = 100;
+    boot("one");
+    expect_answer("one", "set before", "word before");
+    expect_answer("one", "fill 4", "filled 4");
+    const std::string sum = ask_guest("one", "sum", "sum ");
+    vm_yes("snapshot one s");
+    vm_yes("fork one two");  // has read next to nothing when the first is killed
+    expect_answer("one", "set after", "word after");
+    {
+        const Killer killer(dir(), times);
+        unsigned rounds = 0;
+        for (; killer.kills() < times && !HasFailure(); ++rounds) {
+            EXPECT_EQ(ask_guest("two", "sum", "sum "), sum);
+            vm_yes("fork one three --from s");
+            EXPECT_EQ(ask_guest("three", "sum", "sum "), sum);
+            expect_answer("three", "get", "word before");
+            vm_yes("fork one four");
+            expect_answer("four", "get", rounds == 0 ? "word after" : "word before");
+            vm_yes("rewind one s");
+            expect_answer("one", "get", "word before");
+            for (const char* name : {"three", "four"}) {
+                vm_yes(std::string("stop ") + name);
+                vm_yes(std::string("rm ") + name);
+            }
+        }
+        EXPECT_GT(rounds, 0U);
+    }
+    expect_ticking("one");
+    expect_ticking("two");
+    EXPECT_EQ(ask_guest("one", "sum", "sum "), sum);
+}
+
+/// What docs/vm.md says of the safe that is killed, and the page server with it.
+TEST_F(Guests, ARootOutlivesTheSafeWithoutItsSnapshotsAndCanBeForkedAgain) {
     boot("one");
     expect_answer("one", "set before", "word before");
     expect_answer("one", "fill 4", "filled 4");
     const std::string sum = ask_guest("one", "sum", "sum ");
     vm_yes("snapshot one s");
     vm_yes("fork one two");  // has read next to nothing when its source's server dies
-    const Result<Json> server = ask(dir().server_socket(), Json{{"do", "hello"}});
-    ASSERT_TRUE(server);
-    const ProcessId process = identify(static_cast<pid_t>(number_at(*server, "pid")));
-    kill_process(process);
-    ASSERT_TRUE(wait_until_ended(process, end_timeout_ms));
+    const ProcessId server = page_server(dir());
+    const std::string parent =
+        verso::test::run(fmt::format("ps -o ppid= -p {}", server.pid)).output;
+    kill_process(identify(static_cast<pid_t>(std::stol(parent))));
+    ASSERT_TRUE(wait_until_ended(server, end_timeout_ms));
 
     expect_ticking("one");
     expect_answer("one", "fill 4", "filled 4");
