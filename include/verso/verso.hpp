@@ -213,11 +213,10 @@ public:
     /// Receives a child that another process exported with Snapshot::export_fork.
     static Result<Region> import(int socket, const ImportOptions& options = {});
     /// Serves memory that is mapped in another process, which calls lend() at the socket's other
-    /// end.
-    /// With a Safekeeping (takeover.hpp) a later engine can go on where this one was killed; the name
-    /// must then be of no other region that is kept there.
-    static Result<Region> attach(int socket, std::string name = "attached",
-                                 int timeout_ms = 10'000, Safekeeping* safe = nullptr);
+    /// end. With a Safekeeping (takeover.hpp) a later engine can go on where this one was killed;
+    /// no two regions may then have the same name there.
+    static Result<Region> attach(int socket, std::string name = "attached", int timeout_ms = 10'000,
+                                 Safekeeping* safe = nullptr);
 
     Region(Region&&) noexcept;
     Region& operator=(Region&&) noexcept;

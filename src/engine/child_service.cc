@@ -153,8 +153,7 @@ void ChildService::outlast_the_socket() {
     constexpr u64 pause_ms_max = 1'000;
     child_gone_.store(true);
     Presence presence(kernel_);
-    for (u64 pause_ms = 1; has_memory(presence);
-         pause_ms = std::min(2 * pause_ms, pause_ms_max)) {
+    for (u64 pause_ms = 1; has_memory(presence); pause_ms = std::min(2 * pause_ms, pause_ms_max)) {
         std::array<Wait, 1> stop{Wait{stop_.get()}};
         (void)kernel_.perform(Call::wait(pause_ms), Payload{.waits = stop});
         if (stop[0].ready) {
@@ -271,8 +270,7 @@ void ChildService::conclude_move(const wire::Message& message) {
 /// Nobody reads at the other end once the child's process has ended, open though it may be.
 void ChildService::tell(const wire::Message& message) {
     while (!child_gone_.load() && !wire::send(kernel_, socket_.get(), message).ok()) {
-        if (wire::has_hung_up(kernel_, socket_.get()) ||
-            wire::has_ended(kernel_, process_.get())) {
+        if (wire::has_hung_up(kernel_, socket_.get()) || wire::has_ended(kernel_, process_.get())) {
             return;
         }
         (void)kernel_.perform(Call::wait(1));

@@ -85,9 +85,9 @@ Result<Frozen> Frozen::resume(kernel::Kernel& kernel, u64 pages, Fd file, Fd led
 
 Result<std::unique_ptr<Layer>> Frozen::open_layer(u32 slot) {
     auto layer = std::make_unique<Layer>();
-    Result<Mapping> area = Mapping::map(*kernel_, fd(), area_offset(slot), to_bytes(pages_),
-                                        MapFlag::read | MapFlag::shared | MapFlag::no_fork,
-                                        "a layer of old pages");
+    Result<Mapping> area =
+        Mapping::map(*kernel_, fd(), area_offset(slot), to_bytes(pages_),
+                     MapFlag::read | MapFlag::shared | MapFlag::no_fork, "a layer of old pages");
     if (!area) {
         return pass(area);
     }

@@ -58,9 +58,9 @@ Result<std::vector<Fd>> duplicates(kernel::Kernel& kernel, std::span<const int> 
 }
 
 tl::unexpected<Error> not_ours(const std::string& key) {
-    return fail(ErrorKind::peer, 0,
-                "'{}' is not what an engine of this version puts away; end what runs and start anew",
-                key);
+    return fail(
+        ErrorKind::peer, 0,
+        "'{}' is not what an engine of this version puts away; end what runs and start anew", key);
 }
 
 }  // namespace

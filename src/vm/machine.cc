@@ -148,8 +148,8 @@ Result<std::string> keeper_of(const RuntimeDir& dir, const Record& record, bool&
     if (known || !is_alive(record.process)) {
         return dir.server_socket();
     }
-    if (known.error().kind == ErrorKind::peer) {
-        return tl::unexpected<Error>(known.error());  // not asked: that it has no such memory, only an answer can say
+    if (known.error().kind == ErrorKind::peer) {  // only an answer can say that it is not known
+        return tl::unexpected<Error>(known.error());
     }
     constexpr unsigned tries_max = 5;
     for (unsigned tries = 1;; ++tries) {

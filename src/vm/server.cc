@@ -71,8 +71,7 @@ void serve_requests(int listening, const Answer& answer, const std::function<boo
 Result<void> page_server() {
     Fd listening(server_listening_fd);
     SafeClient safe{Fd(server_safe_fd), Fd(server_safe_process_fd)};
-    // A server without its safe could not be taken over from. Asked after, because it may have ended
-    // before.
+    // Who has no safe cannot be taken over from. Asked after, because it may have ended before.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (wait_readable(safe.process(), 0)) {
         return fail(ErrorKind::peer, 0, "the process that started this one has ended");

@@ -21,8 +21,8 @@ void serve_requests(int listening,
                     const std::function<Json(const Json&, const std::vector<Fd>&)>& answer,
                     const std::function<bool()>& over);
 
-/// `verso vm-server`, started by the safe (safe.h), with its descriptors: takes over what the server
-/// before it has put away, and returns when there is nothing left to keep.
+/// `verso vm-server`, started by the safe (safe.h) with its descriptors: takes over what the
+/// server before it has put away, and returns when there is nothing left to keep.
 Result<void> page_server();
 
 /// Sees to it that one answers at dir.server_socket().

@@ -62,16 +62,17 @@ ProcessId page_server(const RuntimeDir& dir) {
 /// While it lives, the page server is killed, again and again, as soon as one serves.
 class Killer {
 public:
-    Killer(const RuntimeDir& dir, unsigned times) : thread_([this, dir, times] {
-        std::mt19937_64 random(times);
-        for (; kills_.load() < times; kills_.fetch_add(1)) {
-            const ProcessId process = page_server(dir);
-            EXPECT_NE(process.pid, 0);
-            pause_ms(static_cast<unsigned>(random() % 60));
-            kill_process(process);
-            EXPECT_TRUE(wait_until_ended(process, end_timeout_ms));
-        }
-    }) {}
+    Killer(const RuntimeDir& dir, unsigned times)
+        : thread_([this, dir, times] {
+              std::mt19937_64 random(times);
+              for (; kills_.load() < times; kills_.fetch_add(1)) {
+                  const ProcessId process = page_server(dir);
+                  EXPECT_NE(process.pid, 0);
+                  pause_ms(static_cast<unsigned>(random() % 60));
+                  kill_process(process);
+                  EXPECT_TRUE(wait_until_ended(process, end_timeout_ms));
+              }
+          }) {}
     ~Killer() { thread_.join(); }
     Killer(const Killer&) = delete;
     Killer& operator=(const Killer&) = delete;

@@ -83,8 +83,9 @@ Result<void> Lender::lend_to(const std::string& server) {
     Result<std::pair<Fd, Fd>> pair = packet_pair();
     const std::array<int, 1> its{pair->first.get()};
     Result<Json> attached;
-    std::thread attaching(
-        [&] { attached = ask(server, Json{{"do", "attach"}, {"region", "lent"}}, its); });
+    std::thread attaching([&] {
+        attached = ask(server, Json{{"do", "attach"}, {"region", "lent"}}, its);
+    });
     AdoptOptions memory;
     memory.memfd = memfd_.get();
     memory.address = memory_;
@@ -136,8 +137,8 @@ struct Child {
         return std::memcmp(region.bytes().data(), expected.data(), words * sizeof(u64)) == 0;
     }
     bool page_is_as_expected(u64 page) const {
-        return std::memcmp(region.bytes().data() + page * page_bytes,
-                           expected.data() + page * 512, page_bytes) == 0;
+        return std::memcmp(region.bytes().data() + page * page_bytes, expected.data() + page * 512,
+                           page_bytes) == 0;
     }
     void store(u64 at, u64 value) {
         std::memcpy(region.bytes().data() + at * sizeof(u64), &value, sizeof(value));
@@ -204,8 +205,8 @@ protected:
         const std::array<int, 1> its{pair->first.get()};
         Result<Json> sent;
         std::thread exporting([&] {
-            sent = ask(server(),
-                       Json{{"do", "export"}, {"region", "lent"}, {"snapshot", name}}, its);
+            sent =
+                ask(server(), Json{{"do", "export"}, {"region", "lent"}, {"snapshot", name}}, its);
             pair->first.reset();
         });
         ImportOptions options;
@@ -304,8 +305,7 @@ TEST_F(TakeOver, AGrandchildReadsWhatItNeedsWhenItsSourceAndTheServerHaveGone) {
     Result<Region> grandchild = taken->fork("grandchild");
     ASSERT_TRUE(grandchild) << grandchild.error().message;
     kill_server();
-    EXPECT_EQ(std::memcmp(grandchild->bytes().data(), moments_.at("s").data(),
-                          words * sizeof(u64)),
+    EXPECT_EQ(std::memcmp(grandchild->bytes().data(), moments_.at("s").data(), words * sizeof(u64)),
               0);
 }
 
