@@ -63,19 +63,23 @@ endif()
 # headers of the project are not in it, and each of them still has to include what it needs
 # (tests/house/headers_test.cc). A program, never linked, because GCC takes a precompiled header only with the
 # very options it was made with, -fPIE among them. ccache wants to be told that macros do not change it.
-file(WRITE ${PROJECT_BINARY_DIR}/precompiled.cc "int main() {}\n")
-set(launcher)
-if(VERSO_CCACHE)
-    set(launcher
-        ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${VERSO_CCACHE})
+set(precompiled FALSE)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND NOT VERSO_SANITIZE)
+    set(precompiled TRUE)
+    set(launcher)
+    if(VERSO_CCACHE)
+        set(launcher
+            ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${VERSO_CCACHE})
+    endif()
+    file(WRITE ${PROJECT_BINARY_DIR}/precompiled.cc "int main() {}\n")
+    add_executable(verso_test_precompiled EXCLUDE_FROM_ALL ${PROJECT_BINARY_DIR}/precompiled.cc)
+    target_link_libraries(verso_test_precompiled PRIVATE
+        verso_test_facts fmt::fmt rapidcheck GTest::gmock GTest::gmock_main verso_flags)
+    target_precompile_headers(verso_test_precompiled PRIVATE
+        <algorithm> <functional> <map> <memory> <optional> <set> <string> <thread> <vector>
+        <fmt/core.h> <gtest/gtest.h>)
+    set_target_properties(verso_test_precompiled PROPERTIES CXX_COMPILER_LAUNCHER "${launcher}")
 endif()
-add_executable(verso_test_precompiled EXCLUDE_FROM_ALL ${PROJECT_BINARY_DIR}/precompiled.cc)
-target_link_libraries(verso_test_precompiled PRIVATE
-    verso_test_facts fmt::fmt rapidcheck GTest::gmock GTest::gmock_main verso_flags)
-target_precompile_headers(verso_test_precompiled PRIVATE
-    <algorithm> <functional> <map> <memory> <optional> <set> <string> <thread> <vector>
-    <fmt/core.h> <gtest/gtest.h>)
-set_target_properties(verso_test_precompiled PROPERTIES CXX_COMPILER_LAUNCHER "${launcher}")
 
 function(verso_test_folder folder)
     file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${folder}/*.cc)
@@ -88,8 +92,10 @@ function(verso_test_folder folder)
         verso_test_facts fmt::fmt rapidcheck GTest::gmock GTest::gmock_main verso_flags)
     target_include_directories(${target} PRIVATE
         ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/bench)
-    target_precompile_headers(${target} REUSE_FROM verso_test_precompiled)
-    set_target_properties(${target} PROPERTIES CXX_COMPILER_LAUNCHER "${launcher}")
+    if(precompiled)
+        target_precompile_headers(${target} REUSE_FROM verso_test_precompiled)
+        set_target_properties(${target} PROPERTIES CXX_COMPILER_LAUNCHER "${launcher}")
+    endif()
     if(folder IN_LIST alone_folders)
         target_link_libraries(${target} PRIVATE verso_${folder})
     elseif(folder IN_LIST check_folders)

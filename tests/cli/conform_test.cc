@@ -1,4 +1,5 @@
 // `verso conform` as a person runs it.
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -8,7 +9,7 @@ namespace verso {
 namespace {
 
 test::Ran conform(const std::string& arguments) {
-    return test::run(std::string("'") + VERSO_BINARY_DIR + "/verso' conform " + arguments);
+    return test::run(fmt::format("'{}/verso' conform {}", VERSO_BINARY_DIR, arguments));
 }
 
 TEST(Conform, ShowsOneProgramOnBoth) {

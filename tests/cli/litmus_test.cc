@@ -1,6 +1,7 @@
 // `verso litmus` as a person runs it, on the model alone.
 #include <fstream>
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -23,8 +24,7 @@ protected:
         return (folder_ / name).string();
     }
     static test::Ran litmus(const std::string& arguments) {
-        return test::run(std::string("'") + VERSO_BINARY_DIR + "/verso' litmus " + arguments +
-                         " 2>&1");
+        return test::run(fmt::format("'{}/verso' litmus {} 2>&1", VERSO_BINARY_DIR, arguments));
     }
 
     std::filesystem::path folder_ =

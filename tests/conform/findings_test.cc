@@ -12,7 +12,7 @@ namespace verso::check {
 namespace {
 
 std::string document() {
-    std::ifstream file(std::string(VERSO_SOURCE_DIR) + "/docs/findings.md");
+    std::ifstream file(VERSO_SOURCE_DIR "/docs/findings.md");
     std::ostringstream text;
     text << file.rdbuf();
     return text.str();
