@@ -51,9 +51,14 @@ inline constexpr const char* vm_footer =
     "\n  verso vm run one --memory 256M -- qemu-system-x86_64 -accel tcg -nodefaults \\\n"
     "      -kernel vmlinuz -initrd initrd -append console=ttyS0\n"
     "  verso vm fork one two             two goes on from this moment, beside one\n"
+    "  verso vm fork one two --ask 'uname -r' --answer 6.    … and say when it answered\n"
     "  verso vm snapshot one before      verso vm rewind one before\n"
     "\nQEMU is Debian's, unmodified; its memory is a memfd that Verso watches. Disks that the\n"
     "guest may write to must be qcow2 and given by -drive. State is in $XDG_RUNTIME_DIR/verso.\n"
+    "\nfork --ask LINE types it on the child's console as soon as its guest runs; printed, the\n"
+    "text of --answer is the answer. Most guests echo what is typed, so LINE must not have it.\n"
+    "With --ask alone the first character printed is one (an echo will do); with --answer alone\n"
+    "nothing is typed. A child that does not answer in a minute runs on, and the exit code is 1.\n"
     "docs/vm.md says how it works and what it does not do yet.";
 
 inline constexpr const char* torture_footer =

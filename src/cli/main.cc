@@ -430,6 +430,12 @@ void add_vm(CLI::App& app, Chosen& chosen) {
         ->capture_default_str();
     fork->add_option("--hook", options->hook, "a shell command to run for each child")
         ->type_name("COMMAND");
+    fork->add_option("--ask", options->ask,
+                     "type this on each child's console and say when it answered ('': Enter)")
+        ->type_name("LINE");
+    fork->add_option("--answer", options->answer,
+                     "it has answered when this is printed; else, when anything is")
+        ->type_name("TEXT");
     json(fork);
     verb("stop", "Ends a machine's QEMU", vm_stop);
     verb("rm", "Removes a machine that has ended", vm_remove);

@@ -75,6 +75,23 @@ std::string memory_words(const vm::Listed& machine) {
     return words + (costs.damage.empty() ? "" : "; " + costs.damage);
 }
 
+std::optional<vm::Question> question_of(const VmOptions& options) {
+    if (!options.ask && options.answer.empty()) {
+        return std::nullopt;
+    }
+    return vm::Question{options.ask.has_value(), options.ask.value_or(""), options.answer};
+}
+
+json answered_json(const vm::Started& child) {
+    return child.answered_ns == 0 ? json() : json(ms(child.answered_ns));
+}
+
+std::string answered_words(const vm::Started& child) {
+    return child.answered_ns == 0
+               ? ""
+               : fmt::format(" and answered after {:.0f} ms", ms(child.answered_ns));
+}
+
 }  // namespace
 
 int vm_run(const VmOptions& options) {
@@ -190,8 +207,9 @@ int vm_fork(const VmOptions& options) {
     if (!dir) {
         return say(dir.error());
     }
-    const Result<vm::Forked> forked = vm::fork_machine(
-        *dir, {options.name, options.from, options.child, options.count, options.hook});
+    const Result<vm::Forked> forked =
+        vm::fork_machine(*dir, {options.name, options.from, options.child, options.count,
+                                options.hook, question_of(options)});
     if (!forked) {
         return say(forked.error());
     }
@@ -209,10 +227,12 @@ int vm_fork(const VmOptions& options) {
             children.push_back({{"name", child.name},
                                 {"pid", child.process.pid},
                                 {"running_after_ms", ms(child.running_ns)},
+                                {"answered_after_ms", answered_json(child)},
                                 {"memory", json_of(listed.costs)}});
         } else {
-            fmt::print("{} runs (pid {}) after {:.0f} ms; memory in MiB: {}\n", child.name,
-                       child.process.pid, ms(child.running_ns), memory_words(listed));
+            fmt::print("{} runs (pid {}) after {:.0f} ms{}; memory in MiB: {}\n", child.name,
+                       child.process.pid, ms(child.running_ns), answered_words(child),
+                       memory_words(listed));
         }
     }
     if (options.json) {
@@ -220,12 +240,16 @@ int vm_fork(const VmOptions& options) {
                     {"from", options.from},
                     {"stood_still", forked->paused ? json_of(forked->pause) : json()},
                     {"children", children},
+                    {"unanswered", forked->unanswered},
                     {"hooks_failed", forked->hooks_failed}});
+    }
+    for (const std::string& child : forked->unanswered) {
+        fmt::print(stderr, "verso: the child {}\n", child);
     }
     for (const std::string& hook : forked->hooks_failed) {
         fmt::print(stderr, "verso: the hook of {}\n", hook);
     }
-    return forked->hooks_failed.empty() ? 0 : exit_failed;
+    return forked->hooks_failed.empty() && forked->unanswered.empty() ? 0 : exit_failed;
 }
 
 int vm_rewind(const VmOptions& options) {

@@ -2,6 +2,7 @@
 // vm/verbs.h; here it is said, as a few lines or as one JSON object.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@ struct VmOptions {
     std::string from;                  // fork
     std::string child;                 // fork
     std::string hook;                  // fork
+    std::optional<std::string> ask;    // fork
+    std::string answer;                // fork
     unsigned count = 1;                // fork
     bool log = false;                  // console
     bool json = false;

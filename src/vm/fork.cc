@@ -7,11 +7,14 @@
 #include <array>
 #include <cerrno>
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <thread>
 
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
 
+#include "vm/answer.h"
 #include "vm/device_state.h"
 #include "vm/disks.h"
 #include "vm/keeper.h"
@@ -25,18 +28,22 @@ namespace {
 
 constexpr int lock_timeout_ms = 60'000;
 constexpr int export_timeout_ms = 90'000;
+constexpr int console_timeout_ms = 10'000;
 
 struct Birth {
     Record record;
     u64 running_ns = 0;
+    u64 answered_ns = 0;
     Result<void> done;
+    Result<void> answer;
 };
 
-/// Everything of one child, from its QEMU's start until its guest runs. `again`: it failed because
-/// the page server was killed meanwhile, and another is there.
+/// Everything of one child, from its QEMU's start until its guest runs. `before_it_runs` is called
+/// when its QEMU answers. `again`: it failed because the page server was killed meanwhile, and
+/// another is there.
 Result<void> try_to_bear(const RuntimeDir& dir, const std::string& keeper,
                          const std::string& source, const Moment& moment, Record& child,
-                         bool& again) {
+                         const std::function<void()>& before_it_runs, bool& again) {
     Result<std::pair<Fd, Fd>> pair = packet_pair();
     if (!pair) {
         return pass(pair);
@@ -61,6 +68,7 @@ Result<void> try_to_bear(const RuntimeDir& dir, const std::string& keeper,
     if (!qmp) {
         return fail(ErrorKind::peer, 0, "the child's QEMU ended: {}", last_words(dir, child));
     }
+    before_it_runs();
     if (Result<void> loaded = load_state(*qmp, moment.state); !loaded) {
         return fail(ErrorKind::peer, 0, "the child '{}' did not start: {} ({})", child.name,
                     loaded.error().message, last_words(dir, child));
@@ -69,16 +77,44 @@ Result<void> try_to_bear(const RuntimeDir& dir, const std::string& keeper,
 }
 
 Result<void> bear(const RuntimeDir& dir, const std::string& keeper, const std::string& source,
-                  const Moment& moment, Record& child) {
+                  const Moment& moment, Record& child,
+                  const std::function<void()>& before_it_runs) {
     constexpr unsigned tries_max = 5;
     for (unsigned tries = 1;; ++tries) {
         bool again = false;
-        Result<void> done = try_to_bear(dir, keeper, source, moment, child, again);
+        Result<void> done =
+            try_to_bear(dir, keeper, source, moment, child, before_it_runs, again);
         if (done || !again || tries == tries_max) {
             return done;
         }
         kill_process(child.process);
         (void)wait_until_ended(child.process, lock_timeout_ms);
+    }
+}
+
+/// Asks a child that runs. It is listened to from before its guest ran, so that nothing is missed.
+Result<void> ask_child(Result<ConsoleTalk>& console, const Question& question) {
+    return console ? console->ask(question) : pass(console);
+}
+
+/// Everything of one child on its own thread, with the times since the verb began.
+void bear_and_ask(const RuntimeDir& dir, const std::string& keeper, const std::string& source,
+                  const Moment& moment, const std::optional<Question>& question, u64 begun_ns,
+                  Birth& birth) {
+    std::optional<Result<ConsoleTalk>> console;
+    birth.done = bear(dir, keeper, source, moment, birth.record, [&] {
+        if (question) {
+            console =
+                ConsoleTalk::open(dir.file(birth.record.name, "console.sock"), console_timeout_ms);
+        }
+    });
+    birth.running_ns = now_ns() - begun_ns;
+    if (!birth.done || !console) {
+        return;
+    }
+    birth.answer = ask_child(*console, *question);
+    if (birth.answer) {
+        birth.answered_ns = now_ns() - begun_ns;
     }
 }
 
@@ -139,13 +175,12 @@ std::vector<u64> sizes_of(const std::vector<Disk>& disks) {
 }
 
 Result<void> start_children(const RuntimeDir& dir, const std::string& keeper, const Record& source,
-                            const Moment& moment, u64 begun_ns, std::vector<Birth>& births) {
+                            const Moment& moment, const std::optional<Question>& question,
+                            u64 begun_ns, std::vector<Birth>& births) {
     std::vector<std::thread> threads;
     for (Birth& birth : births) {
-        threads.emplace_back([&] {
-            birth.done = bear(dir, keeper, source.name, moment, birth.record);
-            birth.running_ns = now_ns() - begun_ns;
-        });
+        threads.emplace_back(
+            [&] { bear_and_ask(dir, keeper, source.name, moment, question, begun_ns, birth); });
     }
     for (std::thread& thread : threads) {
         thread.join();
@@ -208,7 +243,7 @@ Result<Forked> fork_into(const RuntimeDir& dir, const ForkRequest& request, Reco
         }
     }
     if (done) {
-        done = start_children(dir, *keeper, source, *moment, begun_ns, births);
+        done = start_children(dir, *keeper, source, *moment, request.question, begun_ns, births);
     }
     if (request.from.empty()) {  // the children hold what they need of it
         (void)ask(*keeper,
@@ -226,6 +261,11 @@ Result<Forked> fork_into(const RuntimeDir& dir, const ForkRequest& request, Reco
 
 Result<Forked> fork_machine(const RuntimeDir& dir, const ForkRequest& request) {
     const u64 begun_ns = now_ns();
+    if (request.question) {
+        if (Result<void> right = check_question(*request.question); !right) {
+            return pass(right);
+        }
+    }
     Result<FileLock> lock = FileLock::take(dir, request.source, lock_timeout_ms);
     if (!lock) {
         return pass(lock);
@@ -250,7 +290,11 @@ Result<Forked> fork_machine(const RuntimeDir& dir, const ForkRequest& request) {
         return forked;
     }
     for (const Birth& birth : *births) {
-        forked->children.push_back({birth.record.name, birth.record.process, birth.running_ns});
+        forked->children.push_back(
+            {birth.record.name, birth.record.process, birth.running_ns, birth.answered_ns});
+        if (!birth.answer) {
+            forked->unanswered.push_back(birth.record.name + ": " + birth.answer.error().message);
+        }
         if (request.hook.empty()) {
             continue;
         }

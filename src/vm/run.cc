@@ -66,7 +66,7 @@ Result<Started> run_machine(const RuntimeDir& dir, const RunRequest& request) {
         discard_machine(dir, record);
         return pass(up);
     }
-    return Started{record.name, record.process, now_ns() - begun_ns};
+    return Started{record.name, record.process, now_ns() - begun_ns, 0};
 }
 
 }  // namespace verso::vm

@@ -3,11 +3,13 @@
 // machine.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "verso/verso.hpp"
+#include "vm/answer.h"
 #include "vm/record.h"
 #include "vm/runtime_dir.h"
 
@@ -27,7 +29,8 @@ struct Pause {
 struct Started {
     std::string name;
     ProcessId process;
-    u64 running_ns = 0;  // from the beginning of the verb until the guest ran
+    u64 running_ns = 0;   // from the beginning of the verb until the guest ran
+    u64 answered_ns = 0;  // … until it answered on its console; 0: not asked, or it did not
 };
 
 struct RunRequest {
@@ -41,8 +44,9 @@ struct ForkRequest {
     std::string source;
     std::string from;  // a moment of the source; empty: now
     std::string child;
-    unsigned count = 1;  // more than one: CHILD-1, CHILD-2, …
-    std::string hook;    // a shell command, run for each child once it runs
+    unsigned count = 1;                     // more than one: CHILD-1, CHILD-2, …
+    std::string hook;                       // a shell command, run for each child once it runs
+    std::optional<Question> question = {};  // asked of each child as soon as it runs
 };
 inline constexpr unsigned children_max = 64;
 struct Forked {
@@ -50,6 +54,7 @@ struct Forked {
     Pause pause;
     std::vector<Started> children;
     std::vector<std::string> hooks_failed;
+    std::vector<std::string> unanswered;  // children that run and did not answer, and why
 };
 Result<Forked> fork_machine(const RuntimeDir& dir, const ForkRequest& request);
 

@@ -12,6 +12,7 @@
 //   keeper       regions and snapshots, asked by packet   server        the process that keeps them
 //   disks        qcow2 overlays                           device_state  all that is not memory
 //   machine      one running QEMU                         verbs         what `verso vm` does
+//   answer       what a guest says on its console
 //   agent/       the preloaded object: not part of this library
 //
 // Locks: one file lock per machine, held by the verb that changes it; then the page server's start
@@ -19,6 +20,7 @@
 // May include: api and everything to its left.
 #pragma once
 
+#include "vm/answer.h"
 #include "vm/command_line.h"
 #include "vm/device_state.h"
 #include "vm/disks.h"
