@@ -17,6 +17,15 @@ inline constexpr const char* demo_footer =
     "same work is then done with fork(2). Every check is printed; the exit code is 0 only if\n"
     "all of them held.";
 
+inline constexpr const char* bench_vm_footer =
+    "\nHow long a guest stands still at a fork, what it gets done in the seconds after, how soon "
+    "N\n"
+    "children answer on their consoles and what their memory takes, by size of guest. Rivals, in\n"
+    "the same run: QEMU's migrate to a file, its background-snapshot, booting, copies of a memory\n"
+    "file, and one raw UFFDIO_WRITEPROTECT. As root, with qemu-system-x86_64 (and `cp`). Half an\n"
+    "hour with the default values, on two processors. Everything is in a folder of this run's own\n"
+    "in /dev/shm and is ended and removed with it, also after Ctrl-C.";
+
 inline constexpr const char* explore_footer =
     "\nSCOPE is name=value,… of: kinds=A+SS (A SS SP HS HP FS FP, all), modes=sync (async plain\n"
     "messages), pages=1, threads=1, processes=1, areas=1, descriptors=1, steps=6, values=1,\n"

@@ -147,6 +147,43 @@ void add_demo(CLI::App& app, Chosen& chosen) {
     verb.callback([options, &chosen] { chosen = [options] { return demo(*options); }; });
 }
 
+void add_bench_vm(CLI::App& bench, Chosen& chosen) {
+    CLI::App& verb = *bench.add_subcommand(
+        "vm", "Forking a running guest against QEMU's own ways of saving one");
+    const auto options = std::make_shared<BenchVmOptions>();
+    verb.add_option("--memory", options->memory, "sizes of guest to measure")
+        ->delimiter(',')
+        ->type_name("SIZE")
+        ->capture_default_str();
+    verb.add_option("--children", options->children, "how many children to wait for")
+        ->delimiter(',')
+        ->check(between(1, vm::children_max))
+        ->type_name("N")
+        ->capture_default_str();
+    verb.add_option("--guest", options->guest,
+                    "folder made by scripts/guest; else `guest` beside this program")
+        ->type_name("DIR");
+    verb.add_option("--repeats", options->repeats, "runs per figure; the median is reported")
+        ->check(between(1, 100))
+        ->type_name("N")
+        ->capture_default_str();
+    verb.add_option("--only", options->only,
+                    fmt::format("measure one part: {}", fmt::join(bench_vm_parts(), ", ")))
+        ->check(one_of(bench_vm_parts()))
+        ->type_name("PART");
+    verb.add_option("--seconds", options->seconds, "before and after, for the slowdown")
+        ->check(between(1, 600))
+        ->type_name("N")
+        ->capture_default_str();
+    verb.add_option("--json", options->json,
+                    "also write every figure to this file; without one, print JSON, not the table")
+        ->expected(0, 1)
+        ->default_str("-")
+        ->type_name("[FILE]");
+    verb.footer(bench_vm_footer);
+    verb.callback([options, &chosen] { chosen = [options] { return bench_vm(*options); }; });
+}
+
 void add_bench(CLI::App& app, Chosen& chosen) {
     CLI::App& verb =
         *app.add_subcommand("bench", "Measures, each figure beside a rival in the same run");
@@ -173,6 +210,7 @@ void add_bench(CLI::App& app, Chosen& chosen) {
         ->check(writable_path())
         ->type_name("FILE");
     engine.callback([options, &chosen] { chosen = [options] { return bench_engine(*options); }; });
+    add_bench_vm(verb, chosen);
 }
 
 void add_doctor(CLI::App& app, Chosen& chosen) {

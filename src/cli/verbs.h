@@ -19,6 +19,7 @@
 #pragma once
 
 #include "cli/bench/bench_engine.h"
+#include "cli/bench/vm/bench_vm.h"
 #include "cli/conform.h"
 #include "cli/demo/demo.h"
 #include "cli/doctor.h"

@@ -1,5 +1,5 @@
-// When a guest answers: see the header. What it prints is read without pause, for each character is
-// a buffer of its own in the socket, and some three hundred that nobody reads stop the guest's port.
+// When a guest answers: see the header. What it prints is read without pause: each character is a
+// buffer of its own in the socket, and some three hundred that nobody reads stop the guest's port.
 #include "vm/answer.h"
 
 #include <algorithm>

@@ -76,7 +76,12 @@ Result<Json> Qmp::execute(std::string_view command, const Json& arguments, int t
 
 u64 Qmp::seen(const std::string& event) const {
     const auto at = events_.find(event);
-    return at == events_.end() ? 0 : at->second;
+    return at == events_.end() ? 0 : at->second.count;
+}
+
+u64 Qmp::last_at_us(const std::string& event) const {
+    const auto at = events_.find(event);
+    return at == events_.end() ? 0 : at->second.at_us;
 }
 
 Result<Json> Qmp::read_object(int timeout_ms) {
@@ -91,7 +96,10 @@ Result<Json> Qmp::read_object(int timeout_ms) {
     }
     const std::string event = text_at(object, "event");
     if (!event.empty()) {
-        ++events_[event];
+        const Json& stamp = part_at(object, "timestamp");
+        Heard& heard = events_[event];
+        ++heard.count;
+        heard.at_us = number_at(stamp, "seconds") * 1'000'000 + number_at(stamp, "microseconds");
     }
     return object;
 }

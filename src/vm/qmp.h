@@ -34,6 +34,8 @@ public:
 
     /// How often this event has been heard of since the connection was made.
     u64 seen(const std::string& event) const;
+    /// When QEMU says that it last was, in microseconds of the wall clock; 0: never.
+    u64 last_at_us(const std::string& event) const;
 
 private:
     explicit Qmp(Fd socket) : socket_(std::move(socket)) {}
@@ -42,7 +44,11 @@ private:
 
     Fd socket_;
     std::string unread_;
-    std::map<std::string, u64> events_;
+    struct Heard {
+        u64 count = 0;
+        u64 at_us = 0;
+    };
+    std::map<std::string, Heard> events_;
 };
 
 }  // namespace verso::vm

@@ -12,6 +12,9 @@ using testing::HasSubstr;
 
 Report sample() {
     Report report;
+    report.tool = "a bench";
+    report.options = {{"repeats", u64{3}}, {"sizes_mib", std::vector<u64>{8}}};
+    report.method = {"said of all"};
     report.before = describe_machine();
     Line line;
     line.row = "fork_ready";

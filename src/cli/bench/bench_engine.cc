@@ -55,6 +55,25 @@ Result<void> check(const BenchOptions& options) {
     return {};
 }
 
+/// What holds for every line; a line's own method comes on top.
+std::vector<std::string> general_method(u64 warmed_mib) {
+    return {
+        "Every figure of ours is taken in the same process and run as its rival's, the two in "
+        "turn, and "
+        "the order changes with every repeat. The figure is the ratio of the medians over the "
+        "repeats; "
+        "raw samples are kept, none is dropped.",
+        fmt::format(
+            "Before the first row {} MiB of memory were touched once and freed: the host of a "
+            "virtual machine gives memory on first touch, which costs ten times a warm page.",
+            warmed_mib),
+        "Times are CLOCK_MONOTONIC through the vDSO. Threads are not pinned. Pages are 4 KiB.",
+        "Forks and restores are timed from the call's start to its return, to the first byte "
+        "loaded, "
+        "and to the last page loaded.",
+    };
+}
+
 /// One row; an error becomes a line that says so, and the rows after it still run.
 Lines run_row(const Row& row, const BenchOptions& options, bool& failed) {
     fmt::print(stderr, "bench: {} …\n", row.name);
@@ -92,7 +111,10 @@ int bench_engine(const BenchOptions& options) {
         return 2;
     }
     bench::Report report;
-    report.options = options;
+    report.tool = "verso bench engine";
+    report.options = {{"sizes_mib", options.sizes_mib},
+                      {"repeats", u64{options.repeats}},
+                      {"only", options.only}};
     report.before = bench::describe_machine();
     if (report.before.gives_memory_back) {
         fmt::print(stderr,
@@ -100,10 +122,11 @@ int bench_engine(const BenchOptions& options) {
                    "copying look up to ten times dearer; as root, for the time of the run: echo 11 "
                    "> /sys/module/page_reporting/parameters/page_reporting_order\n");
     }
-    report.warmed_mib = bench::peak_mib(options);
-    fmt::print(stderr, "bench: warming {} MiB …\n", report.warmed_mib);
+    const u64 warmed_mib = bench::peak_mib(options);
+    report.method = bench::general_method(warmed_mib);
+    fmt::print(stderr, "bench: warming {} MiB …\n", warmed_mib);
     bool failed = false;
-    const Result<void> warmed = bench::warm_memory(report.warmed_mib << 20);
+    const Result<void> warmed = bench::warm_memory(warmed_mib << 20);
     if (!warmed) {
         fmt::print(stderr, "verso bench engine: {}\n", warmed.error().message);
         return 1;

@@ -1,8 +1,9 @@
-// The only file of the bench that knows JSON; and the table, whose notes stand below their line.
+// The only file of the bench that writes JSON; and the table, whose notes stand below their line.
 #include "cli/bench/harness/report.h"
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 
@@ -19,14 +20,15 @@ using Json = nlohmann::ordered_json;
 std::string amount(double value, const std::string& unit) {
     const char* suffix = unit.c_str();
     if (unit == "ns") {
-        if (value >= 1e9)
+        const double size = std::abs(value);
+        if (size >= 1e9)
             value /= 1e9, suffix = "s";
-        else if (value >= 1e6)
+        else if (size >= 1e6)
             value /= 1e6, suffix = "ms";
-        else if (value >= 1e3)
+        else if (size >= 1e3)
             value /= 1e3, suffix = "µs";
     }
-    const int digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
+    const int digits = std::abs(value) >= 100 ? 0 : std::abs(value) >= 10 ? 1 : 2;
     return fmt::format("{:.{}f} {}", value, digits, suffix);
 }
 
@@ -55,8 +57,19 @@ std::string figure_text(const Line& line) {
                        line.target.basis == Basis::speedup ? "×" : "");
 }
 
+/// How often, and the longest: where there are too few for a tail.
+std::string count_text(const char* who, const Line& line, const std::vector<double>& samples) {
+    return samples.empty() ? ""
+                           : fmt::format("  {} {} (longest {})", who, samples.size(),
+                                         amount(quantile(samples, 1), line.unit));
+}
+
 std::string notes_of(const Line& line) {
     std::string notes;
+    if (line.unit == "ns" && line.ours_samples.size() + line.rival_samples.size() > 2) {
+        notes += fmt::format("      measured:{}{}\n", count_text("ours", line, line.ours_samples),
+                             count_text("rival", line, line.rival_samples));
+    }
     const std::string tails =
         tail_text("ours", line.ours_tail) + tail_text("rival", line.rival_tail);
     if (!tails.empty())
@@ -81,6 +94,7 @@ Json samples_json(const std::vector<double>& samples) {
     json["median"] = median(samples);
     json["min"] = quantile(samples, 0);
     json["max"] = quantile(samples, 1);
+    json["count"] = samples.size();
     json["samples"] = samples;
     return json;
 }
@@ -136,24 +150,6 @@ Json line_json(const Line& line) {
 
 }  // namespace
 
-std::vector<std::string> general_method(u64 warmed_mib) {
-    return {
-        "Every figure of ours is taken in the same process and run as its rival's, the two in "
-        "turn, and "
-        "the order changes with every repeat. The figure is the ratio of the medians over the "
-        "repeats; "
-        "raw samples are kept, none is dropped.",
-        fmt::format(
-            "Before the first row {} MiB of memory were touched once and freed: the host of a "
-            "virtual machine gives memory on first touch, which costs ten times a warm page.",
-            warmed_mib),
-        "Times are CLOCK_MONOTONIC through the vDSO. Threads are not pinned. Pages are 4 KiB.",
-        "Forks and restores are timed from the call's start to its return, to the first byte "
-        "loaded, "
-        "and to the last page loaded.",
-    };
-}
-
 std::string table_of(const Report& report) {
     constexpr const char* layout = "{:<13} {:<36} {:>5} {:>11} {:>11} {:>9} {:>9}  {}\n";
     std::string text = fmt::format(layout, "row", "variant", "MiB", "ours", "rival", "figure",
@@ -183,7 +179,7 @@ std::string table_of(const Report& report) {
 
 std::string json_of(const Report& report) {
     Json json;
-    json["tool"] = "verso bench engine";
+    json["tool"] = report.tool;
     json["format"] = 1;
     json["machine"] = {{"kernel", report.before.kernel_release},
                        {"processor", report.before.processor},
@@ -193,10 +189,10 @@ std::string json_of(const Report& report) {
                        {"gives_memory_back", report.before.gives_memory_back},
                        {"load_before", report.before.load},
                        {"load_after", report.load_after}};
-    json["options"] = {{"sizes_mib", report.options.sizes_mib},
-                       {"repeats", report.options.repeats},
-                       {"only", report.options.only}};
-    json["method"] = general_method(report.warmed_mib);
+    for (const OptionSaid& option : report.options) {
+        std::visit([&](const auto& value) { json["options"][option.name] = value; }, option.value);
+    }
+    json["method"] = report.method;
     json["lines"] = Json::array();
     for (const Line& line : report.lines)
         json["lines"].push_back(line_json(line));

@@ -2,23 +2,26 @@
 #pragma once
 
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "base/result.h"
-#include "cli/bench/bench_engine.h"
 #include "cli/bench/harness/line.h"
 #include "cli/bench/rivals/machine.h"
 
 namespace verso::cli::bench {
 
-/// What holds for every line; a line's own method comes on top.
-std::vector<std::string> general_method(u64 warmed_mib);
+struct OptionSaid {
+    std::string name;
+    std::variant<u64, std::string, std::vector<u64>> value;
+};
 
 struct Report {
-    BenchOptions options;
+    std::string tool;  // "verso bench engine"
+    std::vector<OptionSaid> options;
+    std::vector<std::string> method;  // what holds for every line
     Machine before;
     std::string load_after;
-    u64 warmed_mib = 0;
     std::vector<Line> lines;
 };
 
