@@ -78,6 +78,19 @@ TEST(Qmp, EventsBetweenAreCountedAndAreNotTheAnswer) {
     EXPECT_EQ(qmp->seen("RESUME"), 0U);
 }
 
+TEST(Qmp, AnEventIsRememberedWithTheMomentThatQemuGaveIt) {
+    FakeQemu qemu(greeting,
+                  {yes,
+                   "{\"event\":\"STOP\",\"timestamp\":{\"seconds\":7,\"microseconds\":5}}\n"
+                   "{\"event\":\"STOP\",\"timestamp\":{\"seconds\":8,\"microseconds\":6}}\n"
+                   "{\"return\":{}}\n"});
+    Result<Qmp> qmp = qemu.connect();
+    ASSERT_TRUE(qmp);
+    ASSERT_TRUE(qmp->execute("stop"));
+    EXPECT_EQ(qmp->last_at_us("STOP"), 8'000'006U);
+    EXPECT_EQ(qmp->last_at_us("RESUME"), 0U);
+}
+
 TEST(Qmp, ARefusalCarriesQemusSentence) {
     FakeQemu qemu(greeting,
                   {yes, "{\"error\":{\"class\":\"GenericError\",\"desc\":\"no disk\"}}\n"});

@@ -14,7 +14,8 @@ namespace verso::cli::bench {
 
 namespace {
 
-constexpr u64 settle_ms = 2'000;
+/// After a load and after a fork, before anything is measured: a fifth of what is measured.
+u64 settle_ms(const BenchVmOptions& options) { return options.seconds * u64{200}; }
 constexpr u64 between_ms = 300;
 constexpr unsigned more_forks = 3;  // besides those with seconds before and after
 constexpr unsigned more_saves = 2;
@@ -117,13 +118,13 @@ Result<void> ours(Stage& stage, const BenchVmOptions& options, Pauses& pauses) {
         return pass(root);
     }
     Result<void> done = give_load(*root, load_for(pauses.size_mib), true);
-    done = done ? stage.rest_ms(settle_ms) : done;
+    done = done ? stage.rest_ms(settle_ms(options)) : done;
     if (!done) {
         return done;
     }
     Pulse pulse(root->file("console.log"));
     done = first_fork(stage, options, *root, pulse, pauses);
-    done = done ? stage.rest_ms(settle_ms) : done;
+    done = done ? stage.rest_ms(settle_ms(options)) : done;
     if (!done) {
         return done;
     }
@@ -157,14 +158,14 @@ Result<void> save_once(const Stage& stage, const Seat& seat, Save save, Felt& fe
 }
 
 /// A plain guest that is loaded and works.
-Result<Seat> boot_plain(Stage& stage, u64 size_mib, Ram ram) {
+Result<Seat> boot_plain(Stage& stage, const BenchVmOptions& options, u64 size_mib, Ram ram) {
     Result<Seat> seat = start_plain(stage, {size_mib, ram});
     if (!seat) {
         return seat;
     }
     Result<void> done = await_boot(stage, *seat);
     done = done ? give_load(*seat, load_for(size_mib), true) : done;
-    done = done ? stage.rest_ms(settle_ms) : done;
+    done = done ? stage.rest_ms(settle_ms(options)) : done;
     if (!done) {
         return pass(done);
     }
@@ -172,7 +173,7 @@ Result<Seat> boot_plain(Stage& stage, u64 size_mib, Ram ram) {
 }
 
 Result<void> rivals(Stage& stage, const BenchVmOptions& options, Pauses& pauses) {
-    Result<Seat> seat = boot_plain(stage, pauses.size_mib, Ram::own);
+    Result<Seat> seat = boot_plain(stage, options, pauses.size_mib, Ram::own);
     if (!seat) {
         return pass(seat);
     }
@@ -195,7 +196,7 @@ Result<void> rivals(Stage& stage, const BenchVmOptions& options, Pauses& pauses)
     if (!done) {
         return done;
     }
-    seat = boot_plain(stage, pauses.size_mib, Ram::memfd);
+    seat = boot_plain(stage, options, pauses.size_mib, Ram::memfd);
     if (!seat) {
         return pass(seat);
     }
