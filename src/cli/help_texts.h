@@ -24,7 +24,7 @@ inline constexpr const char* bench_vm_footer =
     "the same run: QEMU's migrate to a file, its background-snapshot, booting, copies of a memory\n"
     "file, and one raw UFFDIO_WRITEPROTECT. As root, with qemu-system-x86_64 (and `cp`). Half an\n"
     "hour with the default values, on two processors. Everything is in a folder of this run's own\n"
-    "in /dev/shm and is ended and removed with it, also after Ctrl-C.";
+    "in /dev/shm (or $TMPDIR) and is ended and removed with it, also after Ctrl-C.";
 
 inline constexpr const char* explore_footer =
     "\nSCOPE is name=value,… of: kinds=A+SS (A SS SP HS HP FS FP, all), modes=sync (async plain\n"

@@ -148,6 +148,7 @@ Lines measure_saving(Stage& stage, const BenchVmOptions& options, const std::vec
         pauses.size_mib = size_mib;
         if (Result<void> done = measure_pauses(stage, options, pauses); !done) {
             lines.push_back(failed_line("pause", size_mib, done.error()));
+            stage.end_machines();
             continue;
         }
         append(lines, lines_of_pauses(pauses));
@@ -173,6 +174,7 @@ Lines measure_children(Stage& stage, const BenchVmOptions& options, const std::v
             append(lines, *children);
         } else {
             lines.push_back(failed_line("children", size_mib, children.error()));
+            stage.end_machines();
         }
     }
     return lines;

@@ -78,7 +78,9 @@ Stage::Stage(std::string folder, vm::RuntimeDir dir, std::string guest)
 Stage::~Stage() {
     over_.store(true);
     watcher_.join();
-    end_all();
+    end_machines();
+    std::error_code ignored;
+    fs::remove_all(folder_, ignored);
     const sigset_t signals = ending_signals();
     ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
@@ -94,16 +96,18 @@ void Stage::watch() {
         fmt::print(stderr, "\nbench: ending all guests …\n");
         const vm::Deadline deadline(unwinding_ms);
         while (!over_.load() && !deadline.over()) {
-            end_all();  // again and again: the run may have been starting one
+            end_machines();  // again and again: the run may have been starting one
             vm::pause_ms(100);
         }
         if (!over_.load()) {
+            std::error_code ignored;
+            fs::remove_all(folder_, ignored);
             ::_exit(exit_interrupted);
         }
     }
 }
 
-void Stage::end_all() {
+void Stage::end_machines() {
     const std::scoped_lock lock(mutex_);
     std::vector<vm::ProcessId> ending = adopted_;
     for (const std::string& name : dir_.names()) {
@@ -117,9 +121,8 @@ void Stage::end_all() {
     for (const vm::ProcessId& process : ending) {  // one that is ending might still make a file
         (void)vm::wait_until_ended(process, 2'000);
     }
+    adopted_.clear();
     end_page_server(dir_);
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
 }
 
 std::string Stage::fresh(const std::string& kind) {

@@ -31,6 +31,8 @@ public:
     std::string fresh(const std::string& kind);
     /// A rival's QEMU, to be ended with the run.
     void adopt(const vm::ProcessId& process);
+    /// Ends every QEMU and the page server: after something failed half-way.
+    void end_machines();
     /// An error once Ctrl-C has been typed.
     Result<void> wanted() const;
     Result<void> rest_ms(u64 ms) const;
@@ -38,7 +40,6 @@ public:
 private:
     Stage(std::string folder, vm::RuntimeDir dir, std::string guest);
     void watch();
-    void end_all();
 
     std::string folder_;
     vm::RuntimeDir dir_;
