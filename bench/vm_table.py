@@ -58,7 +58,7 @@ def rival_cell(line):
 
 def grid(head, rows):
     text = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return text + ["| " + " | ".join(row) + " |" for row in rows] + [""]
+    return text + ["| " + " | ".join(row) + " |" for row in rows] + [""] if rows else []
 
 
 def pauses(lines):
@@ -91,7 +91,7 @@ def growth(lines):
                          f"{line['figure']:.2f}", line["verdict"]])
     head = ["pause against the smallest guest's", "pause", "grew by", "the raw pass grew by",
             "pause / (smallest's + raw pass), ≤ 1", ""]
-    return grid(head, rows) if rows else []
+    return grid(head, rows)
 
 
 def slowdown(lines):
