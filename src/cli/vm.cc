@@ -265,15 +265,16 @@ int vm_rewind(const VmOptions& options) {
         print_json({{"name", options.name},
                     {"snapshot", options.moment},
                     {"stood_still_ms", ms(rewound->pause_ns)},
+                    {"before_ms", ms(rewound->before_ns)},
                     {"pages", rewound->pages},
                     {"memory_ms", ms(rewound->memory_ns)},
                     {"state_ms", ms(rewound->state_ns)}});
     } else {
         fmt::print(
-            "{} is back at {}: it stood still for {:.1f} ms; memory {:.1f} ({} pages), "
-            "devices {:.1f}\n",
-            options.name, options.moment, ms(rewound->pause_ns), ms(rewound->memory_ns),
-            rewound->pages, ms(rewound->state_ns));
+            "{} is back at {}: it stood still for {:.1f} ms; keeping what was there {:.1f}, memory "
+            "{:.1f} ({} pages), devices {:.1f}\n",
+            options.name, options.moment, ms(rewound->pause_ns), ms(rewound->before_ns),
+            ms(rewound->memory_ns), rewound->pages, ms(rewound->state_ns));
     }
     return 0;
 }

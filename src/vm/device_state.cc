@@ -15,7 +15,6 @@ namespace verso::vm {
 namespace {
 
 constexpr int state_timeout_ms = 120'000;
-constexpr const char* store_node = "verso-store";
 constexpr const char* fd_name = "verso-state";
 
 Result<void> leave_memory_out(Qmp& qmp) {
@@ -38,11 +37,12 @@ Result<void> hand_over(Qmp& qmp, const std::string& file, int flags) {
 }
 
 /// Runs snapshot-save or snapshot-load to its end.
-Result<void> run_job(Qmp& qmp, const char* command, const std::string& tag) {
+Result<void> run_job(Qmp& qmp, const char* command, const StateStore& store,
+                     const std::string& tag) {
     const std::string id = "verso-job";
     Result<Json> begun = qmp.execute(
         command,
-        Json{{"job-id", id}, {"tag", tag}, {"vmstate", store_node}, {"devices", {store_node}}});
+        Json{{"job-id", id}, {"tag", tag}, {"vmstate", store.node}, {"devices", {store.node}}});
     if (!begun) {
         return pass(begun);
     }
@@ -169,42 +169,58 @@ Result<void> load_state(Qmp& qmp, const std::string& file) {
     return fail(ErrorKind::peer, ETIMEDOUT, "the device state is not loaded to its end");
 }
 
-Result<void> prepare_store(Qmp& qmp, const std::string& store) {
+StateStore moments_store(const RuntimeDir& dir, const std::string& machine) {
+    return {"verso-store", dir.file(machine, "store.qcow2")};
+}
+
+StateStore before_store(const RuntimeDir& dir, const std::string& machine) {
+    return {"verso-before", dir.file(machine, "before.qcow2")};
+}
+
+Result<void> prepare_store(Qmp& qmp, const StateStore& store) {
     std::error_code ignored;
-    if (std::filesystem::exists(store, ignored)) {
+    if (std::filesystem::exists(store.file, ignored)) {
         return {};
     }
-    const std::string folder = std::filesystem::path(store).parent_path().string();
+    const std::string folder = std::filesystem::path(store.file).parent_path().string();
     if (Result<void> made =
-            run_helper({"qemu-img", "create", "-q", "-f", "qcow2", store, "1M"}, folder);
+            run_helper({"qemu-img", "create", "-q", "-f", "qcow2", store.file, "1M"}, folder);
         !made) {
         return pass(made, "a place for device states (qemu-img is in Debian's qemu-utils)");
     }
     // Nobody needs it after a power failure: the memory that belongs to it would be gone, too.
     Result<Json> added =
         qmp.execute("blockdev-add", Json{{"driver", "qcow2"},
-                                         {"node-name", store_node},
+                                         {"node-name", store.node},
                                          {"cache", {{"no-flush", true}}},
-                                         {"file", {{"driver", "file"}, {"filename", store}}}});
+                                         {"file", {{"driver", "file"}, {"filename", store.file}}}});
     if (!added) {
-        std::filesystem::remove(store, ignored);
+        std::filesystem::remove(store.file, ignored);
         return pass(added);
     }
     return {};
 }
 
-Result<void> keep_state(Qmp& qmp, const std::string& tag) {
-    Result<void> ready = leave_memory_out(qmp);
-    return ready ? run_job(qmp, "snapshot-save", tag) : ready;
+void drop_store(Qmp& qmp, const StateStore& store) {
+    std::error_code ignored;
+    if (std::filesystem::exists(store.file, ignored)) {
+        (void)qmp.execute("blockdev-del", Json{{"node-name", store.node}});
+        std::filesystem::remove(store.file, ignored);
+    }
 }
 
-Result<bool> is_state_kept(Qmp& qmp, const std::string& tag) {
+Result<void> keep_state(Qmp& qmp, const StateStore& store, const std::string& tag) {
+    Result<void> ready = leave_memory_out(qmp);
+    return ready ? run_job(qmp, "snapshot-save", store, tag) : ready;
+}
+
+Result<bool> is_state_kept(Qmp& qmp, const StateStore& store, const std::string& tag) {
     Result<Json> nodes = qmp.execute("query-named-block-nodes");
     if (!nodes) {
         return pass(nodes);
     }
     for (const Json& node : nodes->is_array() ? *nodes : Json::array()) {
-        if (text_at(node, "node-name") != store_node) {
+        if (text_at(node, "node-name") != store.node) {
             continue;
         }
         const Json& kept = part_at(part_at(node, "image"), "snapshots");
@@ -217,9 +233,9 @@ Result<bool> is_state_kept(Qmp& qmp, const std::string& tag) {
     return false;
 }
 
-Result<void> take_state_back(Qmp& qmp, const std::string& tag) {
+Result<void> take_state_back(Qmp& qmp, const StateStore& store, const std::string& tag) {
     Result<void> ready = leave_memory_out(qmp);
-    return ready ? run_job(qmp, "snapshot-load", tag) : ready;
+    return ready ? run_job(qmp, "snapshot-load", store, tag) : ready;
 }
 
 }  // namespace verso::vm

@@ -2,9 +2,14 @@
 // QEMU writes it as a migration that leaves shared memory out (x-ignore-shared), in two forms:
 //
 //   a file      what a child's QEMU is started with (migrate-incoming)
-//   kept        inside the running QEMU, in a qcow2 file that no guest sees (snapshot-save): the
-//               only form that a QEMU can take back into itself (snapshot-load, which also throws
-//               away the code that TCG translated from the old memory)
+//   kept        inside the running QEMU, in a store, a qcow2 file that no guest sees
+//               (snapshot-save): the only form that a QEMU can take back into itself
+//               (snapshot-load, which also throws away the code that TCG translated from the old
+//               memory)
+//
+// snapshot-load resets the machine first and then reads: refused half-way it leaves devices that
+// are nobody's. So a rewind keeps what was there right before in a store of its own, which nothing
+// that befell the first one can have damaged.
 //
 // The guest stands still whenever one of these is called.
 #pragma once
@@ -13,6 +18,7 @@
 
 #include "base/result.h"
 #include "vm/qmp.h"
+#include "vm/runtime_dir.h"
 
 namespace verso::vm {
 
@@ -47,10 +53,22 @@ Result<void> write_state(Qmp& qmp, const std::string& file);
 /// Into a QEMU that waits for it; returns when the guest runs.
 Result<void> load_state(Qmp& qmp, const std::string& file);
 
-/// `store`: the qcow2 file, made if it is not there; before the guest is stopped.
-Result<void> prepare_store(Qmp& qmp, const std::string& store);
-Result<void> keep_state(Qmp& qmp, const std::string& tag);
-Result<bool> is_state_kept(Qmp& qmp, const std::string& tag);
-Result<void> take_state_back(Qmp& qmp, const std::string& tag);
+/// Where device states are kept inside QEMU.
+struct StateStore {
+    std::string node;  // QEMU's name of it
+    std::string file;
+};
+/// Of a machine's moments.
+StateStore moments_store(const RuntimeDir& dir, const std::string& machine);
+/// Of what is there right before a rewind; only while that lasts.
+StateStore before_store(const RuntimeDir& dir, const std::string& machine);
+
+/// Makes it if it is not there; before the guest is stopped.
+Result<void> prepare_store(Qmp& qmp, const StateStore& store);
+/// Nothing happens if it is not there.
+void drop_store(Qmp& qmp, const StateStore& store);
+Result<void> keep_state(Qmp& qmp, const StateStore& store, const std::string& tag);
+Result<bool> is_state_kept(Qmp& qmp, const StateStore& store, const std::string& tag);
+Result<void> take_state_back(Qmp& qmp, const StateStore& store, const std::string& tag);
 
 }  // namespace verso::vm

@@ -15,6 +15,8 @@ std::string node_of(const std::string& overlay) {
     return "verso-" + std::filesystem::path(overlay).stem().string();
 }
 
+std::string below_node_of(const std::string& overlay) { return node_of(overlay) + ".b"; }
+
 Json file_node(const std::string& path) { return {{"driver", "file"}, {"filename", path}}; }
 
 }  // namespace
@@ -104,28 +106,55 @@ Result<void> put_overlays(Qmp& qmp, const std::vector<Disk>& disks,
     return done ? Result<void>() : pass(done);
 }
 
-Result<void> put_on(Qmp& qmp, const std::vector<std::string>& overlays,
-                    const std::vector<std::string>& below) {
-    Json options = Json::array();
+Result<void> open_below(Qmp& qmp, const std::vector<std::string>& overlays,
+                        const std::vector<std::string>& below) {
     for (std::size_t i = 0; i < overlays.size(); ++i) {
-        const std::string node = node_of(overlays[i]);
         const Json base = {{"driver", "qcow2"},
-                           {"node-name", node + ".b"},
+                           {"node-name", below_node_of(overlays[i])},
                            {"read-only", true},
                            {"file", file_node(below[i])}};
         if (Result<Json> added = qmp.execute("blockdev-add", base); !added) {
-            return pass(added);
+            close_below(qmp, overlays);
+            return pass(added, "the disk of that moment");
         }
+    }
+    return {};
+}
+
+void close_below(Qmp& qmp, const std::vector<std::string>& overlays) {
+    for (const std::string& overlay : overlays) {
+        (void)qmp.execute("blockdev-del", Json{{"node-name", below_node_of(overlay)}});
+    }
+}
+
+Result<void> put_on_below(Qmp& qmp, const std::vector<std::string>& overlays,
+                          const std::vector<std::string>& tops) {
+    Json options = Json::array();
+    for (const std::string& overlay : overlays) {
+        const std::string node = node_of(overlay);
         options.push_back({{"driver", "qcow2"},
                            {"node-name", node},
                            {"file", node + ".f"},
-                           {"backing", node + ".b"}});
+                           {"backing", below_node_of(overlay)}});
     }
     if (options.empty()) {
         return {};
     }
     Result<Json> done = qmp.execute("blockdev-reopen", Json{{"options", options}});
-    return done ? Result<void>() : pass(done);
+    if (done) {
+        return {};
+    }
+    for (std::size_t i = 0; i < overlays.size(); ++i) {
+        const std::string node = node_of(overlays[i]);
+        if (Result<Json> named = qmp.execute(
+                "change-backing-file",
+                Json{{"device", node}, {"image-node-name", node}, {"backing-file", tops[i]}});
+            !named) {
+            return pass(done,
+                        "a new layer names the wrong one below it (" + named.error().message + ")");
+        }
+    }
+    return pass(done);
 }
 
 }  // namespace verso::vm

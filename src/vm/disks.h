@@ -6,7 +6,8 @@
 //
 // At a fork or a snapshot, while the guest stands still, QEMU puts a new overlay on top of every
 // disk in one transaction; what was the top is never written again, and stands under both. Going
-// back puts an empty overlay on the layer of that moment (blockdev-reopen). Layers are files in
+// back puts an empty overlay on the layer of that moment (blockdev-reopen); its file names that
+// layer from the beginning, because children open files and not what QEMU has open. Layers are files in
 // the machine's folder.
 #pragma once
 
@@ -37,8 +38,15 @@ Result<std::string> make_overlay(const RuntimeDir& dir, Record& record, const st
 Result<void> put_overlays(Qmp& qmp, const std::vector<Disk>& disks,
                           const std::vector<std::string>& overlays);
 
-/// The guest stands still. The tops, which are `overlays` already, stand on `below` from now on.
-Result<void> put_on(Qmp& qmp, const std::vector<std::string>& overlays,
-                    const std::vector<std::string>& below);
+/// Opens what the overlays are to stand on, read-only. A file that is gone or damaged is refused
+/// here, before anything has changed.
+Result<void> open_below(Qmp& qmp, const std::vector<std::string>& overlays,
+                        const std::vector<std::string>& below);
+void close_below(Qmp& qmp, const std::vector<std::string>& overlays);
+
+/// The guest stands still. The tops, which are `overlays` already, stand on what open_below has
+/// opened from now on. If QEMU refuses, they are what they were, over `tops`.
+Result<void> put_on_below(Qmp& qmp, const std::vector<std::string>& overlays,
+                          const std::vector<std::string>& tops);
 
 }  // namespace verso::vm

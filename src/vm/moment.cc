@@ -31,7 +31,8 @@ Result<void> take_all(const RuntimeDir& dir, Record& record, Qmp& qmp, const std
     begun_ns = now_ns();
     // Kept first: after a migration QEMU has given its disks up, until the guest goes on.
     if (plan.for_rewind) {
-        if (Result<void> kept = keep_state(qmp, plan.snapshot); !kept) {
+        if (Result<void> kept = keep_state(qmp, moments_store(dir, record.name), plan.snapshot);
+            !kept) {
             return pass(kept);
         }
     }
@@ -72,7 +73,7 @@ Result<Taken> take_moment(const RuntimeDir& dir, Record& record, Qmp& qmp,
     ++record.layers;
     taken.moment.state = dir.file(record.name, fmt::format("{}.state", record.layers));
     if (plan.for_rewind) {
-        if (Result<void> ready = prepare_store(qmp, dir.file(record.name, "store.qcow2")); !ready) {
+        if (Result<void> ready = prepare_store(qmp, moments_store(dir, record.name)); !ready) {
             return pass(ready);
         }
     }

@@ -1,6 +1,15 @@
 // verso vm snapshot and verso vm rewind: a moment that is kept, and the way back to it within the
-// same QEMU. Nothing is restarted: the engine puts back the pages written since, the disks' tops
-// become empty layers over those of the moment, and QEMU takes its device state back into itself.
+// same QEMU. Nothing is restarted: the engine puts back the pages written since, QEMU takes its
+// device state back into itself, and the disks' tops become empty layers over those of the moment.
+//
+//   what may be refused while the guest runs    the moment's disks are opened, a store is made
+//   with the guest standing still
+//     keep what is there                        .before: memory (engine), devices (that store)
+//     memory ─▶ devices ─▶ disks                each may be refused
+//     if one was: memory ─▶ devices             of .before, and the guest goes on from there
+//
+// Memory goes before devices, because QEMU reads rings in it while it loads them. Devices go before
+// disks, because what is refused at disks leaves them as they were.
 #include <filesystem>
 
 #include <nlohmann/json.hpp>
@@ -39,47 +48,116 @@ Result<std::string> keeper_with_moments(const RuntimeDir& dir, Record& record) {
 struct Way {
     std::string keeper;
     const Moment& moment;
+    StateStore moments;
+    StateStore before;
     std::vector<Disk> disks;
     std::vector<std::string> overlays;
 };
 
-/// With the guest standing still. Memory goes first: it goes back as a whole or not at all, and can
-/// be put forward again if the disks refuse.
+/// With the guest standing still. On an error they are as they were.
+Result<void> take_disks_back(const RuntimeDir& dir, Record& record, Qmp& qmp, const Way& way) {
+    std::vector<std::string> tops;
+    for (const Drive& drive : record.line.drives) {
+        tops.push_back(drive.file);
+    }
+    if (Result<void> put = put_overlays(qmp, way.disks, way.overlays); !put) {
+        return put;
+    }
+    for (std::size_t i = 0; i < way.overlays.size(); ++i) {
+        record.line.drives[i].file = way.overlays[i];
+    }
+    Result<void> saved = save_record(dir, record);
+    return saved ? put_on_below(qmp, way.overlays, tops) : saved;
+}
+
+/// To where it was when it was stopped.
+Result<void> go_forward(const Record& record, Qmp& qmp, const Way& way) {
+    Result<Json> memory = ask(way.keeper, request_for("rewind", record.name, before_rewind));
+    return memory ? take_state_back(qmp, way.before, before_rewind) : pass(memory);
+}
+
+/// With the guest standing still.
 Result<Rewound> go_back(const RuntimeDir& dir, Record& record, Qmp& qmp, const Way& way,
                         Stillness& stillness) {
+    const u64 begun_ns = now_ns();
     Result<Json> before = ask(way.keeper, request_for("snapshot", record.name, before_rewind));
     if (!before) {
         return pass(before);
     }
-    Result<Json> memory = ask(way.keeper, request_for("rewind", record.name, way.moment.name));
-    if (!memory) {
-        return pass(memory);
+    if (Result<void> kept = keep_state(qmp, way.before, before_rewind); !kept) {
+        return pass(kept, "nothing was rewound");
     }
     Rewound rewound;
-    rewound.pages = number_at(*memory, "pages");
-    rewound.memory_ns = number_at(*memory, "ns");
-    Result<void> disks = put_overlays(qmp, way.disks, way.overlays);
-    if (disks) {
-        for (std::size_t i = 0; i < way.overlays.size(); ++i) {
-            record.line.drives[i].file = way.overlays[i];
-        }
-        disks = save_record(dir, record);
+    rewound.before_ns = now_ns() - begun_ns;
+    Result<Json> memory = ask(way.keeper, request_for("rewind", record.name, way.moment.name));
+    if (!memory && memory.error().kind != ErrorKind::peer) {
+        return pass(memory);  // an answer: it goes back as a whole or not at all
     }
-    if (disks) {
-        disks = put_on(qmp, way.overlays, way.moment.disks);
+    Result<void> rest = memory ? Result<void>() : pass(memory);
+    if (rest) {
+        rewound.pages = number_at(*memory, "pages");
+        rewound.memory_ns = number_at(*memory, "ns");
+        const u64 loading_ns = now_ns();
+        rest = take_state_back(qmp, way.moments, way.moment.name);
+        rewound.state_ns = now_ns() - loading_ns;
     }
-    if (!disks) {
-        if (!ask(way.keeper, request_for("rewind", record.name, before_rewind))) {
-            stillness.leave_stopped();
-        }
-        return pass(disks);
+    if (rest) {
+        rest = take_disks_back(dir, record, qmp, way);
     }
-    const u64 begun_ns = now_ns();
-    if (Result<void> state = take_state_back(qmp, way.moment.name); !state) {
+    if (rest) {
+        return rewound;
+    }
+    if (Result<void> forward = go_forward(record, qmp, way); !forward) {
         stillness.leave_stopped();
-        return pass(state, "memory and disks are back, devices are not, and the guest is stopped");
+        return fail(ErrorKind::system, 0,
+                    "'{}' could be brought neither back ({}) nor to where it was ({}); it stays "
+                    "stopped",
+                    record.name, rest.error().message, forward.error().message);
     }
-    rewound.state_ns = now_ns() - begun_ns;
+    return fail(rest.error().kind, rest.error().os_error,
+                "nothing was rewound, '{}' goes on from where it was: {}", record.name,
+                rest.error().message);
+}
+
+/// What can be refused while the guest runs: layers, what they are to stand on, and a store.
+Result<void> prepare_way(const RuntimeDir& dir, Record& record, Qmp& qmp, Way& way) {
+    for (std::size_t i = 0; i < way.disks.size(); ++i) {
+        Result<std::string> overlay =
+            make_overlay(dir, record, way.moment.disks[i], way.disks[i].bytes);
+        if (!overlay) {
+            return pass(overlay);
+        }
+        way.overlays.push_back(*overlay);
+    }
+    // The names of these layers are taken from now on, whatever comes of it.
+    if (Result<void> saved = save_record(dir, record); !saved) {
+        return saved;
+    }
+    drop_store(qmp, way.before);  // if a verb was killed
+    if (Result<void> made = prepare_store(qmp, way.before); !made) {
+        return made;
+    }
+    Result<void> below = open_below(qmp, way.overlays, way.moment.disks);
+    if (!below) {
+        drop_store(qmp, way.before);
+    }
+    return below;
+}
+
+Result<Rewound> with_guest_stopped(const RuntimeDir& dir, Record& record, Qmp& qmp,
+                                   const Way& way) {
+    Result<Stillness> stillness = Stillness::begin(qmp);
+    if (!stillness) {
+        return pass(stillness);
+    }
+    Result<Rewound> rewound = go_back(dir, record, qmp, way, *stillness);
+    if (rewound) {
+        Result<u64> stood = stillness->end();
+        if (!stood) {
+            return pass(stood);
+        }
+        rewound->pause_ns = *stood;
+    }
     return rewound;
 }
 
@@ -140,8 +218,10 @@ Result<Rewound> rewind_machine(const RuntimeDir& dir, const std::string& name,
     if (!keeper) {
         return pass(keeper);
     }
+    const StateStore moments = moments_store(dir, name);
     const Moment* const kept = record->moment(moment);
-    Result<bool> has_state = kept == nullptr ? Result<bool>(false) : is_state_kept(*qmp, moment);
+    Result<bool> has_state =
+        kept == nullptr ? Result<bool>(false) : is_state_kept(*qmp, moments, moment);
     if (!has_state) {
         return pass(has_state);
     }
@@ -153,26 +233,15 @@ Result<Rewound> rewind_machine(const RuntimeDir& dir, const std::string& name,
         return pass(disks);
     }
     const Moment goal = *kept;
-    Way way{*keeper, goal, std::move(*disks), {}};
-    for (std::size_t i = 0; i < way.disks.size(); ++i) {
-        Result<std::string> overlay = make_overlay(dir, *record, goal.disks[i], way.disks[i].bytes);
-        if (!overlay) {
-            return pass(overlay);
-        }
-        way.overlays.push_back(*overlay);
+    Way way{*keeper, goal, moments, before_store(dir, name), std::move(*disks), {}};
+    if (Result<void> ready = prepare_way(dir, *record, *qmp, way); !ready) {
+        return pass(ready);
     }
-    Result<Stillness> stillness = Stillness::begin(*qmp);
-    if (!stillness) {
-        return pass(stillness);
+    Result<Rewound> rewound = with_guest_stopped(dir, *record, *qmp, way);
+    if (!rewound) {
+        close_below(*qmp, way.overlays);  // QEMU refuses where they are in use after all
     }
-    Result<Rewound> rewound = go_back(dir, *record, *qmp, way, *stillness);
-    if (rewound) {
-        Result<u64> stood = stillness->end();
-        if (!stood) {
-            return pass(stood);
-        }
-        rewound->pause_ns = *stood;
-    }
+    drop_store(*qmp, way.before);
     (void)ask(*keeper, request_for("release", name, before_rewind));
     return rewound;
 }

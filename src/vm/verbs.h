@@ -63,6 +63,7 @@ Result<Pause> keep_moment(const RuntimeDir& dir, const std::string& name,
 
 struct Rewound {
     u64 pause_ns = 0;
+    u64 before_ns = 0;  // keeping what was there, in case something is refused
     u64 pages = 0;
     u64 memory_ns = 0;
     u64 state_ns = 0;

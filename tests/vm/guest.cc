@@ -177,6 +177,18 @@ void Guests::expect_answer(const std::string& name, const std::string& line,
     EXPECT_EQ(ask_guest(name, line, begins), answer) << name << ": " << line;
 }
 
+std::vector<u64> Guests::ticks(const std::string& name) const {
+    std::vector<u64> all;
+    const std::string text = text_of(dir().file(name, "console.log"));
+    for (std::size_t at = 0; at != std::string::npos; at = text.find('\n', at)) {
+        at += at == 0 ? 0 : 1;
+        if (text.compare(at, 5, "tick ") == 0 && text.find('\n', at) != std::string::npos) {
+            all.push_back(number_after_space(line_of(text, "tick ", at)));
+        }
+    }
+    return all;
+}
+
 u64 Guests::last_tick(const std::string& name) const {
     const std::string text = text_of(dir().file(name, "console.log"));
     u64 last = 0;

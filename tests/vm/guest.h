@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -43,6 +44,8 @@ protected:
     void await_tick(const std::string& name, u64 tick) const;
     u64 last_tick(const std::string& name) const;
     u64 first_tick(const std::string& name) const;
+    /// All that it has said so far, in that order.
+    std::vector<u64> ticks(const std::string& name) const;
     /// It goes on counting.
     void expect_ticking(const std::string& name) const;
 
