@@ -148,9 +148,21 @@ struct RegionStats {
     std::uint64_t pages_revoked = 0;   // live pages taken back from children before a write
     std::uint64_t fill_faults =
         0;  // faults of this region's children (and snapshot views) served here
-    std::uint64_t pages_mapped = 0;    // pages handed to children without a copy
-    std::uint64_t pages_copied = 0;    // pages handed to children by copy
-    std::uint64_t faults_retried = 0;  // resolutions that the kernel asked us to repeat
+    std::uint64_t pages_mapped = 0;      // pages handed to children without a copy
+    std::uint64_t pages_copied = 0;      // pages handed to children by copy
+    std::uint64_t faults_retried = 0;    // resolutions that the kernel asked us to repeat
+    std::uint64_t granule_bytes = 4096;  // what is protected, and so stored, together; 2 MiB where
+                                         // hugetlb memory was lent
+};
+
+/// What one child was given, as far as this process has served it. For a child itself: what it took
+/// without asking, because it is in its source's process, or because its source had gone.
+struct ChildStats {
+    std::string name;  // as it was forked or imported
+    std::uint64_t fill_faults = 0;
+    std::uint64_t pages_mapped = 0;  // shared, without a copy
+    std::uint64_t pages_copied = 0;
+    std::uint64_t pages_empty = 0;  // holes: the page of zeroes that all share
 };
 
 /// What the kernel says the region holds. Pages of a memfd are counted once, whoever maps them.
@@ -245,6 +257,9 @@ public:
     Result<void> discard(PageRange range);
 
     RegionStats stats() const;
+    /// Those that have asked for pages and still live, children of children that asked through
+    /// their parents among them; and, of a child, itself.
+    std::vector<ChildStats> children() const;
     Result<MemoryReport> memory() const;
     Backend backend() const;
     Tracking tracking() const;

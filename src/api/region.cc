@@ -76,6 +76,7 @@ Result<RewindReport> Region::rewind(const Snapshot& snapshot) {
 }
 Result<void> Region::discard(PageRange range) { return impl_->region->discard(range); }
 RegionStats Region::stats() const { return impl_->region->stats(); }
+std::vector<ChildStats> Region::children() const { return impl_->region->children(); }
 Result<MemoryReport> Region::memory() const { return impl_->region->memory(); }
 Backend Region::backend() const { return impl_->region->backend(); }
 Tracking Region::tracking() const { return impl_->region->tracking(); }

@@ -21,7 +21,37 @@ RegionStats Region::stats() const {
     stats.pages_mapped = count_.mapped.load();
     stats.pages_copied = count_.copied.load();
     stats.faults_retried = count_.retried.load();
+    stats.granule_bytes = to_bytes(granule_);
     return stats;
+}
+
+/// Once, when it asks for its first page. Those that have gone make room.
+void Region::list_child(const FillTarget& target) {
+    if (target.counts->listed.load(std::memory_order_relaxed) ||
+        target.counts->listed.exchange(true)) {
+        return;
+    }
+    Locked lock(*damage_mutex_);
+    std::erase_if(fed_, [](const std::weak_ptr<FillCounts>& one) { return one.expired(); });
+    fed_.push_back(target.counts);
+}
+
+std::vector<ChildStats> Region::children() const {
+    std::vector<ChildStats> all;
+    const auto add = [&all](const FillCounts& counts) {
+        all.push_back({counts.name, counts.faults.load(), counts.mapped.load(),
+                       counts.copied.load(), counts.empty.load()});
+    };
+    if (filler_ != nullptr) {
+        add(*target_.counts);
+    }
+    Locked lock(*damage_mutex_);
+    for (const std::weak_ptr<FillCounts>& one : fed_) {
+        if (const std::shared_ptr<FillCounts> counts = one.lock()) {
+            add(*counts);
+        }
+    }
+    return all;
 }
 
 Result<MemoryReport> Region::memory() const {

@@ -45,6 +45,9 @@ u64 island_pages(u64 pages) {
 }  // namespace
 
 Region::Window Region::window_held(u64 page) const {
+    if (granule_ > 1) {
+        return granule_of(page);
+    }
     const u64 word_first = round_down(page, word_pages);
     const u64 word_end = std::min(word_first + word_pages, pages_);
     const int before = word_first > 0 ? std::popcount(open_->word_of(word_first - 1)) : 0;

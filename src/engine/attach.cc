@@ -91,7 +91,7 @@ Result<std::shared_ptr<Region>> Region::attach(Runtime& runtime, int socket, std
             ready = region.watch(RegisterMode::write_protect);
         }
         if (ready) {
-            ready = region.refuse_huge_pages();  // the lender gets the sentence as its answer
+            ready = region.find_granule();  // the lender gets the sentence as its answer
         }
         if (!ready) {
             return pass(ready);

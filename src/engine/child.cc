@@ -140,6 +140,7 @@ Result<std::shared_ptr<Region>> Region::make_child(Runtime& runtime, const Child
     if (!ready) {
         return pass(ready);
     }
+    child.target_.counts->name = plan.name;
     child.target_.uffd = child.uffd_.get();
     child.target_.base = child.base_;
     child.target_.lifeline = child.lifeline_.address();

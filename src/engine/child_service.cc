@@ -36,8 +36,8 @@ void ChildService::decide(bool child_exists) {
     decided_->notify_all();
 }
 
-void ChildService::set_child(std::vector<Fd> fds, u64 address, u64 lifeline, u64 pages,
-                             BaseFile base_file) {
+void ChildService::set_child(std::vector<Fd> fds, u64 address, u64 lifeline, std::string name,
+                             u64 pages, BaseFile base_file) {
     uffd_ = std::move(fds[0]);
     if (fds.size() > 1) {
         process_ = std::move(fds[1]);
@@ -45,6 +45,7 @@ void ChildService::set_child(std::vector<Fd> fds, u64 address, u64 lifeline, u64
     target_.uffd = uffd_.get();
     target_.base = address;
     target_.lifeline = lifeline;
+    target_.counts->name = std::move(name);
     target_.pages = pages;
     target_.base_file = base_file;
     target_.served = Bitmap(pages);
@@ -222,6 +223,7 @@ void ChildService::adopt(const wire::Message& message, Fd uffd) {
     adopted->target.uffd = adopted->uffd.get();
     adopted->target.base = message.address;
     adopted->target.lifeline = message.lifeline;
+    adopted->target.counts->name = message.text;
     adopted->target.pages = target_.pages;
     adopted->target.base_file = target_.base_file;
     adopted->target.served = Bitmap(target_.pages);

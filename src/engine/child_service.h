@@ -24,7 +24,8 @@ public:
     /// The thread waits until the child exists, or is known never to.
     void decide(bool child_exists);
     /// Its userfaultfd and, where there is one, its pidfd.
-    void set_child(std::vector<Fd> fds, u64 address, u64 lifeline, u64 pages, BaseFile base_file);
+    void set_child(std::vector<Fd> fds, u64 address, u64 lifeline, std::string name, u64 pages,
+                   BaseFile base_file);
     int socket() const { return socket_.get(); }
     const FillTarget& target() const { return target_; }
     /// Socket, userfaultfd and, where there is one, pidfd: what takes to serve the child.

@@ -74,7 +74,7 @@ Result<void> shake_hands(Region& region, const Layer& layer, ChildService& servi
                     ready->fds.size());
     }
     service.set_child(std::move(ready->fds), ready->message.address, ready->message.lifeline,
-                      offer.pages, offer.base_file);
+                      std::move(ready->message.text), offer.pages, offer.base_file);
     if (Result<void> kept = keep(region, layer, service); !kept) {
         return kept;
     }
@@ -149,7 +149,8 @@ Result<void> export_child(const std::shared_ptr<Region>& region, Layer& layer, i
 }
 
 Result<ChildService*> resume_child(const std::shared_ptr<Region>& region, Layer& layer,
-                                   std::vector<Fd> fds, u64 address, u64 lifeline) {
+                                   std::vector<Fd> fds, u64 address, u64 lifeline,
+                                   std::string name) {
     kernel::Kernel& kernel = region->kernel();
     Result<Fd> stop = stop_event(kernel);
     Result<std::unique_ptr<Filler>> filler = LocalFiller::make(region, layer, BaseFile::frozen);
@@ -161,7 +162,8 @@ Result<ChildService*> resume_child(const std::shared_ptr<Region>& region, Layer&
     auto service = std::make_unique<ChildService>(kernel, std::move(*filler), std::move(socket),
                                                   std::move(*stop));
     ChildService* const serving = service.get();  // lives until decide()
-    serving->set_child(std::move(fds), address, lifeline, region->pages(), BaseFile::frozen);
+    serving->set_child(std::move(fds), address, lifeline, std::move(name), region->pages(),
+                       BaseFile::frozen);
     serving->resumes();
     Result<void> started = region->runtime().start("verso-serve", std::move(service));
     return started ? Result<ChildService*>(serving) : pass(started);

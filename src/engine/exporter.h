@@ -14,6 +14,7 @@ Result<void> export_child(const std::shared_ptr<Region>& region, Layer& layer, i
 /// The service of a child that another engine exported, from what that one put away: socket,
 /// userfaultfd and perhaps pidfd. Does nothing until its decide(), which must come.
 Result<ChildService*> resume_child(const std::shared_ptr<Region>& region, Layer& layer,
-                                   std::vector<Fd> fds, u64 address, u64 lifeline);
+                                   std::vector<Fd> fds, u64 address, u64 lifeline,
+                                   std::string name);
 
 }  // namespace verso::engine

@@ -40,6 +40,8 @@ void Region::serve(FillTarget& target, Layer& layer, u64 page, PageRange window,
         return;
     }
     count_.fills.fetch_add(1, std::memory_order_relaxed);
+    target.counts->faults.fetch_add(1, std::memory_order_relaxed);
+    list_child(target);
     if (target.base_file == BaseFile::live && origin_ == Origin::child) {
         serve_through(target, layer, page, window);
         return;

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,16 @@ struct Moves {
     u64 islands = 0;  // no fewer than the runs of chunks that have moved; by whoever asks
 };
 
+/// What whoever fills a child has put into it.
+struct FillCounts {
+    std::string name;  // as the child calls itself
+    std::atomic<bool> listed{false};
+    std::atomic<u64> faults{0};
+    std::atomic<u64> mapped{0};  // pages of a file, shared
+    std::atomic<u64> copied{0};
+    std::atomic<u64> empty{0};  // the shared page of zeroes
+};
+
 /// A child's mapping, as the one who fills it sees it (perhaps from another process).
 struct FillTarget {
     int uffd = -1;
@@ -52,7 +63,8 @@ struct FillTarget {
     std::atomic<u64> ahead_next{0};  // likewise, the first chunk not mapped,
     std::atomic<u64> ahead_left{0};  // how many from there may be mapped before they are asked for
     std::atomic<u64> ahead_depth{0};  // and how many there were the last time
-    Bitmap served;                    // pages that were put there once; only a hint
+    std::shared_ptr<FillCounts> counts = std::make_shared<FillCounts>();
+    Bitmap served;  // pages that were put there once; only a hint
     /// Set for a child in another process: has it hide a page that is lost (see place::poison).
     std::function<void(u64 page)> tell_lost;
     Moves moves;

@@ -58,6 +58,7 @@ Result<std::shared_ptr<Region>> prepare(Runtime& runtime, Fd socket, wire::Recei
     ready.kind = wire::Kind::ready;
     ready.address = child.base();
     ready.lifeline = child.target().lifeline;
+    ready.text = options.name;
     const Fd us = wire::this_process(kernel);
     const std::array<int, 2> fds{child.uffd(), us.get()};
     const Outcome sent =

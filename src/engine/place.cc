@@ -127,6 +127,7 @@ u64 copies(kernel::Kernel& kernel, FillTarget& target, u64 first,
             break;
         }
     }
+    target.counts->copied.fetch_add(progress.placed, std::memory_order_relaxed);
     return progress.placed;
 }
 
@@ -179,6 +180,7 @@ Mapped base_pages(kernel::Kernel& kernel, FillTarget& target, u64 first, u64 cou
         break;
     }
     mapped.pages = progress.placed;
+    target.counts->mapped.fetch_add(progress.placed, std::memory_order_relaxed);
     return mapped;
 }
 
@@ -191,6 +193,7 @@ u64 zero_pages(kernel::Kernel& kernel, FillTarget& target, u64 first, u64 count)
             break;  // the pages' own faults will be served one by one
         }
     }
+    target.counts->empty.fetch_add(progress.placed, std::memory_order_relaxed);
     return progress.placed;
 }
 

@@ -216,8 +216,8 @@ Result<std::shared_ptr<Region>> Region::create(Runtime& runtime, const RegionOpt
     return made;
 }
 
-/// Every table of ours counts pages of 4 KiB; hugetlb memory can only be protected by 2 MiB. One
-/// page is tried, because no call tells it apart beforehand.
+/// Memory of this process, where every figure of MemoryReport would be wrong: smaps counts hugetlb
+/// pages elsewhere. One page is tried, because no call tells it apart beforehand.
 Result<void> Region::refuse_huge_pages() {
     const Outcome outcome = guard_.protect(0, 1);
     if (outcome.verdict == kernel::Verdict::invalid) {
@@ -232,6 +232,31 @@ Result<void> Region::refuse_huge_pages() {
                       fmt::format("trying to protect a page of region '{}'", name_));
     }
     return {};
+}
+
+/// Of memory that is lent. Every table of ours counts pages of 4 KiB; hugetlb memory can only be
+/// protected and released by 2 MiB.
+Result<void> Region::find_granule() {
+    constexpr u64 huge = Stripes::chunk_pages;
+    const bool whole = base_ % to_bytes(huge) == 0 && pages_ % huge == 0;
+    for (const u64 pages : {u64{1}, huge}) {
+        const Outcome outcome = pages == 1 || whole ? guard_.protect(0, pages)
+                                                    : Outcome{kernel::Verdict::invalid, 0, 0, 0};
+        if (outcome.verdict == kernel::Verdict::invalid) {
+            continue;
+        }
+        const Outcome released = guard_.release(0, pages);
+        if (!outcome.ok() || !released.ok()) {
+            return refuse(outcome.ok() ? released : outcome,
+                          fmt::format("trying to protect a page of region '{}'", name_));
+        }
+        granule_ = pages;
+        return {};
+    }
+    return fail(ErrorKind::unsupported, 0,
+                "region '{}' is made of huge pages (hugetlb) of more than 2 MiB, or not of whole "
+                "ones; lend whole pages of 2 MiB",
+                name_);
 }
 
 Result<std::shared_ptr<Region>> Region::adopt(Runtime& runtime, const AdoptOptions& options) {

@@ -63,6 +63,7 @@ public:
     u64 pages() const { return pages_; }
     const std::string& name() const { return name_; }
     RegionStats stats() const;
+    std::vector<ChildStats> children() const;
     Result<MemoryReport> memory() const;
     Backend backend() const { return guard_.backend(); }
     Tracking tracking() const { return tracking_; }
@@ -187,6 +188,7 @@ private:
     Result<void> map_live(bool shared_by_us, u64 address);
     Result<void> choose_backend(Backend wanted);
     Result<void> refuse_huge_pages();
+    Result<void> find_granule();
     Result<void> open_uffd(u64 extra_features);
     Result<void> watch(u64 register_mode);
     void stop_threads();
@@ -229,6 +231,7 @@ private:
     std::span<const std::byte> source(u64 first, u64 count) const;
 
     // ahead.cc (likewise)
+    Window granule_of(u64 page) const { return {round_down(page, granule_), granule_}; }
     Window window_held(u64 page) const;
     Window closed_held(u64 at, u64 end, u64 count_max) const;
     void look_ahead_held(u64 page);
@@ -239,6 +242,8 @@ private:
     void make_writable(u64 chunk);
     enum class Swept { more, all, nothing };
     Swept sweep_word(u64 chunk);
+
+    void list_child(const FillTarget& target);  // account.cc
 
     // fill.cc (stripe held)
     void serve_live_held(FillTarget& target, Layer& layer, u64 page, PageRange window);
@@ -350,6 +355,9 @@ private:
 
     Frozen frozen_;
     Stripes stripes_;
+    // Pages that the kernel protects and releases together: all those of a huge page (hugetlb). It
+    // is a chunk, so one stripe guards it; `open` has all of its bits or none.
+    u64 granule_ = 1;
     Bitmap open_;     // pages that may be writable in the mapping: to be protected by the next pass
     Bitmap exposed_;  // pages of L that children may have mapped
     Bitmap rewound_;  // protected again by a rewind, the last time that one restored them
@@ -387,6 +395,7 @@ private:
     std::string damage_;         // guarded by damage_mutex_
     bool mapping_gone_ = false;  // likewise: not all of it is tracked any more
     bool loan_ended_ = false;    // likewise; attached: the memory is the lender's alone again
+    std::vector<std::weak_ptr<FillCounts>> fed_;  // likewise: children that have asked for pages
 
     // A child resolves its write faults on a thread beside its reader: capturing reads the child's
     // own memory, which may fault in turn, and the reader must be free to serve that fault.

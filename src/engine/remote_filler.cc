@@ -51,6 +51,7 @@ bool RemoteFiller::ask(FillTarget& target, u64 page, PageRange window, bool own)
             adopt.number = request.number;
             adopt.address = target.base;
             adopt.lifeline = target.lifeline;
+            adopt.text = target.counts->name;
             const std::array<int, 1> fds{target.uffd};
             if (!wire::send_or_gone(kernel_, socket_.get(), adopt, fds)) {
                 return false;
@@ -252,6 +253,7 @@ void RemoteFiller::fill_alone(FillTarget& target, u64 page, PageRange window) {
     if (target.is_moving(page)) {
         return;  // whoever waits is woken when that is done
     }
+    target.counts->faults.fetch_add(1, std::memory_order_relaxed);
     const bool live = target.base_of(page) == BaseFile::live;
     const bool still = parent_writes_no_more();
     const auto mappable = [&](u64 at) {

@@ -36,7 +36,7 @@ std::span<std::byte> room_for(std::vector<std::byte>& buffer, u64 bytes) {
 /// differ from what the newer ones mean), and stay the newest while arm_mutex_ is held.
 Region::Rewinding Region::rewinding_held(const Layer& layer) {
     Rewinding work{.layer = &layer};
-    work.settles = alias_.valid() && backend() == Backend::userfaultfd &&
+    work.settles = alias_.valid() && backend() == Backend::userfaultfd && granule_ == 1 &&
                    !kernel_.abilities().user_mode_only && &layer == frozen_.layers().back().get();
     work.looks = rewinds_++ % looks_every == 0;
     return work;

@@ -4,7 +4,7 @@
 //
 //   NAME/region        memfd, userfaultfd, old pages, ledger, socket to the lender
 //   NAME/snapshot/SEQ  nothing: the layer of that place in time is read
-//   NAME/child/N       socket, userfaultfd, pidfd of a child elsewhere; which layer it reads
+//   NAME/child/N/ITS   socket, userfaultfd, pidfd of a child elsewhere; which layer it reads
 //
 // in the order that makes every moment a good one to be killed in: what is to be read is put away
 // before anybody may read it, and taken off before it is given back. All else can be found again:
@@ -57,6 +57,13 @@ Result<std::vector<Fd>> duplicates(kernel::Kernel& kernel, std::span<const int> 
     return copies;
 }
 
+/// NAME/child/N/ITS
+std::string child_name(const std::string& key) {
+    const std::size_t number = key.find('/', key.find('/') + 1) + 1;
+    const std::size_t its = key.find('/', number);
+    return its == std::string::npos ? "" : key.substr(its + 1);
+}
+
 tl::unexpected<Error> not_ours(const std::string& key) {
     return fail(
         ErrorKind::peer, 0,
@@ -74,7 +81,7 @@ Result<void> Region::keep_region() {
     if (safe_ == nullptr) {
         return {};
     }
-    Entry entry{key("region"), {is_region, pages_, base_, 0, 0}, {}};
+    Entry entry{key("region"), {is_region, pages_, base_, 0, 0, granule_}, {}};
     {
         Locked lock(*damage_mutex_);
         entry.numbers[3] = mapping_gone_ ? 1 : 0;
@@ -104,7 +111,7 @@ Result<std::string> Region::keep_child(const Layer& layer, const FillTarget& chi
                                        std::span<const int> fds) {
     VERSO_CHECK(child.base_file == BaseFile::frozen, "lent memory is never mapped by a child");
     const u64 number = children_kept_.fetch_add(1) + 1;
-    const std::string name = key("child", number);
+    const std::string name = fmt::format("{}/{}", key("child", number), child.counts->name);
     Result<void> kept = safe_->keep({name,
                                      {is_child, number, layer.seq, child.base, child.lifeline},
                                      std::vector<int>(fds.begin(), fds.end())});
@@ -131,6 +138,7 @@ Result<void> Region::take_memory(const Entry& entry) {
         damage_ = fmt::format("region '{}': the application unmapped or moved some of it", name_);
     }
     loan_ended_ = entry.numbers[4] != 0;
+    granule_ = entry.numbers[5] == 1 ? 1 : Stripes::chunk_pages;
     return map_live(false, 0);
 }
 
@@ -202,7 +210,8 @@ Result<void> Region::take_reader(const Entry& entry, TakenOver& taken,
         return pass(fds);
     }
     Result<ChildService*> child = resume_child(shared_from_this(), *layer, std::move(*fds),
-                                               entry.numbers[3], entry.numbers[4]);
+                                               entry.numbers[3], entry.numbers[4],
+                                               child_name(entry.key));
     if (!child) {
         return pass(child);
     }
@@ -237,7 +246,7 @@ Result<std::shared_ptr<Region>> Region::take_region(Runtime& runtime, const Entr
 Result<Region::TakenOver> Region::take_over(Runtime& runtime, std::span<const Entry> entries,
                                             Safekeeping& safe) {
     const auto at = std::ranges::find_if(entries, [](const Entry& one) {
-        return is(one, is_region, 5) && (one.fds.size() == 4 || one.fds.size() == 5) &&
+        return is(one, is_region, 6) && (one.fds.size() == 4 || one.fds.size() == 5) &&
                one.key.find('/') != std::string::npos && one.numbers[1] > 0;
     });
     if (at == entries.end()) {

@@ -155,7 +155,7 @@ void Region::revoke_held(u64 page) {
 
 /// Returns whether the writer was released.
 bool Region::resolve_write_held(u64 page) {
-    Window window{page, 1};
+    Window window = granule_of(page);
     if (!open_->test(page)) {
         window = window_held(page);
         prepare_for_write_held(window.first, window.count);
@@ -214,7 +214,7 @@ void Region::resolve_write(u64 page) {
     wanted_chunk_.store(Stripes::chunk_of(page));
     const Stripes::One held(stripes_, page);
     wanted_chunk_.store(no_chunk);
-    if (resolve_write_held(page) && origin_ != Origin::child) {
+    if (resolve_write_held(page) && origin_ != Origin::child && granule_ == 1) {
         look_ahead_held(page);
     }
 }

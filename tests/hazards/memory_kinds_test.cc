@@ -1,6 +1,7 @@
 // Hazards of particular memory: huge pages, files, mappings that the application changes or adds.
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <fcntl.h>
@@ -63,14 +64,15 @@ TEST(H04_NeighboursMadePresentByHugePages, SinglePagesAreRightWithShmemHugePages
     EXPECT_TRUE(holds(source->bytes(), 1, 0));
 }
 
-/// Two pages of 2 MiB in the pool, and a memfd of one of them. Other tests want pages there, too,
-/// and count them: the machine's lock keeps them apart.
+/// Pages of 2 MiB in the pool, one more than a memfd of them has. Other tests want pages there,
+/// too, and count them: the machine's lock keeps them apart.
 struct HugeMemory {
-    HugeMemory()
-        : machine(pool_of_two()), memory(::memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB), 512) {}
-    static std::shared_ptr<host::Machine> pool_of_two() {
+    explicit HugeMemory(u64 huge_pages = 1)
+        : machine(pool_of(huge_pages + 1)),
+          memory(::memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB), 512 * huge_pages) {}
+    static std::shared_ptr<host::Machine> pool_of(u64 huge_pages) {
         Result<std::shared_ptr<host::Machine>> got = host::Machine::get();
-        if (!got || !(*got)->huge_pages(2)) {
+        if (!got || !(*got)->huge_pages(huge_pages)) {
             return nullptr;
         }
         return *got;
@@ -89,7 +91,8 @@ struct HugeMemory {
 constexpr const char* no_huge_pages = "no hugetlb pages can be had here (root, and free memory)";
 
 // A copy-on-write granule of 2 MiB (H5) and memory that no cgroup counts (H6) would make every
-// figure of MemoryReport wrong for hugetlb memory. So there is none: whoever brings it is refused.
+// figure of MemoryReport wrong for hugetlb memory of this process: whoever brings it is refused. A
+// lender's is protected and stored by 2 MiB, and its children have pages of 4 KiB.
 
 TEST(H05_HugetlbGranule, AdoptingHugetlbMemoryIsRefusedWithASentence) {
     const HugeMemory huge;
@@ -103,27 +106,112 @@ TEST(H05_HugetlbGranule, AdoptingHugetlbMemoryIsRefusedWithASentence) {
     }
 }
 
-TEST(H05_HugetlbGranule, LendingHugetlbMemoryIsRefusedAtBothEndsAndItStaysWritable) {
-    VERSO_NEEDS_USERFAULTFD();
-    const HugeMemory huge;
-    if (!huge.had()) {
-        GTEST_SKIP() << no_huge_pages;
+/// This process lends, another one is the engine, and children are imported by others again.
+class H05_LentHugetlb : public testing::Test {
+protected:
+    static constexpr u64 huge_pages = 3;
+    static constexpr u64 pages = huge_pages * 512;
+
+    void SetUp() override {
+        VERSO_NEEDS_USERFAULTFD();
+        huge_.emplace(huge_pages);
+        if (!huge_->had()) {
+            GTEST_SKIP() << no_huge_pages;
+        }
     }
-    AdoptOptions memory;
-    memory.memfd = huge.memory.fd.get();
-    memory.address = huge.memory.at;
-    memory.size = huge.memory.bytes;
+    std::span<std::byte> memory() const { return huge_->memory.memory(); }
+    Result<Loan> lend_to(Peer& engine, u64 bytes, Answer& attached) const {
+        AdoptOptions memory;
+        memory.memfd = huge_->memory.fd.get();
+        memory.address = huge_->memory.at;
+        memory.size = bytes;
+        const auto [ours, theirs] = socket_pair();
+        engine.tell({.verb = Verb::attach, .seed = 1}, theirs.get());
+        Result<Loan> loan = lend(ours.get(), memory);
+        attached = engine.hear();
+        return loan;
+    }
+    static void expect_moment(Peer& engine, u32 snapshot, u64 version) {
+        const Answer seen = engine.ask(
+            {.verb = Verb::check_snapshot, .snapshot = snapshot, .seed = 1, .version = version});
+        EXPECT_EQ(seen.right, pages) << snapshot << ": " << seen.wrong << " wrong, " << seen.lost
+                                     << " lost " << seen.error();
+    }
+    static void expect_all(Peer& child, u64 version) {
+        const Answer seen = child.ask({.verb = Verb::check, .version = version});
+        EXPECT_EQ(seen.right, pages) << seen.wrong << " wrong, " << seen.lost << " lost";
+    }
+    std::optional<HugeMemory> huge_;
+};
+
+TEST_F(H05_LentHugetlb, EverySnapshotHoldsItsMomentAndOneStoreOpensTwoMegabytes) {
+    write_all(memory(), 1, 0);
     Peer engine;
-    const auto [ours, theirs] = socket_pair();
-    engine.tell({.verb = Verb::attach, .seed = 1}, theirs.get());
-    const Result<Loan> loan = lend(ours.get(), memory);
-    const Answer attached = engine.hear();
+    Answer attached;
+    Result<Loan> loan = lend_to(engine, huge_->memory.bytes, attached);
+    ASSERT_TRUE(attached.ok) << attached.error();
+    VERSO_ASSERT_OK(loan);
+    ASSERT_TRUE(engine.ask({.verb = Verb::snapshot}).ok);
+    write_page(memory(), 1, 600, 1);  // one page of the second huge page
+    expect_moment(engine, 0, 0);
+    write_all(memory(), 1, 1);
+    ASSERT_TRUE(engine.ask({.verb = Verb::snapshot}).ok);
+    write_all(memory(), 1, 2);
+    expect_moment(engine, 0, 0);
+    expect_moment(engine, 1, 1);
+    for (u64 round = 0; round < 3; ++round) {  // the newest, again and again
+        ASSERT_TRUE(engine.ask({.verb = Verb::rewind, .snapshot = 1}).ok);
+        EXPECT_TRUE(holds(memory(), 1, 1)) << round;
+        write_page(memory(), 1, 3 + round, 5);
+    }
+    ASSERT_TRUE(engine.ask({.verb = Verb::rewind, .snapshot = 0}).ok);
+    EXPECT_TRUE(holds(memory(), 1, 0));
+    write_all(memory(), 1, 3);
+    expect_moment(engine, 0, 0);
+    expect_moment(engine, 1, 1);
+    loan->end();
+    write_all(memory(), 1, 4);  // would hang if a page of it had stayed protected
+    expect_moment(engine, 0, 0);
+    expect_moment(engine, 1, 1);
+}
+
+TEST_F(H05_LentHugetlb, ChildrenAndTheirChildrenReadTheMomentInPagesOfTheirOwn) {
+    write_all(memory(), 1, 0);
+    Peer engine;
+    Peer child;
+    Peer grandchild;
+    Peer late;
+    Answer attached;
+    const Result<Loan> loan = lend_to(engine, huge_->memory.bytes, attached);
+    VERSO_ASSERT_OK(loan);
+    ASSERT_TRUE(engine.ask({.verb = Verb::snapshot}).ok);
+    const auto before = HugeMemory::free_and_reserved();
+    ASSERT_TRUE(hand_over(engine, 0, child, 1).ok);
+    write_page(memory(), 1, 700, 1);
+    expect_all(child, 0);
+    ASSERT_TRUE(child.ask({.verb = Verb::snapshot}).ok);
+    ASSERT_TRUE(hand_over(child, 0, grandchild, 1).ok);
+    ASSERT_TRUE(child.ask({.verb = Verb::write, .version = 7}).ok);
+    ASSERT_TRUE(hand_over(engine, 0, late, 1).ok);
+    write_all(memory(), 1, 2);
+    expect_all(grandchild, 0);
+    expect_all(late, 0);
+    ASSERT_TRUE(child.ask({.verb = Verb::rewind}).ok);
+    expect_all(child, 0);
+    EXPECT_TRUE(holds(memory(), 1, 2));
+    EXPECT_EQ(HugeMemory::free_and_reserved(), before) << "children took of the pool";
+}
+
+TEST_F(H05_LentHugetlb, APartOfAHugePageIsRefusedAtBothEndsAndStaysWritable) {
+    Peer engine;
+    Answer attached;
+    const Result<Loan> loan = lend_to(engine, huge_->memory.bytes - page_size, attached);
     ASSERT_FALSE(loan.has_value());
     EXPECT_NE(loan.error().message.find("huge"), std::string::npos) << loan.error().message;
     ASSERT_FALSE(attached.ok);
     EXPECT_NE(attached.error().find("huge"), std::string::npos) << attached.error();
-    write_all(huge.memory.memory(), 1, 1);  // would hang if a page of it had stayed protected
-    EXPECT_TRUE(holds(huge.memory.memory(), 1, 1));
+    write_all(memory(), 1, 1);  // would hang if a page of it had stayed protected
+    EXPECT_TRUE(holds(memory(), 1, 1));
 }
 
 TEST(H06_HugetlbIsCountedElsewhere, ARefusedRegionHoldsNothingOfThePool) {
