@@ -445,6 +445,7 @@ void add_vm(CLI::App& app, Chosen& chosen) {
     CLI::App* const run = verb("run", "Starts a machine: run NAME -- qemu-system-x86_64 …", vm_run);
     run->add_option("--memory", options->memory, "of the guest; else what -m says, else 512M")
         ->type_name("SIZE");
+    run->add_flag("--huge", options->huge, "memory of huge pages (hugetlb, 2 MiB)");
     run->add_option("command", options->command, "QEMU's command line, after --")
         ->required()
         ->type_name("WORD");

@@ -38,26 +38,45 @@ json json_of(const vm::Pause& pause) {
             {"disks_ms", ms(pause.disks_ns)},
             {"state_ms", ms(pause.state_ns)},
             {"arm_ms", ms(pause.arm_ns)},
+            {"guest_clock_ms", pause.guest_known ? json(ms(pause.guest_ns)) : json()},
             {"state_bytes", pause.state_bytes},
-            {"pages_protected", pause.pages_protected}};
+            {"pages_protected", pause.pages_protected},
+            {"granule_bytes", pause.granule_bytes}};
 }
 
-json json_of(const vm::Costs& costs) {
+json json_of(const vm::Listed& machine) {
+    const vm::Costs& costs = machine.costs;
     if (!costs.known) {
         return nullptr;
     }
-    return {{"live_bytes", costs.live_bytes},       {"frozen_bytes", costs.frozen_bytes},
-            {"private_bytes", costs.private_bytes}, {"shared_bytes", costs.shared_bytes},
-            {"fill_faults", costs.fill_faults},     {"pages_mapped", costs.pages_mapped},
-            {"pages_copied", costs.pages_copied},   {"damage", costs.damage}};
+    json all = {{"live_bytes", costs.live_bytes},       {"frozen_bytes", costs.frozen_bytes},
+                {"private_bytes", costs.private_bytes}, {"shared_bytes", costs.shared_bytes},
+                {"pss_bytes", costs.pss_bytes},         {"granule_bytes", costs.granule_bytes},
+                {"fill_faults", costs.fill_faults},     {"pages_mapped", costs.pages_mapped},
+                {"pages_copied", costs.pages_copied},   {"damage", costs.damage}};
+    if (machine.record.is_child()) {
+        all["got"] = {{"fill_faults", costs.got_faults},
+                      {"pages_mapped", costs.got_mapped},
+                      {"pages_copied", costs.got_copied},
+                      {"pages_empty", costs.got_empty}};
+    }
+    return all;
+}
+
+std::string size_words(u64 bytes) {
+    return bytes >= (u64{1} << 20) ? fmt::format("{} MiB", bytes >> 20)
+                                   : fmt::format("{} KiB", bytes >> 10);
 }
 
 void print_pause(const std::string& name, const vm::Pause& pause) {
     fmt::print(
         "{} stood still for {:.1f} ms: stopping {:.1f}, disks {:.1f}, devices {:.1f} "
-        "({:.2f} MiB), memory {:.1f} ({} pages protected)\n",
+        "({:.2f} MiB), memory {:.1f} ({} pages protected, by {}){}\n",
         name, ms(pause.whole_ns), ms(pause.stop_ns), ms(pause.disks_ns), ms(pause.state_ns),
-        mib(pause.state_bytes), ms(pause.arm_ns), pause.pages_protected);
+        mib(pause.state_bytes), ms(pause.arm_ns), pause.pages_protected,
+        size_words(pause.granule_bytes),
+        pause.guest_known ? fmt::format("; its own clock missed {:.1f} ms", ms(pause.guest_ns))
+                          : "");
 }
 
 std::string memory_words(const vm::Listed& machine) {
@@ -65,12 +84,19 @@ std::string memory_words(const vm::Listed& machine) {
     if (!costs.known) {
         return "";
     }
-    std::string words = machine.record.is_child()
-                            ? fmt::format("own {:.1f}, shared {:.1f}", mib(costs.private_bytes),
-                                          mib(costs.shared_bytes))
-                            : fmt::format("own {:.1f}", mib(costs.live_bytes));
+    std::string words = fmt::format("own {:.1f}", mib(costs.live_bytes));
+    if (machine.record.is_child()) {
+        words = fmt::format(
+            "own {:.1f}, shared {:.1f}, share {:.1f}; pages: {} mapped, {} copied, "
+            "{} empty",
+            mib(costs.private_bytes), mib(costs.shared_bytes), mib(costs.pss_bytes),
+            costs.got_mapped, costs.got_copied, costs.got_empty);
+    }
     if (costs.frozen_bytes != 0) {
         words += fmt::format(", old {:.1f}", mib(costs.frozen_bytes));
+    }
+    if (costs.granule_bytes > page_size) {
+        words += fmt::format(", by {}", size_words(costs.granule_bytes));
     }
     return words + (costs.damage.empty() ? "" : "; " + costs.damage);
 }
@@ -92,6 +118,16 @@ std::string answered_words(const vm::Started& child) {
                : fmt::format(" and answered after {:.0f} ms", ms(child.answered_ns));
 }
 
+vm::Listed look_at(const vm::RuntimeDir& dir, const std::string& name) {
+    vm::Listed listed;
+    listed.name = name;
+    if (Result<vm::Record> record = vm::load_record(dir, name); record) {
+        listed.record = std::move(*record);
+        listed.costs = vm::costs_of(dir, listed.record);
+    }
+    return listed;
+}
+
 }  // namespace
 
 int vm_run(const VmOptions& options) {
@@ -99,7 +135,7 @@ int vm_run(const VmOptions& options) {
     if (!dir) {
         return say(dir.error());
     }
-    vm::RunRequest request{options.name, options.command, 0};
+    vm::RunRequest request{options.name, options.command, 0, options.huge};
     if (!options.memory.empty()) {
         Result<u64> bytes = vm::read_size(options.memory);
         if (!bytes) {
@@ -111,14 +147,20 @@ int vm_run(const VmOptions& options) {
     if (!started) {
         return say(started.error());
     }
+    const u64 granule = look_at(*dir, started->name).costs.granule_bytes;
     if (options.json) {
         print_json({{"name", started->name},
                     {"pid", started->process.pid},
                     {"running_after_ms", ms(started->running_ns)},
+                    {"granule_bytes", granule},
                     {"folder", dir->folder(started->name)}});
     } else {
-        fmt::print("{} runs (pid {}); its console: verso vm console {}\n", started->name,
-                   started->process.pid, started->name);
+        fmt::print("{} runs (pid {}){}; its console: verso vm console {}\n", started->name,
+                   started->process.pid,
+                   granule > page_size
+                       ? fmt::format(", its memory stored by {}", size_words(granule))
+                       : "",
+                   started->name);
     }
     return 0;
 }
@@ -147,7 +189,7 @@ int vm_list(const VmOptions& options) {
                            {"memory_bytes", machine.record.line.memory_bytes},
                            {"parent", machine.record.parent},
                            {"snapshots", moments},
-                           {"memory", json_of(machine.costs)}});
+                           {"memory", json_of(machine)}});
             continue;
         }
         fmt::print("{:<16} {:<10} {:>8} {:>7}M  {:<16} {:<20} {}\n", machine.name, machine.state,
@@ -218,20 +260,21 @@ int vm_fork(const VmOptions& options) {
         print_pause(options.name, forked->pause);
     }
     for (const vm::Started& child : forked->children) {
-        vm::Listed listed;
-        if (Result<vm::Record> record = vm::load_record(*dir, child.name); record) {
-            listed.record = std::move(*record);
-            listed.costs = vm::costs_of(*dir, listed.record);
-        }
+        const vm::Listed listed = look_at(*dir, child.name);
+        const std::string behind =
+            child.behind_known ? fmt::format(", its clock {:.0f} ms behind", ms(child.behind_ns))
+                               : "";
         if (options.json) {
-            children.push_back({{"name", child.name},
-                                {"pid", child.process.pid},
-                                {"running_after_ms", ms(child.running_ns)},
-                                {"answered_after_ms", answered_json(child)},
-                                {"memory", json_of(listed.costs)}});
+            children.push_back(
+                {{"name", child.name},
+                 {"pid", child.process.pid},
+                 {"running_after_ms", ms(child.running_ns)},
+                 {"answered_after_ms", answered_json(child)},
+                 {"clock_behind_ms", child.behind_known ? json(ms(child.behind_ns)) : json()},
+                 {"memory", json_of(listed)}});
         } else {
-            fmt::print("{} runs (pid {}) after {:.0f} ms{}; memory in MiB: {}\n", child.name,
-                       child.process.pid, ms(child.running_ns), answered_words(child),
+            fmt::print("{} runs (pid {}) after {:.0f} ms{}{}; memory in MiB: {}\n", child.name,
+                       child.process.pid, ms(child.running_ns), answered_words(child), behind,
                        memory_words(listed));
         }
     }

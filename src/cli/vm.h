@@ -11,6 +11,7 @@ namespace verso::cli {
 struct VmOptions {
     std::string name;                  // every verb but ls
     std::string memory;                // run
+    bool huge = false;                 // run
     std::vector<std::string> command;  // run
     std::string moment;                // snapshot, rewind
     std::string from;                  // fork

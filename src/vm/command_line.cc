@@ -54,14 +54,16 @@ struct Reading {
     u64 by_m = 0;      // -m
     u64 by_memfd = 0;  // the user's own memory-backend-memfd
     bool memfd_is_ram = false;
+    bool huge = false;  // --huge
 
     Result<void> take(const std::string& name, std::size_t word);
-    Result<void> object(const std::string& text);
+    Result<void> object(std::size_t word);
     Result<void> drive(std::size_t word);
     Result<void> conclude();
 };
 
-Result<void> Reading::object(const std::string& text) {
+Result<void> Reading::object(std::size_t word) {
+    const std::string& text = line.words[word];
     const std::vector<Option> options = read_options(text);
     const std::string kind = options.empty() || !options.front().key.empty()
                                  ? value_of(options, "qom-type")
@@ -70,18 +72,27 @@ Result<void> Reading::object(const std::string& text) {
         return {};
     }
     const std::string share = value_of(options, "share");
-    if (kind != "memory-backend-memfd" || !(share.empty() || is_yes(share)) || line.own_memfd ||
-        is_yes(value_of(options, "hugetlb"))) {
+    if (kind != "memory-backend-memfd" || !(share.empty() || is_yes(share)) || line.own_memfd) {
         return fail(ErrorKind::unsupported, 0,
-                    "guest memory must be one memory-backend-memfd with share=on and without "
-                    "hugetlb, not -object {}; leave it out and verso adds one",
+                    "guest memory must be one memory-backend-memfd with share=on, not -object {}; "
+                    "leave it out and verso adds one",
                     text);
+    }
+    line.huge = is_yes(value_of(options, "hugetlb"));
+    const std::string huge_size = value_of(options, "hugetlbsize");
+    if (line.huge && !huge_size.empty()) {
+        Result<u64> bytes = read_size(huge_size);
+        if (!bytes || *bytes != huge_page_bytes) {
+            return fail(ErrorKind::unsupported, 0,
+                        "huge pages can be of 2 MiB only, not hugetlbsize={}", huge_size);
+        }
     }
     Result<u64> size = read_size(value_of(options, "size"));
     if (!size) {
         return pass(size, "-object " + text);
     }
     line.own_memfd = true;
+    line.memfd_word = word;
     by_memfd = *size;
     return {};
 }
@@ -100,7 +111,7 @@ Result<void> Reading::drive(std::size_t word) {
 
 Result<void> Reading::take(const std::string& name, std::size_t word) {
     if (name == "-object") {
-        return object(line.words[word]);
+        return object(word);
     }
     if (name == "-drive") {
         return drive(word);
@@ -143,6 +154,17 @@ Result<void> Reading::conclude() {
                     memory_bytes_max >> 30);
     }
     line.memory_bytes = bytes;
+    if (huge && line.own_memfd && !line.huge) {
+        return fail(ErrorKind::invalid_argument, 0,
+                    "--huge, but the memory-backend-memfd says nothing of hugetlb=on; say it there "
+                    "alone");
+    }
+    line.huge = line.huge || huge;
+    if (line.huge && bytes % huge_page_bytes != 0) {
+        return fail(ErrorKind::invalid_argument, 0,
+                    "{} MiB of guest memory are not made of whole huge pages of 2 MiB",
+                    bytes >> 20);
+    }
     return {};
 }
 
@@ -170,7 +192,7 @@ Result<u64> read_size(std::string_view text) {
     return number << shift;
 }
 
-Result<CommandLine> read_command_line(std::vector<std::string> words, u64 memory_bytes) {
+Result<CommandLine> read_command_line(std::vector<std::string> words, u64 memory_bytes, bool huge) {
     if (words.empty()) {
         return fail(ErrorKind::invalid_argument, 0,
                     "QEMU's command line is missing: … -- qemu-system-x86_64 …");
@@ -178,6 +200,7 @@ Result<CommandLine> read_command_line(std::vector<std::string> words, u64 memory
     Reading reading;
     reading.line.words = std::move(words);
     reading.asked = memory_bytes;
+    reading.huge = huge;
     const std::vector<std::string>& all = reading.line.words;
     for (std::size_t word = 1; word < all.size(); ++word) {
         const std::string name = option_name(all[word]);
@@ -203,6 +226,18 @@ Result<CommandLine> read_command_line(std::vector<std::string> words, u64 memory
     return std::move(reading.line);
 }
 
+namespace {
+/// A child's memory is mapped by the agent; QEMU's own memfd must cost nothing.
+std::string without_huge_pages(const std::string& object) {
+    std::vector<Option> options = read_options(object);
+    std::erase_if(options, [](const Option& option) {
+        return option.key == "hugetlb" || option.key == "hugetlbsize" ||
+               option.key.starts_with("prealloc");
+    });
+    return write_options(options);
+}
+}  // namespace
+
 std::vector<std::string> command_for(const CommandLine& line, const std::string& folder,
                                      const std::vector<Drive>& drives, bool is_child) {
     std::vector<std::string> words = line.words;
@@ -218,6 +253,9 @@ std::vector<std::string> command_for(const CommandLine& line, const std::string&
         options.push_back({"format", "qcow2"});
         words[drive.word] = write_options(options);
     }
+    if (is_child && line.memfd_word != 0) {
+        words[line.memfd_word] = without_huge_pages(words[line.memfd_word]);
+    }
     std::size_t machine = 0;
     bool sized = false;
     bool shown = false;
@@ -232,8 +270,9 @@ std::vector<std::string> command_for(const CommandLine& line, const std::string&
         words.push_back(value);
     };
     if (!line.own_memfd) {
-        add("-object", "memory-backend-memfd,id=verso-ram,size=" +
-                           std::to_string(line.memory_bytes) + ",share=on");
+        add("-object",
+            "memory-backend-memfd,id=verso-ram,size=" + std::to_string(line.memory_bytes) +
+                ",share=on" + (line.huge && !is_child ? ",hugetlb=on,hugetlbsize=2M" : ""));
         if (machine != 0) {
             words[machine] += ",memory-backend=verso-ram";
         } else {

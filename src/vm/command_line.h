@@ -2,7 +2,8 @@
 //
 // Added:     a memfd for guest memory (unless the user names one), a monitor and a console in the
 //            machine's folder, -display none, and for a child -incoming defer
-// Replaced:  in a child, the file of each disk that may be written: -drive file=…
+// Replaced:  in a child, the file of each disk that may be written: -drive file=…; and its memfd is
+//            never of huge pages: its memory arrives in pages of 4 KiB, in another mapping
 // Refused:   what only one process at a time may have, or what would hide memory from the agent;
 //            with one sentence, before anything is started
 #pragma once
@@ -25,7 +26,9 @@ struct Drive {
 struct CommandLine {
     std::vector<std::string> words;  // the user's, as they were
     u64 memory_bytes = 0;
-    bool own_memfd = false;  // the user names a memory-backend-memfd
+    bool own_memfd = false;      // the user names a memory-backend-memfd
+    std::size_t memfd_word = 0;  // of the command: that object's options
+    bool huge = false;           // a root's memory is made of pages of 2 MiB (hugetlb)
     std::vector<Drive> drives;
 };
 
@@ -35,8 +38,12 @@ inline constexpr u64 memory_bytes_max = u64{1} << 40;
 /// "512M", "2G", "1048576K"; a plain number is MiB, as QEMU's -m has it.
 Result<u64> read_size(std::string_view text);
 
-/// `memory_bytes` 0: what -m says, or memory_bytes_default.
-Result<CommandLine> read_command_line(std::vector<std::string> words, u64 memory_bytes);
+inline constexpr u64 huge_page_bytes = u64{2} << 20;
+
+/// `memory_bytes` 0: what -m says, or memory_bytes_default. `huge`: asked for; else what the user's
+/// own memory-backend-memfd says.
+Result<CommandLine> read_command_line(std::vector<std::string> words, u64 memory_bytes,
+                                      bool huge = false);
 
 /// What is executed: `drives` name the files of this process.
 std::vector<std::string> command_for(const CommandLine& line, const std::string& folder,

@@ -17,6 +17,7 @@
 #include "vm/answer.h"
 #include "vm/device_state.h"
 #include "vm/disks.h"
+#include "vm/guest_clock.h"
 #include "vm/keeper.h"
 #include "vm/machine.h"
 #include "vm/moment.h"
@@ -257,6 +258,16 @@ Result<Forked> fork_into(const RuntimeDir& dir, const ForkRequest& request, Reco
     return forked;
 }
 
+/// A child's clock goes on from where the source's stood, once the child runs.
+void compare_clocks(const RuntimeDir& dir, const std::string& source, Started& child) {
+    const Result<ClockReading> its = read_guest_clock(dir.file(child.name, "agent.sock"));
+    const Result<ClockReading> sources = read_guest_clock(dir.file(source, "agent.sock"));
+    if (its && sources) {
+        child.behind_known = true;
+        child.behind_ns = behind_ns(*its, *sources);
+    }
+}
+
 }  // namespace
 
 Result<Forked> fork_machine(const RuntimeDir& dir, const ForkRequest& request) {
@@ -290,8 +301,12 @@ Result<Forked> fork_machine(const RuntimeDir& dir, const ForkRequest& request) {
         return forked;
     }
     for (const Birth& birth : *births) {
-        forked->children.push_back(
-            {birth.record.name, birth.record.process, birth.running_ns, birth.answered_ns});
+        Started child{birth.record.name, birth.record.process, birth.running_ns};
+        child.answered_ns = birth.answered_ns;
+        forked->children.push_back(child);
+        if (request.from.empty()) {
+            compare_clocks(dir, request.source, forked->children.back());
+        }
         if (!birth.answer) {
             forked->unanswered.push_back(birth.record.name + ": " + birth.answer.error().message);
         }

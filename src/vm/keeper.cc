@@ -28,7 +28,15 @@ Json figures_of(const Region& region) {
                     {"fill_faults", stats.fill_faults},
                     {"pages_mapped", stats.pages_mapped},
                     {"pages_copied", stats.pages_copied},
+                    {"granule_bytes", stats.granule_bytes},
                     {"damage", region.damage()}};
+    for (const ChildStats& child : region.children()) {
+        figures["children"].push_back({{"name", child.name},
+                                       {"fill_faults", child.fill_faults},
+                                       {"pages_mapped", child.pages_mapped},
+                                       {"pages_copied", child.pages_copied},
+                                       {"pages_empty", child.pages_empty}});
+    }
     if (const Result<MemoryReport> memory = region.memory(); memory) {
         figures["live_bytes"] = memory->live_bytes;
         figures["frozen_bytes"] = memory->frozen_bytes;
@@ -212,7 +220,8 @@ Result<Json> Keeper::take(Kept& kept, const std::string& name) {
     return Json{{"ok", true},
                 {"arm_ns", report.arm_ns},
                 {"cut_ns", report.cut_ns},
-                {"pages_protected", report.pages_protected}};
+                {"pages_protected", report.pages_protected},
+                {"granule_bytes", kept.memory.stats().granule_bytes}};
 }
 
 void Keeper::release(Kept& kept, const std::string& name) {

@@ -3,7 +3,8 @@
 // the child's own memory. Both are asked alike, one JSON object a packet (socket.h):
 //
 //   {"do":"attach","region":R}            + socket   a lender's memory becomes region R
-//   {"do":"snapshot","region":R,"snapshot":S}        → arm_ns, cut_ns, pages_protected
+//   {"do":"snapshot","region":R,"snapshot":S}        → arm_ns, cut_ns, pages_protected,
+//                                                      granule_bytes
 //   {"do":"export","region":R,"snapshot":S} + socket returns once the child can run
 //   {"do":"rewind","region":R,"snapshot":S}          → pages, ns
 //   {"do":"release","region":R,"snapshot":S}

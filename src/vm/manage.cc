@@ -34,13 +34,49 @@ std::string who_stands_on(const RuntimeDir& dir, const std::string& name) {
     return {};
 }
 
+std::string keeper_socket(const RuntimeDir& dir, const Record& record) {
+    return record.is_child() ? dir.file(record.name, "agent.sock") : dir.server_socket();
+}
+
+/// A touch is counted by everybody who passed it on, a page by whoever put it there.
+void add_what_it_got(const Json& figures, const std::string& child, bool faults, Costs& costs) {
+    const Json& children = part_at(figures, "children");
+    for (const Json& one : children.is_array() ? children : Json::array()) {
+        if (text_at(one, "name") == child) {
+            costs.got_faults += faults ? number_at(one, "fill_faults") : 0;
+            costs.got_mapped += number_at(one, "pages_mapped");
+            costs.got_copied += number_at(one, "pages_copied");
+            costs.got_empty += number_at(one, "pages_empty");
+        }
+    }
+}
+
+/// Of those that are still there. An ancestor may have been removed, and its name taken anew by a
+/// machine that knows nothing of this one: then it names no such child.
+void add_what_ancestors_gave(const RuntimeDir& dir, const Record& record, Costs& costs) {
+    constexpr unsigned depth_max = 64;
+    std::string name = record.parent;
+    for (unsigned depth = 0; !name.empty() && depth < depth_max; ++depth) {
+        const Result<Record> ancestor = load_record(dir, name);
+        if (!ancestor) {
+            return;
+        }
+        const Result<Json> figures =
+            ask(keeper_socket(dir, *ancestor), Json{{"do", "figures"}, {"region", name}}, {},
+                ask_timeout_ms);
+        if (figures) {
+            add_what_it_got(*figures, record.name, depth == 0, costs);
+        }
+        name = ancestor->parent;
+    }
+}
+
 }  // namespace
 
 Costs costs_of(const RuntimeDir& dir, const Record& record) {
-    const std::string keeper =
-        record.is_child() ? dir.file(record.name, "agent.sock") : dir.server_socket();
     const Result<Json> figures =
-        ask(keeper, Json{{"do", "figures"}, {"region", record.name}}, {}, ask_timeout_ms);
+        ask(keeper_socket(dir, record), Json{{"do", "figures"}, {"region", record.name}}, {},
+            ask_timeout_ms);
     Costs costs;
     if (!figures) {
         return costs;
@@ -53,7 +89,13 @@ Costs costs_of(const RuntimeDir& dir, const Record& record) {
     costs.fill_faults = number_at(*figures, "fill_faults");
     costs.pages_mapped = number_at(*figures, "pages_mapped");
     costs.pages_copied = number_at(*figures, "pages_copied");
+    costs.granule_bytes = number_at(*figures, "granule_bytes");
+    costs.pss_bytes = number_at(*figures, "pss_bytes");
     costs.damage = text_at(*figures, "damage");
+    if (record.is_child()) {
+        add_what_it_got(*figures, record.name, true, costs);
+        add_what_ancestors_gave(dir, record, costs);
+    }
     return costs;
 }
 

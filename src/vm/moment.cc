@@ -7,6 +7,7 @@
 
 #include "vm/device_state.h"
 #include "vm/disks.h"
+#include "vm/guest_clock.h"
 #include "vm/keeper.h"
 #include "vm/socket.h"
 
@@ -47,6 +48,7 @@ Result<void> take_all(const RuntimeDir& dir, Record& record, Qmp& qmp, const std
     }
     taken.pause.arm_ns = number_at(*armed, "arm_ns");
     taken.pause.pages_protected = number_at(*armed, "pages_protected");
+    taken.pause.granule_bytes = number_at(*armed, "granule_bytes");
     return {};
 }
 
@@ -77,6 +79,8 @@ Result<Taken> take_moment(const RuntimeDir& dir, Record& record, Qmp& qmp,
             return pass(ready);
         }
     }
+    const std::string agent = dir.file(record.name, "agent.sock");
+    const Result<ClockReading> before = read_guest_clock(agent);
     Result<Stillness> stillness = Stillness::begin(qmp);
     if (!stillness) {
         return pass(stillness);
@@ -91,6 +95,10 @@ Result<Taken> take_moment(const RuntimeDir& dir, Record& record, Qmp& qmp,
         return pass(stood);
     }
     taken.pause.whole_ns = *stood;
+    if (const Result<ClockReading> after = read_guest_clock(agent); before && after) {
+        taken.pause.guest_known = true;
+        taken.pause.guest_ns = missed_ns(*before, *after);
+    }
     std::error_code ignored;
     taken.pause.state_bytes = std::filesystem::file_size(taken.moment.state, ignored);
     return taken;

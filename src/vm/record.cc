@@ -42,6 +42,8 @@ Json json_of(const Record& record) {
             {"command", record.line.words},
             {"memory_bytes", record.line.memory_bytes},
             {"own_memfd", record.line.own_memfd},
+            {"memfd_word", record.line.memfd_word},
+            {"huge", record.line.huge},
             {"drives", drives},
             {"pid", record.process.pid},
             {"started", record.process.started},
@@ -58,6 +60,8 @@ Record record_of(const Json& json) {
     record.line.words = texts_at(json, "command");
     record.line.memory_bytes = number_at(json, "memory_bytes");
     record.line.own_memfd = flag_at(json, "own_memfd");
+    record.line.memfd_word = number_at(json, "memfd_word");
+    record.line.huge = flag_at(json, "huge");
     const Json& drives = part_at(json, "drives");
     for (const Json& drive : drives.is_array() ? drives : Json::array()) {
         record.line.drives.push_back({number_at(drive, "word"), text_at(drive, "file")});
@@ -86,7 +90,8 @@ bool is_whole(const Record& record, const std::string& name) {
             return false;
         }
     }
-    return record.name == name && !record.line.words.empty() && record.line.memory_bytes != 0;
+    return record.name == name && record.line.memfd_word < record.line.words.size() &&
+           !record.line.words.empty() && record.line.memory_bytes != 0;
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
 
+#include "vm/huge_pages.h"
 #include "vm/machine.h"
 #include "vm/socket.h"
 #include "vm/verbs.h"
@@ -43,9 +44,15 @@ Result<Started> run_machine(const RuntimeDir& dir, const RunRequest& request) {
     if (Result<void> right = check_name(request.name); !right) {
         return pass(right);
     }
-    Result<CommandLine> line = read_command_line(request.command, request.memory_bytes);
+    Result<CommandLine> line =
+        read_command_line(request.command, request.memory_bytes, request.huge);
     if (!line) {
         return pass(line);
+    }
+    if (line->huge) {
+        if (Result<void> enough = check_huge_pages(huge_pool(), line->memory_bytes); !enough) {
+            return pass(enough);
+        }
     }
     Result<FileLock> lock = FileLock::take(dir, request.name, lock_timeout_ms);
     if (!lock) {

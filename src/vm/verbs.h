@@ -24,6 +24,9 @@ struct Pause {
     u64 arm_ns = 0;  // the engine's snapshot
     u64 state_bytes = 0;
     u64 pages_protected = 0;
+    u64 granule_bytes = 0;  // protected, and stored when it is written, together
+    bool guest_known = false;
+    u64 guest_ns = 0;  // what the guest's own clock missed (guest_clock.h)
 };
 
 struct Started {
@@ -31,12 +34,15 @@ struct Started {
     ProcessId process;
     u64 running_ns = 0;   // from the beginning of the verb until the guest ran
     u64 answered_ns = 0;  // … until it answered on its console; 0: not asked, or it did not
+    bool behind_known = false;
+    u64 behind_ns = 0;  // a child of now: its clock, behind its source's
 };
 
 struct RunRequest {
     std::string name;
     std::vector<std::string> command;
     u64 memory_bytes = 0;  // 0: as the command line has it, else memory_bytes_default
+    bool huge = false;     // of pages of 2 MiB
 };
 Result<Started> run_machine(const RuntimeDir& dir, const RunRequest& request);
 
@@ -82,12 +88,20 @@ struct Costs {
     bool known = false;
     u64 live_bytes = 0;     // a root's own memory
     u64 frozen_bytes = 0;   // old versions kept for its snapshots and children
-    u64 private_bytes = 0;  // a child's own pages
-    u64 shared_bytes = 0;   // pages that a child maps and that belong to its source
+    u64 private_bytes = 0;  // a child's own pages: copies, and what it wrote (smaps: Anonymous)
+    u64 shared_bytes = 0;   // pages that it maps and that its siblings can (smaps: the rest of Rss)
     u64 fill_faults = 0;    // of its children, served
     u64 pages_mapped = 0;   // given to children without a copy
     u64 pages_copied = 0;
+    u64 granule_bytes = 0;  // protected, and stored when it is written, together
     std::string damage;
+    // Of a child: what it was given, as far as those live who gave it (it did itself where they had
+    // gone before).
+    u64 got_faults = 0;
+    u64 got_mapped = 0;  // without a copy
+    u64 got_copied = 0;
+    u64 got_empty = 0;  // the page of zeroes that all share
+    u64 pss_bytes = 0;  // its memory, where each shared page counts as a part
 };
 struct Listed {
     std::string name;

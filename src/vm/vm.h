@@ -11,6 +11,7 @@
 //   qmp          speaking with QEMU                       command_line  what is added to the user's
 //   keeper       regions and snapshots, asked by packet   server        the process that keeps them
 //   disks        qcow2 overlays                           device_state  all that is not memory
+//   huge_pages   whether there are enough             guest_clock   what a guest missed
 //   machine      one running QEMU                         verbs         what `verso vm` does
 //   answer       what a guest says on its console
 //   agent/       the preloaded object: not part of this library
@@ -24,6 +25,8 @@
 #include "vm/command_line.h"
 #include "vm/device_state.h"
 #include "vm/disks.h"
+#include "vm/guest_clock.h"
+#include "vm/huge_pages.h"
 #include "vm/json.h"
 #include "vm/keeper.h"
 #include "vm/machine.h"

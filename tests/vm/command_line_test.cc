@@ -65,9 +65,32 @@ TEST(CommandLine, MemoryThatIsNoSharedMemfdIsRefused) {
     EXPECT_NE(refused({"-object", "memory-backend-ram,id=a,size=32M"}), "");
     EXPECT_NE(refused({"-object", "memory-backend-file,id=a,size=32M,mem-path=/x"}), "");
     EXPECT_NE(refused({"-object", "memory-backend-memfd,id=a,size=32M,share=off"}), "");
-    EXPECT_NE(refused({"-object", "memory-backend-memfd,id=a,size=32M,hugetlb=on"}), "");
     EXPECT_NE(refused({"-object", "memory-backend-memfd,id=a,size=32M"}), "");  // not its RAM
     EXPECT_EQ(refused({"-object", "rng-random,id=a"}), "");
+}
+
+TEST(CommandLine, HugePagesAreForRootsByTheOptionOrByTheUsersOwnMemfd) {
+    const CommandLine line = *read_command_line(words({}), 64 * mib, true);
+    EXPECT_TRUE(line.huge);
+    EXPECT_EQ(value_after(command_for(line, "/run/x", {}, false), "-object"),
+              "memory-backend-memfd,id=verso-ram,size=67108864,share=on,hugetlb=on,hugetlbsize=2M");
+    EXPECT_EQ(value_after(command_for(line, "/run/x", {}, true), "-object"),
+              "memory-backend-memfd,id=verso-ram,size=67108864,share=on");
+
+    const std::string own = "memory-backend-memfd,id=ram,size=32M,hugetlb=on";
+    const CommandLine users = *read_command_line(
+        words({"-object", own + ",prealloc=on", "-machine", "q35,memory-backend=ram"}), 0);
+    EXPECT_TRUE(users.huge);
+    EXPECT_EQ(value_after(command_for(users, "/run/x", {}, false), "-object"),
+              own + ",prealloc=on");
+    EXPECT_EQ(value_after(command_for(users, "/run/x", {}, true), "-object"),
+              "memory-backend-memfd,id=ram,size=32M");
+    EXPECT_NE(refused({"-object", own + ",hugetlbsize=1G", "-machine", "memory-backend=ram"}), "");
+    EXPECT_FALSE(read_command_line(words({"-object", "memory-backend-memfd,id=ram,size=32M",
+                                          "-machine", "memory-backend=ram"}),
+                                   0, true));
+    EXPECT_FALSE(read_command_line(words({}), 33 * mib, true)) << "not whole huge pages";
+    EXPECT_FALSE(read_command_line(words({}), 33 * mib)->huge);
 }
 
 TEST(CommandLine, WhatAChildCouldNotHaveIsRefused) {

@@ -134,8 +134,8 @@ std::string Guests::guest_command(const std::string& more) const {
         guest_folder(), guest_folder(), more);
 }
 
-void Guests::boot(const std::string& name, const std::string& more) {
-    vm_yes(fmt::format("run {} --memory 128M -- {}", name, guest_command(more)));
+void Guests::boot(const std::string& name, const std::string& more, const std::string& options) {
+    vm_yes(fmt::format("run {} --memory 128M {} -- {}", name, options, guest_command(more)));
     const Deadline deadline(boot_timeout_ms);
     const std::string log = dir().file(name, "console.log");
     while (line_of(text_of(log), "ready", 0).empty()) {

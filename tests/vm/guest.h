@@ -30,8 +30,9 @@ protected:
     /// Expected to fail with one line that has these words.
     void vm_no(const std::string& arguments, const std::string& words) const;
 
-    /// Boots NAME with 128 MiB and, if there is one, a qcow2 disk; returns once it answers.
-    void boot(const std::string& name, const std::string& more = "");
+    /// Boots NAME with 128 MiB; `more` goes to QEMU, `options` to `run`. Returns once it answers.
+    void boot(const std::string& name, const std::string& more = "",
+              const std::string& options = "");
     std::string make_disk(const std::string& name, const std::string& format = "qcow2") const;
     std::string guest_command(const std::string& more = "") const;
 

@@ -13,6 +13,7 @@
 #include <string>
 #include <thread>
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -81,6 +82,7 @@ public:
 private:
     void listen();
     Json answer(const Json& request, const std::vector<Fd>& fds);
+    static Json read_clock();
     Json lend_memory(const std::vector<Fd>& fds);
 
     std::string socket_;
@@ -153,10 +155,38 @@ Json Agent::answer(const Json& request, const std::vector<Fd>& fds) {
     if (verb == "memory") {
         return {{"ok", true}, {"bytes", memory_.size}, {"mappings", mappings.load()}};
     }
+    if (verb == "clock") {
+        return read_clock();
+    }
     if (verb == "lend") {
         return lend_memory(fds);
     }
     return keeper_.answer(request, fds);
+}
+
+/// QEMU's own function, which any thread may call; it is there where QEMU shows its symbols to its
+/// modules, as Debian's does.
+Json Agent::read_clock() {
+    constexpr int virtual_clock = 1;  // QEMU_CLOCK_VIRTUAL
+    using Read = i64 (*)(int);
+    // Why safe: looks a name up; called as QEMU declares it.
+    static const auto read = reinterpret_cast<Read>(::dlsym(RTLD_DEFAULT, "qemu_clock_get_ns"));
+    if (read == nullptr) {
+        return {{"ok", false}, {"error", "this QEMU does not show its guest's clock"}};
+    }
+    constexpr int tries = 20;  // this thread may be put aside between looking at one and the other
+    u64 closest_ns = ~u64{0};
+    Json closest;
+    for (int i = 0; i < tries; ++i) {
+        const u64 before_ns = now_ns();
+        const i64 guest_ns = read(virtual_clock);
+        const u64 took_ns = now_ns() - before_ns;
+        if (took_ns < closest_ns) {
+            closest_ns = took_ns;
+            closest = {{"ok", true}, {"guest_ns", guest_ns}, {"host_ns", before_ns + took_ns / 2}};
+        }
+    }
+    return closest;
 }
 
 Json Agent::lend_memory(const std::vector<Fd>& fds) {
