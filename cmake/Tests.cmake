@@ -119,13 +119,26 @@ function(verso_test_folder folder)
     if(folder IN_LIST serial_folders)
         set(serial TRUE)
     endif()
+    # Tests of such a folder that need only time, and may run beside others.
+    if(folder STREQUAL litmus)
+        set(beside *IsJudgedByTheModel*)
+    elseif(folder STREQUAL vm)
+        set(beside Guests.*)
+    else()
+        set(beside)
+    endif()
     set(seconds ${seconds_max})
     if(folder STREQUAL vm)  # each boots a guest, without KVM
         set(seconds 600)
     endif()
-    gtest_discover_tests(${target}
-        TEST_PREFIX ${folder}. NO_PRETTY_VALUES DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
-        PROPERTIES TIMEOUT ${seconds} LABELS ${folder} RUN_SERIAL ${serial} ${environment})
+    set(how TEST_PREFIX ${folder}. NO_PRETTY_VALUES DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120)
+    set(properties TIMEOUT ${seconds} LABELS ${folder} ${environment})
+    if(beside)
+        gtest_discover_tests(${target} ${how} TEST_FILTER ${beside} TEST_LIST ${folder}_beside
+            PROPERTIES ${properties} RUN_SERIAL FALSE)
+        set(how ${how} TEST_FILTER -${beside})
+    endif()
+    gtest_discover_tests(${target} ${how} PROPERTIES ${properties} RUN_SERIAL ${serial})
 endfunction()
 
 file(GLOB folders CONFIGURE_DEPENDS LIST_DIRECTORIES true

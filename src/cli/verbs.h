@@ -27,5 +27,5 @@
 #include "cli/explore.h"
 #include "cli/litmus.h"
 #include "cli/swarm.h"
-#include "cli/vm.h"
 #include "cli/torture.h"
+#include "cli/vm.h"

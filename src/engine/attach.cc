@@ -45,6 +45,31 @@ Outcome refuse_loan(kernel::Kernel& kernel, int socket, const Error& error) {
 }
 }  // namespace
 
+/// Watches what the lender has sent, and begins to serve it.
+Result<void> Region::serve_lender(Fd socket, Safekeeping* safe) {
+    // Mapped last: a part of a huge page could be mapped, and then never be unmapped.
+    Result<void> ready = watch(RegisterMode::write_protect);
+    if (ready) {
+        ready = find_granule();  // the lender gets the sentence as its answer
+    }
+    if (ready) {
+        ready = map_live(false, 0);
+    }
+    if (!ready) {
+        return ready;
+    }
+    socket_ = std::move(socket);  // the reader listens to it
+    safe_ = safe;
+    if (ready = keep_region(); !ready) {
+        return ready;
+    }
+    reader_ = kernel_.spawn("verso-faults", [this] { read_events(); });
+    if (reader_ == nullptr) {
+        return fail(ErrorKind::resource, 0, "no more threads to serve the lender's memory");
+    }
+    return {};
+}
+
 Result<std::shared_ptr<Region>> Region::attach(Runtime& runtime, int socket, std::string name,
                                                int timeout_ms, Safekeeping* safe) {
     kernel::Kernel& kernel = runtime.kernel();
@@ -86,24 +111,8 @@ Result<std::shared_ptr<Region>> Region::attach(Runtime& runtime, int socket, std
         if (!size.ok() || static_cast<u64>(size.value) < to_bytes(pages)) {
             return fail(ErrorKind::peer, size.error, "the lender's memfd is smaller than it says");
         }
-        Result<void> ready = region.map_live(false, 0);
-        if (ready) {
-            ready = region.watch(RegisterMode::write_protect);
-        }
-        if (ready) {
-            ready = region.find_granule();  // the lender gets the sentence as its answer
-        }
-        if (!ready) {
-            return pass(ready);
-        }
-        region.socket_ = std::move(kept);  // the reader listens to it
-        region.safe_ = safe;
-        if (ready = region.keep_region(); !ready) {
-            return pass(ready);
-        }
-        region.reader_ = kernel.spawn("verso-faults", [&region] { region.read_events(); });
-        if (region.reader_ == nullptr) {
-            return fail(ErrorKind::resource, 0, "no more threads to serve the lender's memory");
+        if (Result<void> served = region.serve_lender(std::move(kept), safe); !served) {
+            return pass(served);
         }
         return made;
     };

@@ -140,7 +140,8 @@ Result<void> Region::watch(u64 register_mode) {
     if (!outcome.ok()) {
         return refuse(
             outcome, fmt::format("watching region '{}' (only shared memory, memfd or tmpfs, can be "
-                                 "write-protected; for a file use a memfd copy of it)",
+                                 "write-protected, huge pages only whole; for a file use a memfd "
+                                 "copy of it)",
                                  name_));
     }
     return {};

@@ -315,6 +315,7 @@ private:
     Result<void> still_lent() const;
 
     // attach.cc (reader thread)
+    Result<void> serve_lender(Fd socket, Safekeeping* safe);
     void hear_lender();
     void end_loan(bool too_late);
     bool lender_gave_up();

@@ -209,9 +209,9 @@ Result<void> Region::take_reader(const Entry& entry, TakenOver& taken,
     if (!fds) {
         return pass(fds);
     }
-    Result<ChildService*> child = resume_child(shared_from_this(), *layer, std::move(*fds),
-                                               entry.numbers[3], entry.numbers[4],
-                                               child_name(entry.key));
+    Result<ChildService*> child =
+        resume_child(shared_from_this(), *layer, std::move(*fds), entry.numbers[3],
+                     entry.numbers[4], child_name(entry.key));
     if (!child) {
         return pass(child);
     }

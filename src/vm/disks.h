@@ -7,8 +7,8 @@
 // At a fork or a snapshot, while the guest stands still, QEMU puts a new overlay on top of every
 // disk in one transaction; what was the top is never written again, and stands under both. Going
 // back puts an empty overlay on the layer of that moment (blockdev-reopen); its file names that
-// layer from the beginning, because children open files and not what QEMU has open. Layers are files in
-// the machine's folder.
+// layer from the beginning, because children open files and not what QEMU has open. Layers are
+// files in the machine's folder.
 #pragma once
 
 #include <string>

@@ -83,8 +83,7 @@ Result<void> bear(const RuntimeDir& dir, const std::string& keeper, const std::s
     constexpr unsigned tries_max = 5;
     for (unsigned tries = 1;; ++tries) {
         bool again = false;
-        Result<void> done =
-            try_to_bear(dir, keeper, source, moment, child, before_it_runs, again);
+        Result<void> done = try_to_bear(dir, keeper, source, moment, child, before_it_runs, again);
         if (done || !again || tries == tries_max) {
             return done;
         }

@@ -90,8 +90,10 @@ Result<void> page_server() {
     serve_requests(
         listening.get(),
         [&keeper](const Json& request, const std::vector<Fd>& fds) {
-            return text_at(request, "do") == "hello" ? Json{{"ok", true}, {"pid", ::getpid()}}
-                                                     : keeper.answer(request, fds);
+            if (text_at(request, "do") == "hello") {
+                return Json{{"ok", true}, {"pid", ::getpid()}, {"safe", ::getppid()}};
+            }
+            return keeper.answer(request, fds);
         },
         [&] {
             if (!keeper.empty() || !safe.empty()) {  // a machine that is gone may have children
@@ -100,6 +102,17 @@ Result<void> page_server() {
             return idle.over();
         });
     return {};
+}
+
+void end_server(const RuntimeDir& dir) {
+    const Result<Json> server = ask(dir.server_socket(), Json{{"do", "hello"}}, {}, 1'000);
+    if (!server) {
+        return;
+    }
+    kill_process(identify(static_cast<pid_t>(number_at(*server, "safe"))));
+    const ProcessId process = identify(static_cast<pid_t>(number_at(*server, "pid")));
+    kill_process(process);
+    (void)wait_until_ended(process, start_timeout_ms);
 }
 
 Result<void> ensure_server(const RuntimeDir& dir) {

@@ -25,6 +25,9 @@ void serve_requests(int listening,
 /// server before it has put away, and returns when there is nothing left to keep.
 Result<void> page_server();
 
+/// Ends one and its safe, by which it would be started again, whatever it keeps.
+void end_server(const RuntimeDir& dir);
+
 /// Sees to it that one answers at dir.server_socket().
 Result<void> ensure_server(const RuntimeDir& dir);
 

@@ -169,7 +169,7 @@ TEST_F(H05_LentHugetlb, EverySnapshotHoldsItsMomentAndOneStoreOpensTwoMegabytes)
     write_all(memory(), 1, 3);
     expect_moment(engine, 0, 0);
     expect_moment(engine, 1, 1);
-    loan->end();
+    { const Loan ended = std::move(*loan); }
     write_all(memory(), 1, 4);  // would hang if a page of it had stayed protected
     expect_moment(engine, 0, 0);
     expect_moment(engine, 1, 1);

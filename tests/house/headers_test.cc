@@ -31,9 +31,8 @@ bool opens_its_source(const File& header, const std::vector<File>& sources) {
     if (at == sources.end()) {
         return false;
     }
-    const auto first = std::find_if(at->lines.begin(), at->lines.end(), [](const auto& line) {
-        return line.starts_with("#");
-    });
+    const auto first = std::find_if(at->lines.begin(), at->lines.end(),
+                                    [](const auto& line) { return line.starts_with("#"); });
     return first != at->lines.end() &&
            *first == fmt::format("#include \"{}\"", included(header.path));
 }
@@ -75,8 +74,7 @@ TEST(Headers, TheCInterfaceIsC) {
 TEST(Headers, OnlyASourceOfItsNameThatIncludesItFirstSpeaksForAHeader) {
     const File header = file_of("src/base/some.h", "#pragma once\n");
     const File first = file_of("src/base/some.cc", "// what\n#include \"base/some.h\"\n");
-    const File late =
-        file_of("src/base/some.cc", "#include <vector>\n#include \"base/some.h\"\n");
+    const File late = file_of("src/base/some.cc", "#include <vector>\n#include \"base/some.h\"\n");
     const File other = file_of("src/base/other.cc", "#include \"base/some.h\"\n");
     EXPECT_TRUE(opens_its_source(header, {other, first}));
     EXPECT_FALSE(opens_its_source(header, {late}));

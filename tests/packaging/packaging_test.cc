@@ -32,7 +32,7 @@ protected:
     static std::string tree() { return folder->path() + "/tree"; }
     static std::string built(const std::string& name) { return folder->path() + "/" + name; }
     static std::string source(const std::string& name) {
-        return std::string(VERSO_SOURCE_DIR) + "/tests/packaging/" + name;
+        return VERSO_SOURCE_DIR "/tests/packaging/" + name;
     }
     /// Compiles one file with what pkg-config says; returns what the compiler said.
     static Ran compile_with_pkg_config(const std::string& compiler, const std::string& file,
@@ -62,17 +62,16 @@ TEST_F(Installed, ServesAConsumerThroughFindPackage) {
 }
 
 TEST_F(Installed, ServesAConsumerThroughPkgConfig) {
-    const Ran made =
-        compile_with_pkg_config(std::string(VERSO_CXX) + "' '-std=c++20",
-                                source("pkgconfig/main.cc"), built("through-pkg-config"));
+    const Ran made = compile_with_pkg_config(VERSO_CXX "' '-std=c++20", source("pkgconfig/main.cc"),
+                                             built("through-pkg-config"));
     ASSERT_EQ(made.code, 0) << made.output;
     const Ran ran = run("'" + built("through-pkg-config") + "' 2>&1");
     EXPECT_EQ(ran.code, 0) << ran.output;
 }
 
 TEST_F(Installed, ServesAConsumerInC) {
-    const Ran made = compile_with_pkg_config(std::string(VERSO_C) + "' '-std=c11",
-                                             source("c/main.c"), built("in-c"));
+    const Ran made =
+        compile_with_pkg_config(VERSO_C "' '-std=c11", source("c/main.c"), built("in-c"));
     ASSERT_EQ(made.code, 0) << made.output;
     const Ran ran = run("'" + built("in-c") + "' 2>&1");
     EXPECT_EQ(ran.code, 0) << ran.output;

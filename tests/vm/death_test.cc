@@ -125,9 +125,9 @@ TEST_F(Guests, ARootOutlivesTheSafeWithoutItsSnapshotsAndCanBeForkedAgain) {
     vm_yes("snapshot one s");
     vm_yes("fork one two");  // has read next to nothing when its source's server dies
     const ProcessId server = page_server(dir());
-    const std::string parent =
-        verso::test::run(fmt::format("ps -o ppid= -p {}", server.pid)).output;
-    kill_process(identify(static_cast<pid_t>(std::stol(parent))));
+    const Result<Json> hello = ask(dir().server_socket(), Json{{"do", "hello"}});
+    ASSERT_TRUE(hello);
+    kill_process(identify(static_cast<pid_t>(number_at(*hello, "safe"))));
     ASSERT_TRUE(wait_until_ended(server, end_timeout_ms));
 
     expect_ticking("one");

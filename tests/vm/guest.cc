@@ -13,6 +13,7 @@
 #include "support/needs.h"
 #include "vm/keeper.h"
 #include "vm/record.h"
+#include "vm/server.h"
 #include "vm/socket.h"
 
 namespace verso::vm::test {
@@ -93,10 +94,7 @@ void Guests::TearDown() {
             kill_process(record->process);
         }
     }
-    if (const Result<Json> server = ask(here.server_socket(), Json{{"do", "hello"}})) {
-        // Why safe: the page server of this test's own folder, which has just answered.
-        ::kill(static_cast<pid_t>(number_at(*server, "pid")), SIGKILL);
-    }
+    end_server(here);
 }
 
 RuntimeDir Guests::dir() const { return RuntimeDir::open_at(folder() + "/verso").value(); }

@@ -9,8 +9,8 @@
 //                 any other, and every access of the guest's or of a device's is one of the Region
 //
 // Environment (taken out of it at once, so that what QEMU starts has no agent):
-//   VERSO_AGENT_SOCKET  where it listens: see keeper.h; and {"do":"memory"}, {"do":"lend"} + socket,
-//                       {"do":"clock"}
+//   VERSO_AGENT_SOCKET  where it listens: see keeper.h; and {"do":"memory"}, {"do":"clock"},
+//                       {"do":"lend"} + socket
 //   VERSO_AGENT_NAME    the machine's
 //   VERSO_AGENT_IMPORT  set in a child: its memory is offered at agent_import_fd
 //

@@ -15,6 +15,7 @@
 
 #include "vm/keeper.h"
 #include "vm/record.h"
+#include "vm/server.h"
 #include "vm/socket.h"
 
 namespace verso::cli::bench {
@@ -32,14 +33,6 @@ sigset_t ending_signals() {
         sigaddset(&set, signal);
     }
     return set;
-}
-
-void end_page_server(const vm::RuntimeDir& dir) {
-    const Result<vm::Json> server =
-        vm::ask(dir.server_socket(), vm::Json{{"do", "hello"}}, {}, 1'000);
-    if (server) {
-        vm::kill_process(vm::identify(static_cast<pid_t>(vm::number_at(*server, "pid"))));
-    }
 }
 
 /// $TMPDIR if the user has set it, else in memory, else where temporary files go.
@@ -122,7 +115,7 @@ void Stage::end_machines() {
         (void)vm::wait_until_ended(process, 2'000);
     }
     adopted_.clear();
-    end_page_server(dir_);
+    vm::end_server(dir_);
 }
 
 std::string Stage::fresh(const std::string& kind) {
