@@ -80,7 +80,7 @@ Result<void> try_to_bear(const RuntimeDir& dir, const std::string& keeper,
 Result<void> bear(const RuntimeDir& dir, const std::string& keeper, const std::string& source,
                   const Moment& moment, Record& child,
                   const std::function<void()>& before_it_runs) {
-    constexpr unsigned tries_max = 5;
+    constexpr unsigned tries_max = 20;
     for (unsigned tries = 1;; ++tries) {
         bool again = false;
         Result<void> done = try_to_bear(dir, keeper, source, moment, child, before_it_runs, again);
