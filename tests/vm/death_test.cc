@@ -68,7 +68,7 @@ public:
               for (; kills_.load() < times; kills_.fetch_add(1)) {
                   const ProcessId process = page_server(dir);
                   EXPECT_NE(process.pid, 0);
-                  pause_ms(static_cast<unsigned>(random() % 200));
+                  pause_ms(static_cast<unsigned>(random() % 120));
                   kill_process(process);
                   EXPECT_TRUE(wait_until_ended(process, end_timeout_ms));
               }
