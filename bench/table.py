@@ -13,6 +13,8 @@ Figures get into the documentation by this way only, so that each comes from a r
 import json
 import sys
 
+import marked
+
 BEGIN = "<!-- figures: begin (bench/table.py) -->"
 END = "<!-- figures: end -->"
 
@@ -144,17 +146,14 @@ def main(arguments):
     if not documents:
         print(made)
         return 0
-    with open(documents[0], encoding="utf-8") as file:
-        document = file.read()
-    if document.count(BEGIN) != 1 or document.count(END) != 1:
-        print(f"table.py: {documents[0]} lacks its two marks", file=sys.stderr)
+    try:
+        head, part, tail = marked.split(documents[0], BEGIN, END)
+    except ValueError as error:
+        print(f"table.py: {error}", file=sys.stderr)
         return 2
-    head, rest = document.split(BEGIN)
     if anew:
-        made = again(rest.split(END)[0].strip("\n"), files)
-    document = head + BEGIN + "\n" + made + "\n" + END + rest.split(END)[1]
-    with open(documents[0], "w", encoding="utf-8") as file:
-        file.write(document)
+        made = again(part, files)
+    marked.write(documents[0], head, BEGIN, made, END, tail)
     return 0
 
 

@@ -10,6 +10,8 @@ only, so that each comes from a run that is on file.
 import json
 import sys
 
+import marked
+
 from table import amount
 
 BEGIN = "<!-- figures: begin (bench/vm_table.py) -->"
@@ -172,14 +174,12 @@ def main(arguments):
     if not documents:
         print(made)
         return 0
-    with open(documents[0], encoding="utf-8") as file:
-        document = file.read()
-    if document.count(BEGIN) != 1 or document.count(END) != 1:
-        print(f"vm_table.py: {documents[0]} lacks its two marks", file=sys.stderr)
+    try:
+        head, _, tail = marked.split(documents[0], BEGIN, END)
+    except ValueError as error:
+        print(f"vm_table.py: {error}", file=sys.stderr)
         return 2
-    head, rest = document.split(BEGIN)
-    with open(documents[0], "w", encoding="utf-8") as file:
-        file.write(head + BEGIN + "\n" + made + "\n" + END + rest.split(END)[1])
+    marked.write(documents[0], head, BEGIN, made, END, tail)
     return 0
 
 

@@ -161,6 +161,34 @@ Result<Rewound> with_guest_stopped(const RuntimeDir& dir, Record& record, Qmp& q
     return rewound;
 }
 
+/// A machine that runs, for a verb that has it to itself.
+struct Held {
+    FileLock lock;
+    Record record;
+    Qmp qmp;
+    std::string keeper;
+};
+
+Result<Held> hold_running(const RuntimeDir& dir, const std::string& name) {
+    Result<FileLock> lock = FileLock::take(dir, name, lock_timeout_ms);
+    if (!lock) {
+        return pass(lock);
+    }
+    Result<Record> record = load_record(dir, name);
+    if (!record) {
+        return pass(record);
+    }
+    Result<Qmp> qmp = monitor_of(dir, *record);
+    if (!qmp) {
+        return pass(qmp);
+    }
+    Result<std::string> keeper = keeper_with_moments(dir, *record);
+    if (!keeper) {
+        return pass(keeper);
+    }
+    return Held{std::move(*lock), std::move(*record), std::move(*qmp), std::move(*keeper)};
+}
+
 }  // namespace
 
 Result<Pause> keep_moment(const RuntimeDir& dir, const std::string& name,
@@ -168,33 +196,22 @@ Result<Pause> keep_moment(const RuntimeDir& dir, const std::string& name,
     if (Result<void> right = check_name(moment); !right) {
         return pass(right);
     }
-    Result<FileLock> lock = FileLock::take(dir, name, lock_timeout_ms);
-    if (!lock) {
-        return pass(lock);
+    Result<Held> held = hold_running(dir, name);
+    if (!held) {
+        return pass(held);
     }
-    Result<Record> record = load_record(dir, name);
-    if (!record) {
-        return pass(record);
-    }
-    Result<Qmp> qmp = monitor_of(dir, *record);
-    if (!qmp) {
-        return pass(qmp);
-    }
-    Result<std::string> keeper = keeper_with_moments(dir, *record);
-    if (!keeper) {
-        return pass(keeper);
-    }
-    if (record->moment(moment) != nullptr) {
+    auto& [lock, record, qmp, keeper] = *held;
+    if (record.moment(moment) != nullptr) {
         return fail(ErrorKind::invalid_argument, 0,
                     "'{}' has a snapshot '{}' already; choose another name", name, moment);
     }
-    Result<Taken> taken = take_moment(dir, *record, *qmp, *keeper, {moment, true});
+    Result<Taken> taken = take_moment(dir, record, qmp, keeper, {moment, true});
     if (!taken) {
-        (void)ask(*keeper, request_for("release", name, moment));
+        (void)ask(keeper, request_for("release", name, moment));
         return pass(taken);
     }
-    record->moments.push_back(taken->moment);
-    if (Result<void> saved = save_record(dir, *record); !saved) {
+    record.moments.push_back(taken->moment);
+    if (Result<void> saved = save_record(dir, record); !saved) {
         return pass(saved);
     }
     return taken->pause;
@@ -202,47 +219,36 @@ Result<Pause> keep_moment(const RuntimeDir& dir, const std::string& name,
 
 Result<Rewound> rewind_machine(const RuntimeDir& dir, const std::string& name,
                                const std::string& moment) {
-    Result<FileLock> lock = FileLock::take(dir, name, lock_timeout_ms);
-    if (!lock) {
-        return pass(lock);
+    Result<Held> held = hold_running(dir, name);
+    if (!held) {
+        return pass(held);
     }
-    Result<Record> record = load_record(dir, name);
-    if (!record) {
-        return pass(record);
-    }
-    Result<Qmp> qmp = monitor_of(dir, *record);
-    if (!qmp) {
-        return pass(qmp);
-    }
-    Result<std::string> keeper = keeper_with_moments(dir, *record);
-    if (!keeper) {
-        return pass(keeper);
-    }
+    auto& [lock, record, qmp, keeper] = *held;
     const StateStore moments = moments_store(dir, name);
-    const Moment* const kept = record->moment(moment);
+    const Moment* const kept = record.moment(moment);
     Result<bool> has_state =
-        kept == nullptr ? Result<bool>(false) : is_state_kept(*qmp, moments, moment);
+        kept == nullptr ? Result<bool>(false) : is_state_kept(qmp, moments, moment);
     if (!has_state) {
         return pass(has_state);
     }
     if (!*has_state) {
         return fail(ErrorKind::invalid_argument, 0, "'{}' has no snapshot '{}'", name, moment);
     }
-    Result<std::vector<Disk>> disks = writable_disks(*qmp, *record);
+    Result<std::vector<Disk>> disks = writable_disks(qmp, record);
     if (!disks) {
         return pass(disks);
     }
     const Moment goal = *kept;
-    Way way{*keeper, goal, moments, before_store(dir, name), std::move(*disks), {}};
-    if (Result<void> ready = prepare_way(dir, *record, *qmp, way); !ready) {
+    Way way{keeper, goal, moments, before_store(dir, name), std::move(*disks), {}};
+    if (Result<void> ready = prepare_way(dir, record, qmp, way); !ready) {
         return pass(ready);
     }
-    Result<Rewound> rewound = with_guest_stopped(dir, *record, *qmp, way);
+    Result<Rewound> rewound = with_guest_stopped(dir, record, qmp, way);
     if (!rewound) {
-        close_below(*qmp, way.overlays);  // QEMU refuses where they are in use after all
+        close_below(qmp, way.overlays);  // QEMU refuses where they are in use after all
     }
-    drop_store(*qmp, way.before);
-    (void)ask(*keeper, request_for("release", name, before_rewind));
+    drop_store(qmp, way.before);
+    (void)ask(keeper, request_for("release", name, before_rewind));
     return rewound;
 }
 
