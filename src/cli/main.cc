@@ -561,6 +561,9 @@ int main(int argc, char** argv) {
     if (argc > 1 && std::string_view(argv[1]) == "vm-safe") {
         return verso::cli::vm_safe(argc, argv);
     }
+    if (argc > 1 && std::string_view(argv[1]) == "vm-guard") {
+        return verso::cli::vm_guard(argc, argv);
+    }
     const int code = verso::cli::run(argc, argv);
     // A report that did not reach its reader (full disk, closed pipe) is not a success.
     return std::fflush(stdout) == 0 ? code : (code == 0 ? 1 : code);

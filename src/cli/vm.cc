@@ -351,4 +351,13 @@ int vm_safe(int argc, char** argv) {
     return done ? 0 : say(done.error());
 }
 
+int vm_guard(int argc, char** argv) {
+    if (argc != 4) {
+        return exit_refused;
+    }
+    Result<vm::RuntimeDir> dir = vm::RuntimeDir::open_at(argv[2]);
+    const Result<void> done = dir ? vm::run_guard(*dir, argv[3]) : pass(dir);
+    return done ? 0 : say(done.error());
+}
+
 }  // namespace verso::cli

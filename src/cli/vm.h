@@ -32,9 +32,10 @@ int vm_rewind(const VmOptions& options);
 int vm_stop(const VmOptions& options);
 int vm_remove(const VmOptions& options);
 
-/// The page server, and what starts it again when it is killed, which the verbs start:
-/// `verso vm-safe FOLDER` and `verso vm-server FOLDER`.
+/// The page server, what starts it again when it is killed, and what lets a guest go on when its
+/// verb is; verbs start them: `verso vm-safe FOLDER`, `vm-server FOLDER`, `vm-guard FOLDER NAME`.
 int vm_safe(int argc, char** argv);
 int vm_server(int argc, char** argv);
+int vm_guard(int argc, char** argv);
 
 }  // namespace verso::cli

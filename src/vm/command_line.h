@@ -20,6 +20,7 @@ namespace verso::vm {
 struct Drive {
     std::size_t word = 0;  // of the command: the option's value
     std::string file;      // where the guest's writes go now
+    std::string next{};    // a layer that is the top already, or will be: QEMU knows (disks.h)
     friend bool operator==(const Drive&, const Drive&) = default;
 };
 

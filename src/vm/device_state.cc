@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
 
+#include "vm/guard.h"
 #include "vm/process.h"
 #include "vm/socket.h"
 
@@ -16,6 +17,7 @@ namespace {
 
 constexpr int state_timeout_ms = 120'000;
 constexpr const char* fd_name = "verso-state";
+constexpr const char* job_id = "verso-job";
 
 Result<void> leave_memory_out(Qmp& qmp) {
     Result<Json> set =
@@ -39,10 +41,9 @@ Result<void> hand_over(Qmp& qmp, const std::string& file, int flags) {
 /// Runs snapshot-save or snapshot-load to its end.
 Result<void> run_job(Qmp& qmp, const char* command, const StateStore& store,
                      const std::string& tag) {
-    const std::string id = "verso-job";
     Result<Json> begun = qmp.execute(
         command,
-        Json{{"job-id", id}, {"tag", tag}, {"vmstate", store.node}, {"devices", {store.node}}});
+        Json{{"job-id", job_id}, {"tag", tag}, {"vmstate", store.node}, {"devices", {store.node}}});
     if (!begun) {
         return pass(begun);
     }
@@ -53,10 +54,10 @@ Result<void> run_job(Qmp& qmp, const char* command, const StateStore& store,
             return pass(jobs);
         }
         for (const Json& job : jobs->is_array() ? *jobs : Json::array()) {
-            if (text_at(job, "id") != id || text_at(job, "status") != "concluded") {
+            if (text_at(job, "id") != job_id || text_at(job, "status") != "concluded") {
                 continue;
             }
-            (void)qmp.execute("job-dismiss", Json{{"id", id}});
+            (void)qmp.execute("job-dismiss", Json{{"id", job_id}});
             const std::string error = text_at(job, "error");
             if (!error.empty()) {
                 return fail(ErrorKind::system, 0, "QEMU's {} failed: {}", command, error);
@@ -70,7 +71,7 @@ Result<void> run_job(Qmp& qmp, const char* command, const StateStore& store,
 
 }  // namespace
 
-Result<Stillness> Stillness::begin(Qmp& qmp) {
+Result<Stillness> Stillness::begin(Qmp& qmp, Guard* guard) {
     Result<Json> status = qmp.execute("query-status");
     if (!status) {
         return pass(status);
@@ -79,6 +80,9 @@ Result<Stillness> Stillness::begin(Qmp& qmp) {
         return fail(ErrorKind::invalid_argument, 0,
                     "the guest is not running (QEMU says: {}); let it go on first",
                     text_at(*status, "status"));
+    }
+    if (guard != nullptr) {
+        guard->say_stopping();
     }
     const u64 begun_ns = now_ns();
     Result<Json> stopped = qmp.execute("stop");
@@ -236,6 +240,24 @@ Result<bool> is_state_kept(Qmp& qmp, const StateStore& store, const std::string&
 Result<void> take_state_back(Qmp& qmp, const StateStore& store, const std::string& tag) {
     Result<void> ready = leave_memory_out(qmp);
     return ready ? run_job(qmp, "snapshot-load", store, tag) : ready;
+}
+
+Result<bool> has_job_at_work(Qmp& qmp) {
+    Result<Json> jobs = qmp.execute("query-jobs");
+    if (!jobs) {
+        return pass(jobs);
+    }
+    bool at_work = false;
+    for (const Json& job : jobs->is_array() ? *jobs : Json::array()) {
+        if (text_at(job, "id") != job_id) {
+            continue;
+        }
+        at_work = text_at(job, "status") != "concluded";
+        if (!at_work) {
+            (void)qmp.execute("job-dismiss", Json{{"id", job_id}});
+        }
+    }
+    return at_work;
 }
 
 }  // namespace verso::vm

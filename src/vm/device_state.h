@@ -22,11 +22,14 @@
 
 namespace verso::vm {
 
+class Guard;
+
 /// Stops the guest, and lets it go on when it goes, whatever happened.
 class Stillness {
 public:
     /// Refuses a guest that is not running: it would not be going on afterwards.
-    static Result<Stillness> begin(Qmp& qmp);
+    /// `guard`: who lets it go on if this process is killed.
+    static Result<Stillness> begin(Qmp& qmp, Guard* guard = nullptr);
     /// How long the guest stood still, by this machine's clock.
     Result<u64> end();
     /// How long QEMU took to stop it: its vCPUs, and what its disks had begun.
@@ -70,5 +73,8 @@ void drop_store(Qmp& qmp, const StateStore& store);
 Result<void> keep_state(Qmp& qmp, const StateStore& store, const std::string& tag);
 Result<bool> is_state_kept(Qmp& qmp, const StateStore& store, const std::string& tag);
 Result<void> take_state_back(Qmp& qmp, const StateStore& store, const std::string& tag);
+/// Whether one of the two is still at work, for a process that was killed. What has ended is
+/// forgotten, so that the next can begin.
+Result<bool> has_job_at_work(Qmp& qmp);
 
 }  // namespace verso::vm

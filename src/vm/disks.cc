@@ -2,6 +2,7 @@
 #include "vm/disks.h"
 
 #include <filesystem>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -21,7 +22,21 @@ Json file_node(const std::string& path) { return {{"driver", "file"}, {"filename
 
 }  // namespace
 
-Result<std::vector<Disk>> writable_disks(Qmp& qmp, const Record& record) {
+void plan_tops(Record& record, const std::vector<std::string>& overlays) {
+    for (std::size_t i = 0; i < overlays.size(); ++i) {
+        record.line.drives[i].next = overlays[i];
+    }
+}
+
+void adopt_tops(Record& record) {
+    for (Drive& drive : record.line.drives) {
+        if (!drive.next.empty()) {
+            drive.file = std::exchange(drive.next, {});
+        }
+    }
+}
+
+Result<std::vector<Disk>> writable_disks(Qmp& qmp, Record& record) {
     Result<Json> blocks = qmp.execute("query-block");
     if (!blocks) {
         return pass(blocks);
@@ -43,10 +58,14 @@ Result<std::vector<Disk>> writable_disks(Qmp& qmp, const Record& record) {
         const Json& image = part_at(inserted, "image");
         bool known = false;
         for (std::size_t i = 0; i < disks.size(); ++i) {
-            const std::string& drive = record.line.drives[i].file;
+            Drive& drive = record.line.drives[i];
             const std::string node = text_at(inserted, "node-name");
-            if (drive == file || node == node_of(drive)) {
+            if (!drive.next.empty() && node == node_of(drive.next)) {
+                drive.file = drive.next;
+            }
+            if (drive.file == file || node == node_of(drive.file)) {
                 known = true;
+                drive.next.clear();
                 disks[i] = {node, number_at(image, "virtual-size")};
             }
         }
@@ -144,17 +163,71 @@ Result<void> put_on_below(Qmp& qmp, const std::vector<std::string>& overlays,
     if (done) {
         return {};
     }
-    for (std::size_t i = 0; i < overlays.size(); ++i) {
-        const std::string node = node_of(overlays[i]);
-        if (Result<Json> named = qmp.execute(
-                "change-backing-file",
-                Json{{"device", node}, {"image-node-name", node}, {"backing-file", tops[i]}});
-            !named) {
-            return pass(done,
-                        "a new layer names the wrong one below it (" + named.error().message + ")");
-        }
+    if (Result<void> named = name_below(qmp, overlays, tops); !named) {
+        return pass(done,
+                    "a new layer names the wrong one below it (" + named.error().message + ")");
     }
     return pass(done);
+}
+
+namespace {
+
+/// Its node in an answer to query-named-block-nodes; null: there is none.
+const Json& node_in(const Json& nodes, const std::string& overlay) {
+    static const Json nothing;
+    for (const Json& node : nodes) {
+        if (text_at(node, "node-name") == node_of(overlay)) {
+            return node;
+        }
+    }
+    return nothing;
+}
+
+Result<Json> all_nodes(Qmp& qmp) {
+    Result<Json> nodes = qmp.execute("query-named-block-nodes");
+    return !nodes || nodes->is_array() ? std::move(nodes) : Result<Json>(Json::array());
+}
+
+/// What it stands on in QEMU, whatever its file says.
+std::string stands_on(const Json& node) {
+    return text_at(part_at(part_at(node, "image"), "backing-image"), "filename");
+}
+
+}  // namespace
+
+Result<bool> stand_on(Qmp& qmp, const std::vector<std::string>& overlays,
+                      const std::vector<std::string>& below) {
+    Result<Json> nodes = all_nodes(qmp);
+    if (!nodes) {
+        return pass(nodes);
+    }
+    for (std::size_t i = 0; i < overlays.size(); ++i) {
+        if (stands_on(node_in(*nodes, overlays[i])) != below[i]) {
+            return false;
+        }
+    }
+    return !overlays.empty();
+}
+
+Result<void> name_below(Qmp& qmp, const std::vector<std::string>& overlays,
+                        const std::vector<std::string>& tops) {
+    Result<Json> nodes = all_nodes(qmp);
+    if (!nodes) {
+        return pass(nodes);
+    }
+    for (std::size_t i = 0; i < overlays.size(); ++i) {
+        if (stands_on(node_in(*nodes, overlays[i])).empty()) {
+            continue;  // not a top: nobody has put it on anything
+        }
+        const std::string node = node_of(overlays[i]);
+        Result<Json> named = qmp.execute(
+            "change-backing-file",
+            Json{{"device", node}, {"image-node-name", node}, {"backing-file", tops[i]}});
+        if (!named) {
+            return pass(named);
+        }
+    }
+    return {};
 }
 
 }  // namespace verso::vm

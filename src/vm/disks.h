@@ -27,12 +27,18 @@ struct Disk {
 };
 
 /// Those that the guest may write to, in the order of record.line.drives; refuses one that keeps
-/// no snapshots, or that the command line does not account for.
-Result<std::vector<Disk>> writable_disks(Qmp& qmp, const Record& record);
+/// no snapshots, or that the command line does not account for. A verb that was killed may have
+/// left it open whether a drive's next layer is its top: what QEMU says goes into the record.
+Result<std::vector<Disk>> writable_disks(Qmp& qmp, Record& record);
 
 /// An empty overlay over `below` in the machine's folder; counts record.layers up.
 Result<std::string> make_overlay(const RuntimeDir& dir, Record& record, const std::string& below,
                                  u64 bytes);
+
+/// To be saved before QEMU is told: it may do so and this process be killed before it has said so.
+void plan_tops(Record& record, const std::vector<std::string>& overlays);
+/// The drives' tops from now on.
+void adopt_tops(Record& record);
 
 /// The guest stands still. All tops become `overlays`, or none.
 Result<void> put_overlays(Qmp& qmp, const std::vector<Disk>& disks,
@@ -48,5 +54,12 @@ void close_below(Qmp& qmp, const std::vector<std::string>& overlays);
 /// opened from now on. If QEMU refuses, they are what they were, over `tops`.
 Result<void> put_on_below(Qmp& qmp, const std::vector<std::string>& overlays,
                           const std::vector<std::string>& tops);
+/// Whether they do already; where there are none, they do not.
+Result<bool> stand_on(Qmp& qmp, const std::vector<std::string>& overlays,
+                      const std::vector<std::string>& below);
+/// Layers that name what they were to stand on are told what they stand on. What is no layer of
+/// QEMU's is passed over.
+Result<void> name_below(Qmp& qmp, const std::vector<std::string>& overlays,
+                        const std::vector<std::string>& tops);
 
 }  // namespace verso::vm

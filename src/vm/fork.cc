@@ -50,7 +50,8 @@ Result<void> try_to_bear(const RuntimeDir& dir, const std::string& keeper,
         return pass(pair);
     }
     if (Result<void> started = start_machine(dir, child, pair->second.get()); !started) {
-        return started;
+        return fail(started.error().kind, started.error().os_error,
+                    "the child '{}' could not be started: {}", child.name, started.error().message);
     }
     // A verb that is killed from here on leaves a machine that can be listed and removed.
     if (Result<void> saved = save_record(dir, child); !saved) {
@@ -202,12 +203,12 @@ Result<void> run_hook(const RuntimeDir& dir, const std::string& hook, const Reco
 }
 
 /// The moment to fork from: one that was kept, or now.
-Result<Moment> moment_for(const RuntimeDir& dir, const ForkRequest& request, Record& source,
-                          Qmp* qmp, const std::string& keeper, Forked& forked) {
+Result<Moment> moment_for(const RuntimeDir& dir, const FileLock& lock, const ForkRequest& request,
+                          Record& source, Qmp& qmp, const std::string& keeper, Forked& forked) {
     if (!request.from.empty()) {
         return *source.moment(request.from);
     }
-    Result<Taken> taken = take_moment(dir, source, *qmp, keeper, {fork_snapshot, false});
+    Result<Taken> taken = take_moment(dir, lock, source, qmp, keeper, {fork_snapshot, false});
     if (!taken) {
         return pass(taken);
     }
@@ -216,8 +217,8 @@ Result<Moment> moment_for(const RuntimeDir& dir, const ForkRequest& request, Rec
     return taken->moment;
 }
 
-Result<Forked> fork_into(const RuntimeDir& dir, const ForkRequest& request, Record& source,
-                         std::vector<Birth>& births, u64 begun_ns) {
+Result<Forked> fork_into(const RuntimeDir& dir, const FileLock& lock, const ForkRequest& request,
+                         Record& source, std::vector<Birth>& births, u64 begun_ns) {
     bool lent_anew = false;
     Result<std::string> keeper = keeper_of(dir, source, lent_anew);
     if (!keeper) {
@@ -232,7 +233,7 @@ Result<Forked> fork_into(const RuntimeDir& dir, const ForkRequest& request, Reco
         return pass(disks);
     }
     Forked forked;
-    Result<Moment> moment = moment_for(dir, request, source, &*qmp, *keeper, forked);
+    Result<Moment> moment = moment_for(dir, lock, request, source, *qmp, *keeper, forked);
     if (!moment) {
         return pass(moment);
     }
@@ -292,7 +293,7 @@ Result<Forked> fork_machine(const RuntimeDir& dir, const ForkRequest& request) {
     if (!births) {
         return pass(births);
     }
-    Result<Forked> forked = fork_into(dir, request, *source, *births, begun_ns);
+    Result<Forked> forked = fork_into(dir, *lock, request, *source, *births, begun_ns);
     if (!forked) {
         for (const Birth& birth : *births) {
             discard_machine(dir, birth.record);

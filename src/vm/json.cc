@@ -28,6 +28,17 @@ std::string text_at(const Json& json, const char* key, std::string otherwise) {
     return part.is_string() ? part.get<std::string>() : std::move(otherwise);
 }
 
+std::vector<std::string> texts_at(const Json& json, const char* key) {
+    std::vector<std::string> texts;
+    const Json& part = part_at(json, key);
+    for (const Json& one : part.is_array() ? part : Json::array()) {
+        if (one.is_string()) {
+            texts.push_back(one.get<std::string>());
+        }
+    }
+    return texts;
+}
+
 u64 number_at(const Json& json, const char* key, u64 otherwise) {
     const Json& part = part_at(json, key);
     if (part.is_number_unsigned()) {

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -21,6 +22,8 @@ std::string to_line(const Json& json);
 std::string text_at(const Json& json, const char* key, std::string otherwise = {});
 u64 number_at(const Json& json, const char* key, u64 otherwise = 0);
 bool flag_at(const Json& json, const char* key, bool otherwise = false);
+/// Those of an array that are texts.
+std::vector<std::string> texts_at(const Json& json, const char* key);
 /// null if it is not there.
 const Json& part_at(const Json& json, const char* key);
 

@@ -7,6 +7,7 @@
 
 #include "vm/device_state.h"
 #include "vm/disks.h"
+#include "vm/guard.h"
 #include "vm/guest_clock.h"
 #include "vm/keeper.h"
 #include "vm/socket.h"
@@ -15,18 +16,13 @@ namespace verso::vm {
 namespace {
 
 /// With the guest standing still.
-Result<void> take_all(const RuntimeDir& dir, Record& record, Qmp& qmp, const std::string& keeper,
-                      const MomentPlan& plan, const std::vector<Disk>& disks,
-                      const std::vector<std::string>& overlays, Taken& taken) {
+Result<void> take_all(const RuntimeDir& dir, const Record& record, Qmp& qmp,
+                      const std::string& keeper, const MomentPlan& plan,
+                      const std::vector<Disk>& disks, const std::vector<std::string>& overlays,
+                      Taken& taken) {
     u64 begun_ns = now_ns();
     if (Result<void> put = put_overlays(qmp, disks, overlays); !put) {
         return pass(put);
-    }
-    for (std::size_t i = 0; i < overlays.size(); ++i) {
-        record.line.drives[i].file = overlays[i];
-    }
-    if (Result<void> saved = save_record(dir, record); !saved) {
-        return pass(saved);
     }
     taken.pause.disks_ns = now_ns() - begun_ns;
     begun_ns = now_ns();
@@ -54,7 +50,7 @@ Result<void> take_all(const RuntimeDir& dir, Record& record, Qmp& qmp, const std
 
 }  // namespace
 
-Result<Taken> take_moment(const RuntimeDir& dir, Record& record, Qmp& qmp,
+Result<Taken> take_moment(const RuntimeDir& dir, const FileLock& lock, Record& record, Qmp& qmp,
                           const std::string& keeper, const MomentPlan& plan) {
     Result<std::vector<Disk>> disks = writable_disks(qmp, record);
     if (!disks) {
@@ -79,9 +75,17 @@ Result<Taken> take_moment(const RuntimeDir& dir, Record& record, Qmp& qmp,
             return pass(ready);
         }
     }
+    plan_tops(record, overlays);
+    if (Result<void> saved = save_record(dir, record); !saved) {
+        return pass(saved);
+    }
+    Result<Guard> guard = Guard::post(dir, record, lock);
+    if (!guard) {
+        return pass(guard);
+    }
     const std::string agent = dir.file(record.name, "agent.sock");
     const Result<ClockReading> before = read_guest_clock(agent);
-    Result<Stillness> stillness = Stillness::begin(qmp);
+    Result<Stillness> stillness = Stillness::begin(qmp, &*guard);
     if (!stillness) {
         return pass(stillness);
     }
@@ -93,6 +97,10 @@ Result<Taken> take_moment(const RuntimeDir& dir, Record& record, Qmp& qmp,
     }
     if (!stood) {
         return pass(stood);
+    }
+    adopt_tops(record);
+    if (Result<void> saved = save_record(dir, record); !saved) {
+        return pass(saved);
     }
     taken.pause.whole_ns = *stood;
     if (const Result<ClockReading> after = read_guest_clock(agent); before && after) {

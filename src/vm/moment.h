@@ -27,7 +27,8 @@ struct Taken {
 };
 
 /// Saves the record: its disks' tops are new ones from then on, even where a later step fails.
-Result<Taken> take_moment(const RuntimeDir& dir, Record& record, Qmp& qmp,
+/// `lock` is the machine's. If this process is killed, the guest goes on (guard.h).
+Result<Taken> take_moment(const RuntimeDir& dir, const FileLock& lock, Record& record, Qmp& qmp,
                           const std::string& keeper, const MomentPlan& plan);
 
 /// Not one of a user's names, which begin with a letter or digit.

@@ -1,6 +1,7 @@
 // Processes that outlive the verb: see the header.
 #include "vm/process.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -15,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "vm/socket.h"
 
 extern char** environ;
@@ -74,6 +76,20 @@ struct SpawnSettings {
     SpawnSettings& operator=(const SpawnSettings&) = delete;
 };
 
+/// Duplicates that no place of another lies on: what is to become 3 may be on 4.
+std::vector<Fd> out_of_the_way(const std::vector<std::pair<int, int>>& fds) {
+    int above = 0;
+    for (const auto& [ours, its] : fds) {
+        above = std::max(above, its + 1);
+    }
+    std::vector<Fd> high;
+    for (const auto& [ours, its] : fds) {
+        // Why safe: a duplicate of a descriptor that is open.
+        high.emplace_back(::fcntl(ours, F_DUPFD_CLOEXEC, above));
+    }
+    return high;
+}
+
 Result<pid_t> spawn(const Launch& what) {
     SpawnSettings settings;
     if (!what.folder.empty()) {
@@ -83,8 +99,13 @@ Result<pid_t> spawn(const Launch& what) {
     ::posix_spawn_file_actions_addopen(&settings.actions, 1, what.log.c_str(),
                                        O_WRONLY | O_CREAT | O_APPEND, 0600);
     ::posix_spawn_file_actions_adddup2(&settings.actions, 1, 2);
-    for (const auto& [ours, its] : what.fds) {
-        ::posix_spawn_file_actions_adddup2(&settings.actions, ours, its);
+    const std::vector<Fd> high = out_of_the_way(what.fds);
+    for (std::size_t i = 0; i < what.fds.size(); ++i) {
+        if (!high[i].valid()) {
+            return fail(ErrorKind::resource, EMFILE,
+                        "'{}' could not be started: no descriptor is left", what.command.front());
+        }
+        ::posix_spawn_file_actions_adddup2(&settings.actions, high[i].get(), what.fds[i].second);
     }
     const std::vector<std::string> environment = environment_with(what.environment);
     pid_t pid = 0;

@@ -5,14 +5,18 @@
 #include <cerrno>
 #include <cstring>
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "vm/socket.h"
 
 namespace verso::vm {
 namespace {
 constexpr std::size_t line_bytes_max = 16 << 20;
+
+bool is_answer(const Json& said) { return said.contains("return") || said.contains("error"); }
 }  // namespace
 
 Result<Qmp> Qmp::connect(const std::string& path, int timeout_ms) {
@@ -26,14 +30,18 @@ Result<Qmp> Qmp::connect(const std::string& path, int timeout_ms) {
 
 Result<Qmp> Qmp::over(Fd socket, int timeout_ms) {
     Qmp made(std::move(socket));
+    const Deadline deadline(timeout_ms);
     Result<Json> greeting = made.read_object(timeout_ms);
+    while (greeting && is_answer(*greeting)) {  // to whoever was connected before
+        greeting = made.read_object(deadline.left_ms());
+    }
     if (!greeting) {
         return pass(greeting, "waiting for QEMU's greeting");
     }
     if (!part_at(*greeting, "QMP").is_object()) {
         return fail(ErrorKind::peer, 0, "what answers there does not greet as QEMU does");
     }
-    if (Result<Json> ready = made.execute("qmp_capabilities", {}, timeout_ms); !ready) {
+    if (Result<Json> ready = made.execute("qmp_capabilities", {}, deadline.left_ms()); !ready) {
         return pass(ready);
     }
     return made;
@@ -44,6 +52,9 @@ Result<Json> Qmp::execute(std::string_view command) { return execute(command, Js
 Result<Json> Qmp::execute(std::string_view command, const Json& arguments, int timeout_ms, int fd) {
     Json request;
     request["execute"] = command;
+    // Of this process and this moment, so that no other client's answers have it.
+    const std::string id = fmt::format("{}-{}-{}", ::getpid(), now_ns(), ++commands_);
+    request["id"] = id;
     if (arguments.is_object()) {
         request["arguments"] = arguments;
     }
@@ -58,6 +69,9 @@ Result<Json> Qmp::execute(std::string_view command, const Json& arguments, int t
         Result<Json> said = read_object(deadline.left_ms());
         if (!said) {
             return pass(said, std::string(command));
+        }
+        if (is_answer(*said) && text_at(*said, "id") != id) {
+            continue;
         }
         if (said->contains("return")) {
             return (*said)["return"];

@@ -15,21 +15,10 @@
 namespace verso::vm {
 namespace {
 
-std::vector<std::string> texts_at(const Json& json, const char* key) {
-    std::vector<std::string> texts;
-    const Json& part = part_at(json, key);
-    for (const Json& one : part.is_array() ? part : Json::array()) {
-        if (one.is_string()) {
-            texts.push_back(one.get<std::string>());
-        }
-    }
-    return texts;
-}
-
 Json json_of(const Record& record) {
     Json drives = Json::array();
     for (const Drive& drive : record.line.drives) {
-        drives.push_back({{"word", drive.word}, {"file", drive.file}});
+        drives.push_back({{"word", drive.word}, {"file", drive.file}, {"next", drive.next}});
     }
     Json moments = Json::array();
     for (const Moment& moment : record.moments) {
@@ -64,7 +53,8 @@ Record record_of(const Json& json) {
     record.line.huge = flag_at(json, "huge");
     const Json& drives = part_at(json, "drives");
     for (const Json& drive : drives.is_array() ? drives : Json::array()) {
-        record.line.drives.push_back({number_at(drive, "word"), text_at(drive, "file")});
+        record.line.drives.push_back(
+            {number_at(drive, "word"), text_at(drive, "file"), text_at(drive, "next")});
     }
     record.process = {static_cast<pid_t>(number_at(json, "pid")), number_at(json, "started")};
     record.layers = number_at(json, "layers");

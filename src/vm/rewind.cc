@@ -16,6 +16,7 @@
 
 #include "vm/device_state.h"
 #include "vm/disks.h"
+#include "vm/guard.h"
 #include "vm/keeper.h"
 #include "vm/machine.h"
 #include "vm/moment.h"
@@ -26,7 +27,6 @@ namespace verso::vm {
 namespace {
 
 constexpr int lock_timeout_ms = 60'000;
-constexpr const char* before_rewind = ".before";
 
 Json request_for(const char* verb, const std::string& region, const std::string& snapshot) {
     return {{"do", verb}, {"region", region}, {"snapshot", snapshot}};
@@ -52,32 +52,26 @@ struct Way {
     StateStore before;
     std::vector<Disk> disks;
     std::vector<std::string> overlays;
+
+    WayForward forward(const Record& record) const {
+        std::vector<std::string> tops;
+        for (const Drive& drive : record.line.drives) {
+            tops.push_back(drive.file);
+        }
+        return {record.name, keeper, before, overlays, tops, moment.disks};
+    }
 };
 
 /// With the guest standing still. On an error they are as they were.
-Result<void> take_disks_back(const RuntimeDir& dir, Record& record, Qmp& qmp, const Way& way) {
-    std::vector<std::string> tops;
-    for (const Drive& drive : record.line.drives) {
-        tops.push_back(drive.file);
-    }
+Result<void> take_disks_back(const Record& record, Qmp& qmp, const Way& way) {
     if (Result<void> put = put_overlays(qmp, way.disks, way.overlays); !put) {
         return put;
     }
-    for (std::size_t i = 0; i < way.overlays.size(); ++i) {
-        record.line.drives[i].file = way.overlays[i];
-    }
-    Result<void> saved = save_record(dir, record);
-    return saved ? put_on_below(qmp, way.overlays, tops) : saved;
-}
-
-/// To where it was when it was stopped.
-Result<void> go_forward(const Record& record, Qmp& qmp, const Way& way) {
-    Result<Json> memory = ask(way.keeper, request_for("rewind", record.name, before_rewind));
-    return memory ? take_state_back(qmp, way.before, before_rewind) : pass(memory);
+    return put_on_below(qmp, way.overlays, way.forward(record).tops);
 }
 
 /// With the guest standing still.
-Result<Rewound> go_back(const RuntimeDir& dir, Record& record, Qmp& qmp, const Way& way,
+Result<Rewound> go_back(const Record& record, Qmp& qmp, const Way& way, Guard& guard,
                         Stillness& stillness) {
     const u64 begun_ns = now_ns();
     Result<Json> before = ask(way.keeper, request_for("snapshot", record.name, before_rewind));
@@ -87,6 +81,7 @@ Result<Rewound> go_back(const RuntimeDir& dir, Record& record, Qmp& qmp, const W
     if (Result<void> kept = keep_state(qmp, way.before, before_rewind); !kept) {
         return pass(kept, "nothing was rewound");
     }
+    guard.say_way(way.forward(record));
     Rewound rewound;
     rewound.before_ns = now_ns() - begun_ns;
     Result<Json> memory = ask(way.keeper, request_for("rewind", record.name, way.moment.name));
@@ -102,12 +97,12 @@ Result<Rewound> go_back(const RuntimeDir& dir, Record& record, Qmp& qmp, const W
         rewound.state_ns = now_ns() - loading_ns;
     }
     if (rest) {
-        rest = take_disks_back(dir, record, qmp, way);
+        rest = take_disks_back(record, qmp, way);
     }
     if (rest) {
         return rewound;
     }
-    if (Result<void> forward = go_forward(record, qmp, way); !forward) {
+    if (Result<void> forward = go_forward(qmp, way.forward(record)); !forward) {
         stillness.leave_stopped();
         return fail(ErrorKind::system, 0,
                     "'{}' could be brought neither back ({}) nor to where it was ({}); it stays "
@@ -130,6 +125,7 @@ Result<void> prepare_way(const RuntimeDir& dir, Record& record, Qmp& qmp, Way& w
         way.overlays.push_back(*overlay);
     }
     // The names of these layers are taken from now on, whatever comes of it.
+    plan_tops(record, way.overlays);
     if (Result<void> saved = save_record(dir, record); !saved) {
         return saved;
     }
@@ -144,19 +140,27 @@ Result<void> prepare_way(const RuntimeDir& dir, Record& record, Qmp& qmp, Way& w
     return below;
 }
 
-Result<Rewound> with_guest_stopped(const RuntimeDir& dir, Record& record, Qmp& qmp,
-                                   const Way& way) {
-    Result<Stillness> stillness = Stillness::begin(qmp);
+Result<Rewound> with_guest_stopped(const RuntimeDir& dir, const FileLock& lock, Record& record,
+                                   Qmp& qmp, const Way& way) {
+    Result<Guard> guard = Guard::post(dir, record, lock);
+    if (!guard) {
+        return pass(guard);
+    }
+    Result<Stillness> stillness = Stillness::begin(qmp, &*guard);
     if (!stillness) {
         return pass(stillness);
     }
-    Result<Rewound> rewound = go_back(dir, record, qmp, way, *stillness);
+    Result<Rewound> rewound = go_back(record, qmp, way, *guard, *stillness);
     if (rewound) {
         Result<u64> stood = stillness->end();
         if (!stood) {
             return pass(stood);
         }
         rewound->pause_ns = *stood;
+        adopt_tops(record);
+        if (Result<void> saved = save_record(dir, record); !saved) {
+            return pass(saved);
+        }
     }
     return rewound;
 }
@@ -205,7 +209,7 @@ Result<Pause> keep_moment(const RuntimeDir& dir, const std::string& name,
         return fail(ErrorKind::invalid_argument, 0,
                     "'{}' has a snapshot '{}' already; choose another name", name, moment);
     }
-    Result<Taken> taken = take_moment(dir, record, qmp, keeper, {moment, true});
+    Result<Taken> taken = take_moment(dir, lock, record, qmp, keeper, {moment, true});
     if (!taken) {
         (void)ask(keeper, request_for("release", name, moment));
         return pass(taken);
@@ -243,7 +247,7 @@ Result<Rewound> rewind_machine(const RuntimeDir& dir, const std::string& name,
     if (Result<void> ready = prepare_way(dir, record, qmp, way); !ready) {
         return pass(ready);
     }
-    Result<Rewound> rewound = with_guest_stopped(dir, record, qmp, way);
+    Result<Rewound> rewound = with_guest_stopped(dir, lock, record, qmp, way);
     if (!rewound) {
         close_below(qmp, way.overlays);  // QEMU refuses where they are in use after all
     }

@@ -44,6 +44,8 @@ class FileLock {
 public:
     /// ErrorKind::resource if somebody else has it for longer than that.
     static Result<FileLock> take(const RuntimeDir& dir, std::string_view name, int timeout_ms);
+    /// Whoever has a duplicate of it holds the lock as well.
+    int fd() const { return file_.get(); }
 
 private:
     explicit FileLock(Fd file) : file_(std::move(file)) {}

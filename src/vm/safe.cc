@@ -92,15 +92,9 @@ Result<pid_t> Safe::start_server(const std::string& program, int socket) const {
     what.command = {program, "vm-server", dir_.path()};
     what.folder = "/";
     what.log = dir_.server_log();
-    // Out of the way first: what is to become 3 may be on 4.
-    std::vector<Fd> high;
-    for (const int fd : {listening_.get(), socket, self_.get()}) {
-        // Why safe: a duplicate of a descriptor that is open.
-        high.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, server_safe_process_fd + 1));
-    }
-    what.fds = {{high[0].get(), server_listening_fd},
-                {high[1].get(), server_safe_fd},
-                {high[2].get(), server_safe_process_fd}};
+    what.fds = {{listening_.get(), server_listening_fd},
+                {socket, server_safe_fd},
+                {self_.get(), server_safe_process_fd}};
     Result<ProcessId> started = launch(what);
     return started ? Result<pid_t>(started->pid) : pass(started);
 }

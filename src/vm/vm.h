@@ -13,7 +13,8 @@
 //   disks        qcow2 overlays                           device_state  all that is not memory
 //   huge_pages   whether there are enough             guest_clock   what a guest missed
 //   machine      one running QEMU                         verbs         what `verso vm` does
-//   answer       what a guest says on its console
+//   guard        lets a guest go on whose verb was killed while it stood still
+//   way_forward  out of a rewind that cannot be finished  answer        what a guest says
 //   agent/       the preloaded object: not part of this library
 //
 // Locks: one file lock per machine, held by the verb that changes it; then the page server's start
@@ -25,6 +26,7 @@
 #include "vm/command_line.h"
 #include "vm/device_state.h"
 #include "vm/disks.h"
+#include "vm/guard.h"
 #include "vm/guest_clock.h"
 #include "vm/huge_pages.h"
 #include "vm/json.h"
@@ -37,3 +39,4 @@
 #include "vm/server.h"
 #include "vm/socket.h"
 #include "vm/verbs.h"
+#include "vm/way_forward.h"

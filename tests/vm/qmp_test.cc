@@ -30,8 +30,7 @@ public:
         thread_ = std::thread([this, first = std::move(first), answers = std::move(answers)] {
             say(first);
             for (const std::string& answer : answers) {
-                hear_line();
-                say(answer);
+                say(to_ours(answer, text_at(parse_json(hear_line()), "id")));
             }
         });
     }
@@ -49,9 +48,22 @@ private:
     void say(const std::string& text) {
         (void)::send(ours_.get(), text.data(), text.size(), MSG_NOSIGNAL);
     }
-    void hear_line() {
-        char c = 0;
-        while (::recv(ours_.get(), &c, 1, 0) == 1 && c != '\n') {}
+    std::string hear_line() {
+        std::string line;
+        for (char c = 0; ::recv(ours_.get(), &c, 1, 0) == 1 && c != '\n';) {
+            line += c;
+        }
+        return line;
+    }
+    /// As QEMU does, an answer names the command that it is to.
+    static std::string to_ours(std::string answer, const std::string& id) {
+        for (const char* begins : {"{\"return\"", "{\"error\""}) {
+            const std::size_t at = answer.find(begins);
+            if (at != std::string::npos) {
+                answer.insert(at + 1, "\"id\":\"" + id + "\",");
+            }
+        }
+        return answer;
     }
     Fd ours_;
     Fd its_;
@@ -89,6 +101,18 @@ TEST(Qmp, AnEventIsRememberedWithTheMomentThatQemuGaveIt) {
     ASSERT_TRUE(qmp->execute("stop"));
     EXPECT_EQ(qmp->last_at_us("STOP"), 8'000'006U);
     EXPECT_EQ(qmp->last_at_us("RESUME"), 0U);
+}
+
+TEST(Qmp, AnAnswerToWhoeverWasConnectedBeforeIsNotTakenForOurs) {
+    const std::string others = R"({"id":"another","return":{"status":"running"}})"
+                               "\n";
+    FakeQemu qemu(others + greeting,
+                  {others + yes, others + "{\"return\":{\"status\":\"paused\"}}\n"});
+    Result<Qmp> qmp = qemu.connect();
+    ASSERT_TRUE(qmp) << qmp.error().message;
+    const Result<Json> status = qmp->execute("query-status");
+    ASSERT_TRUE(status) << status.error().message;
+    EXPECT_EQ(text_at(*status, "status"), "paused");
 }
 
 TEST(Qmp, ARefusalCarriesQemusSentence) {

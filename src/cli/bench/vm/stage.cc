@@ -74,7 +74,11 @@ Stage::~Stage() {
     end_machines();
     std::error_code ignored;
     fs::remove_all(folder_, ignored);
+    // Ctrl-C that came twice (as it does through timeout(1), to the process and to its group) would
+    // end the run here, before it has said that all has been ended.
     const sigset_t signals = ending_signals();
+    const timespec now{0, 0};
+    while (interrupted_.load() && ::sigtimedwait(&signals, nullptr, &now) > 0) {}
     ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
