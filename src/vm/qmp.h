@@ -2,8 +2,8 @@
 // qmp_capabilities, and then answers each command with "return" or "error"; events come in between
 // at any time and are remembered by name.
 //
-// QEMU gives the answer to a client that was killed to the next one that connects (7.2: seen when the
-// former had just said `stop`). So each command has an id, and other answers are passed over.
+// QEMU gives the answer to a client that was killed to the next one that connects (7.2: seen when
+// the former had just said `stop`). So each command has an id, and other answers are passed over.
 //
 // Everything has a limit: the time that an answer may take and the length of a line. After an error
 // of ErrorKind::peer the connection is of no further use.

@@ -54,8 +54,8 @@ protected:
         }
     }
 
-    /// Kills `verso vm ARGUMENTS` as often as that at moments of its first 120 ms, of which the guest
-    /// stands still for some 20, and lets `check` look at what is left each time.
+    /// Kills `verso vm ARGUMENTS` as often as that at moments of its first 120 ms, of which the
+    /// guest stands still for some 20, and lets `check` look at what is left each time.
     void kill_at_random_moments(const std::string& arguments, unsigned times,
                                 const std::function<void(unsigned)>& prepare,
                                 const std::function<void(unsigned)>& check) const {
