@@ -4,7 +4,8 @@
     bench/vm_table.py FILE…              prints them
     bench/vm_table.py FILE… docs/vm.md   puts them between the two marks in that file
 
-Several files: parts (--only) of what one run would have measured. Figures get into the documentation by this way
+Several files: parts (--only) of what one run would have measured; FILE:ROW,ROW takes only these of its rows
+(arming, pause, growth, slowdown, children, memory), and the text says so. Figures get into the documentation by this way
 only, so that each comes from a run that is on file.
 """
 import json
@@ -147,7 +148,8 @@ def text_of(files):
     for file in files:
         options = file["options"]
         command = f"--only {options.get('only')} " if options.get("only") else ""
-        said.append(f"`verso bench vm {command}--repeats {options['repeats']} --seconds {options['seconds']}`, "
+        of = f" ({', '.join(file['rows'])})" if "rows" in file else ""
+        said.append(f"`verso bench vm {command}--repeats {options['repeats']} --seconds {options['seconds']}`{of}, "
                     f"load {file['machine']['load_before'].split()[0]} before and "
                     f"{file['machine']['load_after'].split()[0]} after")
     text = [f"{machine['processor']}, {machine['cpus']} CPUs, {machine['memory_mib']} MiB, Linux {machine['kernel']}; "
@@ -165,8 +167,12 @@ def main(arguments):
     files = []
     try:
         for path in paths:
-            with open(path, encoding="utf-8") as file:
+            name, _, rows = path.partition(":")
+            with open(name, encoding="utf-8") as file:
                 files.append(json.load(file))
+            if rows:
+                files[-1]["rows"] = rows.split(",")
+                files[-1]["lines"] = [line for line in files[-1]["lines"] if line["row"] in files[-1]["rows"]]
         made = text_of(files)
     except (OSError, ValueError, KeyError) as error:
         print(f"vm_table.py: {path} is not a file of `verso bench vm`: {error}", file=sys.stderr)

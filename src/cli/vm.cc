@@ -41,6 +41,8 @@ json json_of(const vm::Pause& pause) {
             {"guest_clock_ms", pause.guest_known ? json(ms(pause.guest_ns)) : json()},
             {"state_bytes", pause.state_bytes},
             {"pages_protected", pause.pages_protected},
+            {"ahead_ms", ms(pause.ahead_ns)},
+            {"pages_protected_ahead", pause.pages_ahead},
             {"granule_bytes", pause.granule_bytes}};
 }
 
@@ -71,10 +73,10 @@ std::string size_words(u64 bytes) {
 void print_pause(const std::string& name, const vm::Pause& pause) {
     fmt::print(
         "{} stood still for {:.1f} ms: stopping {:.1f}, disks {:.1f}, devices {:.1f} "
-        "({:.2f} MiB), memory {:.1f} ({} pages protected, by {}){}\n",
+        "({:.2f} MiB), memory {:.1f} ({} pages protected, by {}; {} in {:.1f} ms before){}\n",
         name, ms(pause.whole_ns), ms(pause.stop_ns), ms(pause.disks_ns), ms(pause.state_ns),
         mib(pause.state_bytes), ms(pause.arm_ns), pause.pages_protected,
-        size_words(pause.granule_bytes),
+        size_words(pause.granule_bytes), pause.pages_ahead, ms(pause.ahead_ns),
         pause.guest_known ? fmt::format("; its own clock missed {:.1f} ms", ms(pause.guest_ns))
                           : "");
 }

@@ -194,11 +194,26 @@ Result<Json> Keeper::of_region(const Json& request, const std::vector<Fd>& fds) 
     if (verb == "figures") {
         return figures_of(kept->memory);
     }
+    if (verb == "ahead") {
+        return protect_ahead(*kept);
+    }
     if (verb == "forget") {
         forget(region);
         return Json{{"ok", true}};
     }
     return of_snapshot(*kept, request, fds);
+}
+
+/// Whatever is written from here on is open again, and nothing is copied for it: the next snapshot
+/// has only that to protect.
+Result<Json> Keeper::protect_ahead(Kept& kept) {
+    Result<Snapshot> taken = kept.memory.snapshot();
+    if (!taken) {
+        return pass(taken);
+    }
+    const SnapshotReport report = taken->report();
+    return Json{
+        {"ok", true}, {"arm_ns", report.arm_ns}, {"pages_protected", report.pages_protected}};
 }
 
 Result<Json> Keeper::take(Kept& kept, const std::string& name) {

@@ -3,6 +3,8 @@
 // the child's own memory. Both are asked alike, one JSON object a packet (socket.h):
 //
 //   {"do":"attach","region":R}            + socket   a lender's memory becomes region R
+//   {"do":"ahead","region":R}                        protects what a snapshot would, and keeps
+//                                                      none → arm_ns, pages_protected
 //   {"do":"snapshot","region":R,"snapshot":S}        → arm_ns, cut_ns, pages_protected,
 //                                                      granule_bytes
 //   {"do":"export","region":R,"snapshot":S} + socket returns once the child can run
@@ -51,6 +53,7 @@ private:
     Result<Json> attach(const Json& request, const std::vector<Fd>& fds);
     Result<Json> of_region(const Json& request, const std::vector<Fd>& fds);
     Result<Json> of_snapshot(Kept& kept, const Json& request, const std::vector<Fd>& fds);
+    static Result<Json> protect_ahead(Kept& kept);
     Result<Json> take(Kept& kept, const std::string& name);
     void release(Kept& kept, const std::string& name);
     void forget(const std::string& region);

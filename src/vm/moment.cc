@@ -75,13 +75,20 @@ Result<Taken> take_moment(const RuntimeDir& dir, const FileLock& lock, Record& r
             return pass(ready);
         }
     }
-    plan_tops(record, overlays);
-    if (Result<void> saved = save_record(dir, record); !saved) {
-        return pass(saved);
-    }
     Result<Guard> guard = Guard::post(dir, record, lock);
     if (!guard) {
         return pass(guard);
+    }
+    // The guest still runs: what it does not write until it is stopped need not be protected then.
+    Result<Json> ahead = ask(keeper, Json{{"do", "ahead"}, {"region", record.name}});
+    if (!ahead) {
+        return pass(ahead);
+    }
+    taken.pause.ahead_ns = number_at(*ahead, "arm_ns");
+    taken.pause.pages_ahead = number_at(*ahead, "pages_protected");
+    plan_tops(record, overlays);
+    if (Result<void> saved = save_record(dir, record); !saved) {
+        return pass(saved);
     }
     const std::string agent = dir.file(record.name, "agent.sock");
     const Result<ClockReading> before = read_guest_clock(agent);

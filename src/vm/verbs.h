@@ -24,6 +24,8 @@ struct Pause {
     u64 arm_ns = 0;  // the engine's snapshot
     u64 state_bytes = 0;
     u64 pages_protected = 0;
+    u64 ahead_ns = 0;       // protecting before that, while the guest ran: no part of the whole
+    u64 pages_ahead = 0;    // protected then
     u64 granule_bytes = 0;  // protected, and stored when it is written, together
     bool guest_known = false;
     u64 guest_ns = 0;  // what the guest's own clock missed (guest_clock.h)

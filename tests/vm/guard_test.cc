@@ -42,15 +42,17 @@ protected:
         EXPECT_EQ(::waitpid(verb, nullptr, 0), verb);
     }
 
-    /// Until the verb has saved what the disks' next tops are, which it does right before it stops
-    /// the guest, for some 20 ms at least.
-    void await_plan(const std::string& name) const {
+    /// The disk's next top, as a verb saves it right before it stops the guest, for some 10 ms at
+    /// least; one that was killed may have left its own.
+    std::string plan_of(const std::string& name) const {
+        const Result<Record> record = load_record(dir(), name);
+        return record ? record->line.drives.at(0).next : "";
+    }
+    void await_other_plan(const std::string& name, const std::string& before) const {
         const Deadline deadline(stop_timeout_ms);
-        for (std::string next; next.empty(); pause_ms(1)) {
+        for (std::string now = before; now.empty() || now == before; now = plan_of(name)) {
             ASSERT_FALSE(deadline.over()) << name << " is not being stopped";
-            if (const Result<Record> record = load_record(dir(), name)) {
-                next = record->line.drives.at(0).next;
-            }
+            pause_ms(1);
         }
     }
 
@@ -102,15 +104,24 @@ TEST_F(HeldUp, AGuestGoesOnWhereItsForkIsKilledWhileItStandsStill) {
     vm_yes("fork one early");  // its memory is with the page server now
     vm_yes("stop early");
     vm_yes("rm early");
-    const pid_t verb = start("fork one two");
-    await_plan("one");
-    hold_up();
-    pause_ms(500);  // by now it waits for the page server to protect the memory
-    kill_verb(verb);
-    let_go();
-    expect_ticking("one");
-    const std::string log = verso::test::run("cat '" + dir().server_log() + "'").output;
-    EXPECT_NE(log.find("had stopped 'one' was killed; it goes on"), std::string::npos) << log;
+    // On a busy machine the page server may be held up too late, and the fork gets further.
+    constexpr unsigned tries_max = 10;
+    std::string log;
+    const std::string wanted = "had stopped 'one' was killed; it goes on";
+    for (unsigned i = 0; i < tries_max && log.find(wanted) == std::string::npos; ++i) {
+        const std::string before = plan_of("one");
+        const pid_t verb = start("fork one two");
+        await_other_plan("one", before);
+        hold_up();
+        pause_ms(500);  // by now it waits for the page server to take its snapshot
+        kill_verb(verb);
+        let_go();
+        expect_ticking("one");
+        vm("stop two");
+        vm("rm two");
+        log = verso::test::run("cat '" + dir().server_log() + "'").output;
+    }
+    EXPECT_NE(log.find(wanted), std::string::npos) << log;
     expect_answer("one", "dset after", "disk after");
     vm_yes("fork one three");
     expect_answer("three", "dget", "disk after");

@@ -54,7 +54,8 @@ Line arming_line(const Pauses& pauses) {
     line.unit = "ns";
     line.rival = "the raw protection pass";
     line.method =
-        "Ours: what the engine needed of the first fork's pause. Rival: one UFFDIO_WRITEPROTECT "
+        "Ours: what the engine needed for the first fork, nearly all of it while the guest still "
+        "ran; not a part of its pause. Rival: one UFFDIO_WRITEPROTECT "
         "over a memfd mapping of the guest's size, which has pages where the guest's memfd has "
         "them (SEEK_DATA), right after the same fork.";
     line.ours_samples = pauses.arm_first_ns;

@@ -84,7 +84,8 @@ Result<void> first_fork(Stage& stage, const BenchVmOptions& options, const Seat&
             return pass(fork);
         }
         child = fork->child;
-        pauses.arm_first_ns.push_back(static_cast<double>(fork->pause.arm_ns));
+        pauses.arm_first_ns.push_back(
+            static_cast<double>(fork->pause.ahead_ns + fork->pause.arm_ns));
         return {};
     });
     if (!done) {
@@ -107,8 +108,9 @@ Result<void> later_fork(Stage& stage, const Seat& root, Pauses& pauses, std::str
         return pass(fork);
     }
     child = fork->child;
-    pauses.arm_later_ns.push_back(static_cast<double>(fork->pause.arm_ns));
-    pauses.pages_later.push_back(static_cast<double>(fork->pause.pages_protected));
+    pauses.arm_later_ns.push_back(static_cast<double>(fork->pause.ahead_ns + fork->pause.arm_ns));
+    pauses.pages_later.push_back(
+        static_cast<double>(fork->pause.pages_ahead + fork->pause.pages_protected));
     return stop_guest(stage.dir(), child);
 }
 
