@@ -51,7 +51,7 @@ Result<void> try_to_bear(const RuntimeDir& dir, const std::string& keeper,
     }
     if (Result<void> started = start_machine(dir, child, pair->second.get()); !started) {
         return fail(started.error().kind, started.error().os_error,
-                    "the child '{}' could not be started: {}", child.name, started.error().message);
+                    "the child '{}' could not be forked: {}", child.name, started.error().message);
     }
     // A verb that is killed from here on leaves a machine that can be listed and removed.
     if (Result<void> saved = save_record(dir, child); !saved) {
