@@ -268,8 +268,8 @@ std::string Census::leaked(const Census& after) const {
     if (after.mappings != mappings) {
         text += fmt::format("{} mappings of memfds before, {} after; ", mappings, after.mappings);
     }
-    // One that has been joined may be listed for a moment yet: of the thread that was counted before,
-    // that is no loss.
+    // One that has been joined may be listed for a moment yet, when it counted first as well: a
+    // thread less is no leak.
     if (after.threads > threads) {
         text += fmt::format("{} threads before, {} after; ", threads, after.threads);
     }
