@@ -22,12 +22,9 @@ using kernel::Outcome;
 using kernel::Verdict;
 
 namespace {
-// Chunks protected under one hold of their stripes: about 120 µs, the longest that a writer waits
-// for a pass. Each call interrupts the processors that the memory was used on, in a virtual machine
-// for 10 to 30 µs, so groups grow to four times that while nobody faults: the first pass over 2 GiB
-// of a guest that stands still takes 14.6 ms instead of 17.7.
-constexpr u64 group_chunks_min = 4;
-constexpr u64 group_chunks_max = 16;
+// Pages protected under one hold of their stripes: about 120 µs, the longest a writer waits for a
+// pass.
+constexpr u64 group_pages = 4 * Stripes::chunk_pages;
 // The cut may have this much left to do (about 1 ms at one call a page); more is protected ahead
 // first.
 constexpr u64 cut_pages_max = 512;
@@ -48,17 +45,11 @@ public:
     }
 
 private:
-    std::array<std::optional<Stripes::One>, group_chunks_max> locks_;
+    std::array<std::optional<Stripes::One>, group_pages / Stripes::chunk_pages> locks_;
     std::size_t used_ = 0;
 };
-
-/// As many pages from `first` as may be held at once: a group's stripes ascend, so it does not wrap
-/// around.
-u64 group_from(u64 first, u64 chunks, u64 pages) {
-    constexpr u64 around = Stripes::count * Stripes::chunk_pages;
-    const u64 end = std::min(first + chunks * Stripes::chunk_pages, (first / around + 1) * around);
-    return std::min(end, pages) - first;
-}
+static_assert(Stripes::count % (group_pages / Stripes::chunk_pages) == 0,
+              "a group's stripes ascend: groups must not wrap around");
 }  // namespace
 
 Outcome Region::protect_run(u64 first, u64 count, ArmCost& cost) {
@@ -124,11 +115,8 @@ Outcome Region::protect_open(u64 first, u64 count, ArmCost& cost) {
 
 /// One round over everything that is open, while faults are being served.
 Outcome Region::protect_ahead(ArmCost& cost) {
-    u64 chunks = group_chunks_min;
-    u64 faults = count_.write_faults.load(std::memory_order_relaxed);
-    u64 count = 0;
-    for (u64 first = 0; first < pages_; first += count) {
-        count = group_from(first, chunks, pages_);
+    for (u64 first = 0; first < pages_; first += group_pages) {
+        const u64 count = std::min(group_pages, pages_ - first);
         if (open_->next_set(first) >= first + count) {
             continue;
         }
@@ -137,9 +125,6 @@ Outcome Region::protect_ahead(ArmCost& cost) {
         if (!outcome.ok()) {
             return outcome;
         }
-        const u64 now = count_.write_faults.load(std::memory_order_relaxed);
-        chunks = now == faults ? std::min(chunks * 2, group_chunks_max) : group_chunks_min;
-        faults = now;
     }
     return Outcome::done();
 }

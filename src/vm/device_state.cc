@@ -38,6 +38,25 @@ Result<void> hand_over(Qmp& qmp, const std::string& file, int flags) {
     return given ? Result<void>() : pass(given);
 }
 
+/// null: QEMU knows of none.
+Result<Json> find_job(Qmp& qmp) {
+    Result<Json> jobs = qmp.execute("query-jobs");
+    if (!jobs) {
+        return jobs;
+    }
+    for (const Json& job : jobs->is_array() ? *jobs : Json::array()) {
+        if (text_at(job, "id") == job_id) {
+            return job;
+        }
+    }
+    return Json();
+}
+
+bool has_ended(const Json& job) { return text_at(job, "status") == "concluded"; }
+
+/// So that the next one may have its name.
+void dismiss_job(Qmp& qmp) { (void)qmp.execute("job-dismiss", Json{{"id", job_id}}); }
+
 /// Runs snapshot-save or snapshot-load to its end.
 Result<void> run_job(Qmp& qmp, const char* command, const StateStore& store,
                      const std::string& tag) {
@@ -49,16 +68,13 @@ Result<void> run_job(Qmp& qmp, const char* command, const StateStore& store,
     }
     const Deadline deadline(state_timeout_ms);
     while (!deadline.over()) {
-        Result<Json> jobs = qmp.execute("query-jobs");
-        if (!jobs) {
-            return pass(jobs);
+        Result<Json> job = find_job(qmp);
+        if (!job) {
+            return pass(job);
         }
-        for (const Json& job : jobs->is_array() ? *jobs : Json::array()) {
-            if (text_at(job, "id") != job_id || text_at(job, "status") != "concluded") {
-                continue;
-            }
-            (void)qmp.execute("job-dismiss", Json{{"id", job_id}});
-            const std::string error = text_at(job, "error");
+        if (has_ended(*job)) {
+            dismiss_job(qmp);
+            const std::string error = text_at(*job, "error");
             if (!error.empty()) {
                 return fail(ErrorKind::system, 0, "QEMU's {} failed: {}", command, error);
             }
@@ -243,21 +259,15 @@ Result<void> take_state_back(Qmp& qmp, const StateStore& store, const std::strin
 }
 
 Result<bool> has_job_at_work(Qmp& qmp) {
-    Result<Json> jobs = qmp.execute("query-jobs");
-    if (!jobs) {
-        return pass(jobs);
+    Result<Json> job = find_job(qmp);
+    if (!job) {
+        return pass(job);
     }
-    bool at_work = false;
-    for (const Json& job : jobs->is_array() ? *jobs : Json::array()) {
-        if (text_at(job, "id") != job_id) {
-            continue;
-        }
-        at_work = text_at(job, "status") != "concluded";
-        if (!at_work) {
-            (void)qmp.execute("job-dismiss", Json{{"id", job_id}});
-        }
+    if (has_ended(*job)) {
+        dismiss_job(qmp);
+        return false;
     }
-    return at_work;
+    return !job->is_null();
 }
 
 }  // namespace verso::vm

@@ -7,7 +7,6 @@
 #include <cstring>
 #include <map>
 
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 #include <poll.h>
